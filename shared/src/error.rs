@@ -1,0 +1,119 @@
+//! Stable error codes. The table with what to do about each stands in shared/README.md and is checked against this list.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+use ts_rs::TS;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal),* $(,)?) => {
+        /// A stable code: the wire's and the catalogue's key for what went wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+        #[ts(export)]
+        pub enum ErrorCode {
+            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+            /// A code of a later version.
+            #[serde(other, rename = "unknown")]
+            Unknown,
+        }
+        impl ErrorCode {
+            pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$name),*];
+            pub fn as_str(self) -> &'static str {
+                match self { $(ErrorCode::$name => $text,)* ErrorCode::Unknown => "unknown" }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Not JSON, or not an object with a known shape.
+    BadMessage = "bad_message",
+    /// Larger than the limit of its kind.
+    TooLarge = "too_large",
+    /// A request that this version does not know.
+    Unsupported = "unsupported",
+    /// The peer speaks an older protocol than we accept.
+    VersionTooOld = "version_too_old",
+    /// `auth:request` has not succeeded on this connection.
+    NotAuthenticated = "not_authenticated",
+    /// The token is wrong, expired or revoked.
+    TokenInvalid = "token_invalid",
+    TokenExpired = "token_expired",
+    /// The role may not do this.
+    Forbidden = "forbidden",
+    /// There is no such thing for this person.
+    NotFound = "not_found",
+    /// A room has to be joined first.
+    NotInRoom = "not_in_room",
+    /// The exam's status does not allow it now.
+    ExamNotOpen = "exam_not_open",
+    ExamClosed = "exam_closed",
+    RoomFull = "room_full",
+    /// Too many messages of one kind; `retry_after_s` says when.
+    RateLimited = "rate_limited",
+    /// The exam code and the secret do not fit; `tries_left` says how many remain.
+    SecretWrong = "secret_wrong",
+    /// Too many wrong secrets; `retry_after_s` says when.
+    SecretThrottled = "secret_throttled",
+    /// E-mail and password do not fit.
+    CredentialsWrong = "credentials_wrong",
+    /// The one-time setup code is wrong or was used.
+    SetupCodeWrong = "setup_code_wrong",
+    /// Another device holds the session.
+    SessionElsewhere = "session_elsewhere",
+    /// The device key's proof does not verify.
+    ResumeRefused = "resume_refused",
+    /// The SDP can't be parsed or asks for what we don't do.
+    SdpInvalid = "sdp_invalid",
+    /// The offer has no fingerprint, or DTLS presented another certificate.
+    FingerprintMismatch = "fingerprint_mismatch",
+    TransportUnknown = "transport_unknown",
+    TransportLimit = "transport_limit",
+    PublicationInvalid = "publication_invalid",
+    PublicationLimit = "publication_limit",
+    IntentInvalid = "intent_invalid",
+    /// An integrity event does not continue the chain; `wanted` says which sequence number does.
+    ChainGap = "chain_gap",
+    ChainFork = "chain_fork",
+    MessageTooLong = "message_too_long",
+    /// The server's disk or database refused the write; nothing was acknowledged.
+    StorageFailed = "storage_failed",
+    /// The client read too slowly; it comes back with `resume`.
+    TooSlow = "too_slow",
+    /// No frame for [`crate::limits::IDLE_S`] seconds.
+    IdleTimeout = "idle_timeout",
+    /// A newer connection of the same participant took over.
+    Replaced = "replaced",
+    ServerDraining = "server_draining",
+    /// Our bug. The log has the request's id.
+    Internal = "internal",
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An error as it travels: a code and parameters, never prose; the words come from the reader's catalogue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
+#[error("{code}")]
+#[ts(export)]
+pub struct ErrorBody {
+    pub code: ErrorCode,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub params: BTreeMap<String, String>,
+}
+
+impl From<ErrorCode> for ErrorBody {
+    fn from(code: ErrorCode) -> Self {
+        Self { code, params: BTreeMap::new() }
+    }
+}
+
+impl ErrorBody {
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.params.insert(name.to_owned(), value.to_string());
+        self
+    }
+}

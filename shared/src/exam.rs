@@ -1,0 +1,135 @@
+//! Exams, their status and the policy that decides what is asked of a candidate and what is kept.
+
+use crate::id::{ExamId, RosterEntryId};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ExamStatus {
+    Draft,
+    Scheduled,
+    Waiting,
+    Active,
+    Paused,
+    Closed,
+    Archived,
+    #[serde(other)]
+    Unknown,
+}
+
+impl ExamStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ExamStatus::Draft => "draft",
+            ExamStatus::Scheduled => "scheduled",
+            ExamStatus::Waiting => "waiting",
+            ExamStatus::Active => "active",
+            ExamStatus::Paused => "paused",
+            ExamStatus::Closed => "closed",
+            ExamStatus::Archived => "archived",
+            ExamStatus::Unknown => "unknown",
+        }
+    }
+    pub fn parse(s: &str) -> Self {
+        match s {
+            "draft" => ExamStatus::Draft,
+            "scheduled" => ExamStatus::Scheduled,
+            "waiting" => ExamStatus::Waiting,
+            "active" => ExamStatus::Active,
+            "paused" => ExamStatus::Paused,
+            "closed" => ExamStatus::Closed,
+            "archived" => ExamStatus::Archived,
+            _ => ExamStatus::Unknown,
+        }
+    }
+}
+
+/// Whether a source is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum SourceRule {
+    /// The exam can't start without it.
+    Required,
+    /// It is asked for; the candidate may go on without it.
+    Optional,
+    /// It is not asked for and never opened.
+    Off,
+}
+
+/// What the exam asks of the candidate's machine and what is kept. The candidate's consent page is written from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct Policy {
+    pub camera: SourceRule,
+    pub microphone: SourceRule,
+    pub screen: SourceRule,
+    /// The server keeps video. It decides the word on the candidate's mark: "Recording" or "Live".
+    pub keeps_video: bool,
+    /// The exam page keeps answers while offline. It decides whether we may say "nothing is lost".
+    pub exam_page_keeps_answers: bool,
+    /// Days after the exam's end that signals are kept.
+    pub retention_days: u16,
+    /// Where the exam page lives; none shows the built-in page.
+    pub exam_page_url: Option<String>,
+    /// Whether a candidate is told when a proctor listens.
+    pub tell_when_listening: bool,
+    /// Only the demo and the tests set this: a missing camera may be replaced by the test picture, which says so.
+    pub allow_test_picture: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            camera: SourceRule::Required,
+            microphone: SourceRule::Required,
+            screen: SourceRule::Required,
+            keeps_video: false,
+            exam_page_keeps_answers: false,
+            retention_days: 30,
+            exam_page_url: None,
+            tell_when_listening: true,
+            allow_test_picture: false,
+        }
+    }
+}
+
+/// An exam as its participants see it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ExamInfo {
+    pub id: ExamId,
+    pub title: String,
+    /// What a candidate types: 4 to 16 of `A-Z 0-9 -`.
+    pub code: String,
+    pub status: ExamStatus,
+    /// Scheduled start and end, microseconds since the Unix epoch, UTC.
+    pub starts_at: i64,
+    pub ends_at: i64,
+    pub policy: Policy,
+}
+
+/// Allowances of a roster entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export)]
+pub struct Allowances {
+    pub extra_time_percent: u16,
+    pub second_display: bool,
+    pub assistive_tools: Vec<String>,
+}
+
+/// A candidate who may sit an exam.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct RosterEntry {
+    pub id: RosterEntryId,
+    pub exam: ExamId,
+    /// As proctors see it: "Candidate 014" or a name.
+    pub label: String,
+    pub seat: Option<String>,
+    pub allowances: Allowances,
+}

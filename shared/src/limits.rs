@@ -1,0 +1,56 @@
+//! Every bound that a peer could otherwise push, with its reason.
+
+/// A signalling frame. Room state of 120 participants with 3 publications each is about 48 KiB.
+pub const MAX_FRAME: usize = 64 * 1024;
+/// A frame that carries SDP: 62 m-lines made 64 KB of answer with stock settings, 128 make less than this with ours.
+pub const MAX_SDP: usize = 256 * 1024;
+/// Bad messages before a connection is closed: enough for one broken release to be noticed, too few to be a load.
+pub const MAX_BAD_MESSAGES: u32 = 8;
+/// Mutating messages per window outside of the buckets of their own.
+pub const MUTATING_PER_WINDOW: u32 = 60;
+pub const MUTATING_WINDOW_S: u64 = 60;
+/// Wish lists: a wall that pages and focuses twice a second stays below it.
+pub const INTENTS_PER_WINDOW: u32 = 240;
+/// Integrity events: 10 a second for a minute; more is a broken hook.
+pub const EVENTS_PER_WINDOW: u32 = 600;
+/// Trickled ICE candidates per window.
+pub const TRICKLE_PER_WINDOW: u32 = 120;
+/// Statistics, freshness and pings per window: each once a second, with room.
+pub const REPORTS_PER_WINDOW: u32 = 360;
+/// Video slots of a subscribing transport: a page of 30 tiles with insets, and a focus view.
+pub const VIDEO_SLOTS: u16 = 64;
+/// Audio slots of a subscribing transport: one is listened to, the rest are for a change without a hitch.
+pub const AUDIO_SLOTS: u16 = 4;
+/// Intents in one wish list: every slot once.
+pub const MAX_INTENTS: usize = (VIDEO_SLOTS + AUDIO_SLOTS) as usize;
+/// Publications of one candidate: 2 cameras, 4 displays, 2 microphones.
+pub const MAX_PUBLICATIONS: usize = 8;
+/// Layers of one publication.
+pub const MAX_LAYERS: usize = 3;
+/// A message between people, characters.
+pub const MAX_MESSAGE_CHARS: usize = 2_000;
+/// A payload of an integrity event, bytes.
+pub const MAX_EVENT_PAYLOAD: usize = 4 * 1024;
+/// Facts of an integrity event.
+pub const MAX_EVENT_FACTS: usize = 16;
+/// Integrity events in one message, when a journal is sent again.
+pub const MAX_EVENTS_PER_MESSAGE: usize = 8;
+/// Messages waiting for one signalling client; beyond it the client is closed with resume, never the room slowed.
+pub const MAX_CLIENT_QUEUE: usize = 512;
+/// Bytes that tungstenite may buffer towards one client.
+pub const MAX_WRITE_BUFFER: usize = 1024 * 1024;
+/// Seconds without a frame after which a signalling connection is closed. Clients ping every 5 s.
+pub const IDLE_S: u64 = 20;
+/// Seconds that an access token is good for.
+pub const ACCESS_TOKEN_S: i64 = 15 * 60;
+/// Seconds before its expiry at which a client refreshes.
+pub const REFRESH_BEFORE_S: i64 = 3 * 60;
+/// Wrong secrets for one exam code and address before they are throttled.
+pub const MAX_SECRET_TRIES: u32 = 5;
+pub const SECRET_WINDOW_S: u64 = 5 * 60;
+/// Participants of one room in this version.
+pub const MAX_PARTICIPANTS: usize = 600;
+/// Signalling connections of one server in this version.
+pub const MAX_CONNECTIONS: usize = 4_000;
+/// Timeline entries that a proctor receives on joining.
+pub const MAX_TIMELINE_BACKLOG: usize = 100;

@@ -1,0 +1,147 @@
+//! Bodies of the few REST calls that come before signalling: joining, signing in, choosing an exam.
+
+use crate::exam::{Allowances, ExamInfo};
+use crate::id::{ParticipantId, SessionId};
+use crate::role::Role;
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// `POST /api/v1/join`: a candidate with an exam code and a secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    pub exam_code: String,
+    /// At least 60 random bits, Crockford base32 in groups: `7K3F-9QXT-M2RD`.
+    pub secret: String,
+    /// Ed25519 public key of the device, base64url without padding. The first join registers it.
+    pub device_key: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinResponse {
+    pub access_token: String,
+    /// Seconds since the Unix epoch.
+    pub expires_at: i64,
+    pub session: SessionId,
+    pub participant: ParticipantId,
+    pub exam: ExamInfo,
+    pub candidate_label: String,
+    pub seat: Option<String>,
+    pub allowances: Allowances,
+}
+
+/// `POST /api/v1/resume/challenge` and `POST /api/v1/resume`: back into a session by its device key, without a secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeChallengeRequest {
+    pub session: SessionId,
+}
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeChallenge {
+    /// 32 random bytes, base64url without padding, good for 60 s and one use.
+    pub challenge: String,
+}
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumeRequest {
+    pub session: SessionId,
+    pub challenge: String,
+    /// [`crate::device::sign_challenge`], base64url without padding. Answered with a [`JoinResponse`].
+    pub signature: String,
+}
+
+/// `POST /api/v1/setup`: makes the first admin with the one-time setup code that `serve` printed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetupRequest {
+    pub setup_code: String,
+    pub email: String,
+    pub password: String,
+    pub name: String,
+}
+
+/// `POST /api/v1/sign-in`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInRequest {
+    pub email: String,
+    pub password: String,
+}
+
+/// Answer to setup, sign-in and `POST /api/v1/refresh` (bearer token).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignInResponse {
+    pub access_token: String,
+    pub expires_at: i64,
+    pub participant: ParticipantId,
+    pub role: Role,
+    pub name: String,
+}
+
+/// `GET /api/v1/exams` (bearer token of a person with an account): what they may watch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ExamListItem {
+    #[serde(flatten)]
+    pub exam: ExamInfo,
+    /// Candidates on the roster, and online now.
+    pub roster: u32,
+    pub online: u32,
+}
+
+/// Error body of every REST call (RFC 9457 problem details).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// `urn:invigil:error:<code>`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub status: u16,
+    #[serde(flatten)]
+    pub error: crate::error::ErrorBody,
+}
+
+/// A join link: everything that a candidate's app needs in one pasted text,
+/// `invigil://HOST:PORT/join?exam=CODE&secret=SECRET&sha256=HEX`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct JoinLink {
+    /// `host:port` or `host`.
+    pub authority: String,
+    pub exam_code: String,
+    pub secret: String,
+    /// SHA-256 of the server's certificate (DER), 64 hexadecimal digits, for self-signed ones.
+    pub certificate_sha256: Option<String>,
+}
+
+/// A text that is no join link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a join link")]
+pub struct BadJoinLink;
+
+impl JoinLink {
+    pub fn parse(text: &str) -> Result<Self, BadJoinLink> {
+        let rest = text.trim().strip_prefix("invigil://").ok_or(BadJoinLink)?;
+        let (authority, query) = rest.split_once("/join?").ok_or(BadJoinLink)?;
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+        if authority.is_empty() || authority.len() > 255 || !authority.chars().all(allowed) {
+            return Err(BadJoinLink);
+        }
+        let (mut exam_code, mut secret, mut certificate_sha256) = (None, None, None);
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').ok_or(BadJoinLink)?;
+            if value.is_empty() || value.len() > 128 || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+                return Err(BadJoinLink);
+            }
+            match name {
+                "exam" => exam_code = Some(value.to_owned()),
+                "secret" => secret = Some(value.to_owned()),
+                "sha256" if value.len() == 64 && crate::chain::unhex(value).is_some() => {
+                    certificate_sha256 = Some(value.to_owned());
+                }
+                "sha256" => return Err(BadJoinLink),
+                _ => {} // a later version's parameter
+            }
+        }
+        let (exam_code, secret) = exam_code.zip(secret).ok_or(BadJoinLink)?;
+        Ok(Self { authority: authority.to_owned(), exam_code, secret, certificate_sha256 })
+    }
+
+    pub fn to_text(&self) -> String {
+        let pin = self.certificate_sha256.iter().map(|pin| format!("&sha256={pin}")).collect::<String>();
+        format!("invigil://{}/join?exam={}&secret={}{pin}", self.authority, self.exam_code, self.secret)
+    }
+}

@@ -1,0 +1,86 @@
+//! Timeline entries: an event, message, connection change or action, as shown and stored.
+
+use crate::id::{MessageId, ParticipantId, TimelineEntryId};
+use crate::integrity::{IntegrityKind, Observer};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// How urgent a human should find it. Not how sure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Severity {
+    Info,
+    Low,
+    Medium,
+    High,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Presence of a candidate in its room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Presence {
+    Online,
+    Degraded,
+    Lost,
+    Finished,
+    #[serde(other)]
+    Unknown,
+}
+
+/// What a candidate is told: chat stays in the dock, a warning asks for "I understand".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum MessageKind {
+    Chat,
+    Warning,
+    #[serde(other)]
+    Unknown,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "what", rename_all = "snake_case")]
+#[ts(export)]
+pub enum TimelineBody {
+    Integrity {
+        kind: IntegrityKind,
+        #[ts(type = "number")]
+        seq: u64,
+        observer: Observer,
+        confidence: u8,
+        severity: Severity,
+        /// For an end: the sequence number of its beginning.
+        #[ts(type = "number | null")]
+        begins: Option<u64>,
+    },
+    /// The chain had a gap or a broken link: itself an incident.
+    ChainBroken {
+        code: String,
+        #[ts(type = "number")]
+        seq: u64,
+        severity: Severity,
+    },
+    Presence { presence: Presence },
+    Message { message: MessageId, kind: MessageKind, from_candidate: bool, text: String, delivered: bool, acknowledged: bool },
+    /// A candidate joined for the first time or came back.
+    Joined { resumed: bool },
+    #[serde(other)]
+    Unknown,
+}
+
+/// One line of a timeline. Times are server time, microseconds since the Unix epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct TimelineEntry {
+    pub id: TimelineEntryId,
+    /// The candidate whom it is about.
+    pub participant: ParticipantId,
+    pub at: i64,
+    pub received_at: i64,
+    pub body: TimelineBody,
+}

@@ -1,0 +1,147 @@
+//! The proctor's window.
+
+use crate::common::{CertificateQuestion, LinkView, Notice};
+use invigil_shared::exam::ExamInfo;
+use invigil_shared::id::{ExamId, ParticipantId};
+use invigil_shared::publication::{Layer, PublicationKey, PublicationRef, SourceState};
+use invigil_shared::rest::ExamListItem;
+use invigil_shared::stats::ConnectionLevel;
+use invigil_shared::timeline::{MessageKind, Presence, TimelineEntry};
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ProctorStep {
+    SignIn,
+    Exams,
+    Wall,
+}
+
+/// One publication of a candidate, for signs and freshness. Server time, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct PublicationView {
+    pub publication: PublicationKey,
+    pub state: SourceState,
+    #[ts(type = "number")]
+    pub captured_at: i64,
+    #[ts(type = "number")]
+    pub changed_at: i64,
+    pub test_picture: bool,
+    /// The layer that the server selected for us; none when nothing flows.
+    pub layer: Option<Layer>,
+}
+
+/// One candidate of the wall.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct CandidateTile {
+    pub participant: ParticipantId,
+    pub label: String,
+    pub seat: Option<String>,
+    pub presence: Presence,
+    #[ts(type = "number")]
+    pub presence_since: i64,
+    pub connection: ConnectionLevel,
+    /// Server time, microseconds; 0 for never.
+    #[ts(type = "number")]
+    pub looked_at: i64,
+    pub publications: Vec<PublicationView>,
+    /// Newest signal whose end has not been observed.
+    pub open_signal: Option<TimelineEntry>,
+    pub unread: u16,
+}
+
+/// A message that this proctor wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum SendState {
+    Sending,
+    Sent,
+    /// Stored by the server; the candidate is offline.
+    Waiting,
+    Failed,
+}
+
+/// Everything that the proctor's window shows, but pictures and levels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ProctorView {
+    pub step: ProctorStep,
+    pub busy: bool,
+    pub notice: Option<Notice>,
+    pub certificate: Option<CertificateQuestion>,
+    pub server: String,
+    pub email: String,
+    pub name: String,
+    pub exams: Vec<ExamListItem>,
+    pub exam: Option<ExamInfo>,
+    pub link: LinkView,
+    #[ts(type = "number")]
+    pub clock_offset: i64,
+    pub candidates: Vec<CandidateTile>,
+    /// Newest first, at most 200.
+    pub timeline: Vec<TimelineEntry>,
+    pub focus: Option<ParticipantId>,
+    pub listening: Option<ParticipantId>,
+    pub sending: Option<SendState>,
+    /// The web view decodes; else Rust does and the media port carries pictures.
+    pub web_decoder: bool,
+}
+
+/// Levels of those who are not silent, four times a second: 0 to 100.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct LevelsView {
+    pub levels: Vec<(ParticipantId, u8)>,
+}
+
+/// A picture that the window shows now, and how large. `tile` is the window's own handle, below 64; it comes back on the
+/// media port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct WantedPicture {
+    pub tile: u16,
+    pub source: PublicationRef,
+    /// Physical pixels.
+    pub width: u16,
+    /// An inset is given up before a tile, a tile before the focus.
+    pub role: PictureRole,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum PictureRole {
+    Inset,
+    Tile,
+    Focus,
+}
+
+/// What the window may ask for. Tauri command `proctor_command`, one argument `command`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "do", rename_all = "snake_case")]
+#[ts(export)]
+pub enum ProctorCommand {
+    SignIn { server: String, email: String, password: String },
+    /// First start of a server: makes the first admin.
+    SetUp { server: String, setup_code: String, name: String, email: String, password: String },
+    Trust { accept: bool },
+    SignOut,
+    RefreshExams,
+    OpenExam { exam: ExamId },
+    LeaveExam,
+    /// All pictures that are visible now; anything else stops flowing.
+    Show { pictures: Vec<WantedPicture> },
+    Focus { participant: Option<ParticipantId> },
+    Listen { participant: Option<ParticipantId> },
+    /// Focus or peek was open for 3 s.
+    Looked { participant: ParticipantId },
+    Send { to: ParticipantId, kind: MessageKind, text: String },
+    /// The web view can't decode (or failed too often): decode in Rust.
+    DecodeInRust,
+    DismissNotice,
+}
