@@ -54,3 +54,6 @@ pub const MAX_PARTICIPANTS: usize = 600;
 pub const MAX_CONNECTIONS: usize = 4_000;
 /// Timeline entries that a proctor receives on joining.
 pub const MAX_TIMELINE_BACKLOG: usize = 100;
+/// Milliseconds without a packet after which a layer counts as not flowing: three frames of the slowest layer in normal use
+/// (screen low, 2 frames a second), with jitter.
+pub const FLOW_TIMEOUT_MS: u64 = 2_000;

@@ -1,0 +1,168 @@
+//! The bounded mailbox between control and a shard's thread.
+//!
+//! Control never waits for a lock that the media path holds longer than a push or a swap, and a control that runs away is
+//! refused instead of filling the memory.
+
+use crate::core::io::{Command, CommandResult, Reply};
+use crate::shard::waker::Waker;
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::oneshot;
+
+/// Commands that may wait: a whole room of 600 that re-joins at once, each with an offer, a few publications and intents.
+const CAPACITY: usize = 4_096;
+
+/// A command with who waits for its reply.
+pub(super) struct Letter {
+    pub command: Command,
+    pub reply: Option<oneshot::Sender<CommandResult>>,
+}
+
+struct Shared {
+    queue: Mutex<VecDeque<Letter>>,
+    waker: Waker,
+    /// Set once, when the thread should end or has ended.
+    closed: AtomicBool,
+    addresses: Vec<SocketAddr>,
+}
+
+/// Control's end of a shard. Cheap to clone.
+#[derive(Clone)]
+pub struct ShardHandle {
+    shared: Arc<Shared>,
+}
+
+impl ShardHandle {
+    /// Carries a command out and waits for its reply.
+    ///
+    /// # Errors
+    /// What the core refuses, `rate_limited` when the mailbox is full, `server_draining` when the shard has stopped.
+    pub async fn request(&self, command: Command) -> Result<Reply, ErrorBody> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Letter { command, reply: Some(reply) })?;
+        answer.await.unwrap_or_else(|_| Err(ErrorCode::ServerDraining.into()))
+    }
+
+    /// Hands a command over without waiting for its reply.
+    ///
+    /// # Errors
+    /// `rate_limited` when the mailbox is full, `server_draining` when the shard has stopped.
+    pub fn post(&self, command: Command) -> Result<(), ErrorCode> {
+        self.put(Letter { command, reply: None })
+    }
+
+    /// The UDP addresses that the shard listens on.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.shared.addresses.clone()
+    }
+
+    /// Ends the shard's thread after the commands that it was given before. Every later command is refused.
+    pub fn stop(&self) {
+        self.shared.closed.store(true, Ordering::Release);
+        self.shared.waker.wake();
+    }
+
+    fn put(&self, letter: Letter) -> Result<(), ErrorCode> {
+        {
+            let mut queue = self.shared.queue.lock();
+            // Looked at under the lock: the thread closes under it too, so no letter is left behind unanswered.
+            if self.shared.closed.load(Ordering::Acquire) {
+                return Err(ErrorCode::ServerDraining);
+            }
+            if queue.len() >= CAPACITY {
+                return Err(ErrorCode::RateLimited);
+            }
+            queue.push_back(letter);
+        }
+        self.shared.waker.wake();
+        Ok(())
+    }
+}
+
+/// The shard's end.
+pub(super) struct Mailbox {
+    shared: Arc<Shared>,
+}
+
+impl Mailbox {
+    /// Makes both ends.
+    pub fn new(waker: Waker, addresses: Vec<SocketAddr>) -> (ShardHandle, Self) {
+        let shared = Arc::new(Shared {
+            queue: Mutex::new(VecDeque::new()),
+            waker,
+            closed: AtomicBool::new(false),
+            addresses,
+        });
+        (ShardHandle { shared: Arc::clone(&shared) }, Self { shared })
+    }
+
+    /// Moves all that waits into `into`.
+    pub fn take(&self, into: &mut VecDeque<Letter>) {
+        self.shared.waker.clear();
+        let mut queue = self.shared.queue.lock();
+        into.append(&mut queue);
+    }
+
+    pub fn waker(&self) -> &Waker {
+        &self.shared.waker
+    }
+
+    /// Whether the thread should end: it was told to, or nobody can talk to it any more.
+    pub fn should_stop(&self) -> bool {
+        self.shared.closed.load(Ordering::Acquire) || Arc::strong_count(&self.shared) == 1
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        // Dropping the letters drops their reply senders: whoever waits gets `server_draining`.
+        let mut queue = self.shared.queue.lock();
+        self.shared.closed.store(true, Ordering::Release);
+        queue.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use invigil_shared::id::ParticipantId;
+
+    fn command() -> Command {
+        Command::RemoveParticipant { participant: ParticipantId::from_parts(1, [1; 10]) }
+    }
+
+    #[test]
+    fn a_full_mailbox_refuses() {
+        let (handle, mailbox) = Mailbox::new(Waker::new().unwrap(), vec![]);
+        for _ in 0..CAPACITY {
+            handle.post(command()).unwrap();
+        }
+        assert_eq!(handle.post(command()), Err(ErrorCode::RateLimited));
+        let mut letters = VecDeque::new();
+        mailbox.take(&mut letters);
+        assert_eq!(letters.len(), CAPACITY);
+        assert_eq!(handle.post(command()), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_learns_that_the_shard_is_gone() {
+        let (handle, mailbox) = Mailbox::new(Waker::new().unwrap(), vec![]);
+        let waiting = tokio::spawn({
+            let handle = handle.clone();
+            async move { handle.request(command()).await }
+        });
+        let mut letters = VecDeque::new();
+        while letters.is_empty() {
+            tokio::task::yield_now().await;
+            mailbox.take(&mut letters);
+        }
+        drop(letters);
+        drop(mailbox);
+        assert_eq!(waiting.await.unwrap().unwrap_err().code, ErrorCode::ServerDraining);
+        assert_eq!(handle.post(command()), Err(ErrorCode::ServerDraining));
+    }
+}

@@ -1,0 +1,77 @@
+//! A shard: one thread, one UDP port per address, one core. Control talks to it through a bounded mailbox.
+
+pub mod mailbox;
+mod waker;
+mod worker;
+
+pub use crate::core::io::{Command, CommandResult, Event, Profile, Reply, ShardId};
+pub use mailbox::ShardHandle;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// The DTLS certificate of this process; its fingerprint stands in every SDP answer.
+pub use crate::core::transport::DtlsIdentity as DtlsCertificate;
+
+/// How a shard is set up.
+#[derive(Clone)]
+pub struct ShardConfig {
+    pub id: ShardId,
+    /// Where to listen; port 0 picks a free one. One IPv4 and one IPv6 address at most make sense.
+    pub bind: Vec<SocketAddr>,
+    /// Addresses that clients are told to use; when empty the bound address, or this machine's when that is a wildcard.
+    pub announce: Vec<IpAddr>,
+    pub certificate: Arc<DtlsCertificate>,
+    /// Seed of the shard's randomness (ICE credentials, SSRCs, first sequence numbers): from the system, or fixed in tests.
+    pub seed: [u8; 32],
+}
+
+/// Why a shard could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    #[error("no address to listen on was given")]
+    NoAddress,
+    #[error("cannot listen on {address}")]
+    Bind {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("no address can be announced to clients; give one with --announce")]
+    NothingToAnnounce,
+    #[error("cannot make the DTLS certificate: {0}")]
+    Certificate(String),
+    #[error("cannot start the shard's thread")]
+    Thread(#[source] std::io::Error),
+}
+
+/// How a shard's thread ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardExit {
+    /// [`ShardHandle::stop`] was called, or every handle was dropped.
+    Stopped,
+    /// A bug of ours; the log has the message. The shard takes no more commands.
+    Panicked,
+    /// The socket failed for good.
+    SocketFailed,
+}
+
+/// Makes this process's DTLS certificate: self-signed, ECDSA P-256, known to peers by its fingerprint alone (RFC 8122).
+///
+/// # Errors
+/// The cryptographic provider failed.
+pub fn generate_certificate() -> Result<Arc<DtlsCertificate>, ShardError> {
+    DtlsCertificate::generate().map(Arc::new).map_err(|error| ShardError::Certificate(error.to_string()))
+}
+
+/// Starts a shard: binds its sockets and its thread. Events go to `events`; when that is full they wait, bounded.
+///
+/// # Errors
+/// An address can't be bound, or nothing can be announced.
+pub fn spawn(
+    config: ShardConfig,
+    events: tokio::sync::mpsc::Sender<(ShardId, Event)>,
+) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
+    worker::spawn(config, events)
+}
