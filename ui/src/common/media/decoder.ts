@@ -1,0 +1,185 @@
+/** One tile's decoder: key-frame gating, a bounded queue, and a decoder that fails starts again at a key frame. */
+import { describe, lengthPrefixed } from './annexb';
+import { i420Size, toRgba } from './i420';
+import { CODEC, type PackedRecord } from './packed';
+import type { HandleStatus, Picture } from './types';
+
+/** Constrained baseline, level 3.1: what our encoders write. */
+const H264 = 'avc1.42C01F';
+/** Chunks that a decoder may hold before the tile waits for the next key frame: under a second at 10 pictures/s. */
+const MAX_QUEUE = 8;
+/** Key frames taken without any picture coming out, before the other form of H.264 is tried. */
+const SILENT_KEYS = 3;
+
+export interface DecoderHost {
+  /** A new picture, or a change of status. */
+  changed(): void;
+  needKey(): void;
+  /** The web view can't decode this codec. */
+  unsupported(): void;
+}
+
+export class TileDecoder {
+  picture: Picture | undefined;
+  status: HandleStatus = 'waiting';
+  #decoder: VideoDecoder | null = null;
+  #codec = -1;
+  #wantKey = true;
+  #serial = 0;
+  #silentKeys = 0;
+  #errors = 0;
+  #generation = 0;
+  #described: string | null = null;
+  #scratch: { canvas: HTMLCanvasElement; image: ImageData } | null = null;
+
+  /** Whether H.264 goes in with lengths and a description; found out once, then true for all tiles. */
+  static avcc = false;
+
+  constructor(readonly host: DecoderHost) {}
+
+  push(record: PackedRecord): void {
+    if (record.codec === CODEC.i420) return this.#raw(record);
+    if (typeof VideoDecoder === 'undefined' || typeof EncodedVideoChunk === 'undefined') return this.host.unsupported();
+    if (this.#decoder && this.#codec !== record.codec) this.#drop();
+    if (this.#wantKey && !record.key) return this.host.needKey();
+    if (this.#decoder && this.#decoder.decodeQueueSize > MAX_QUEUE && !record.key) {
+      this.#wantKey = true;
+      return this.host.needKey();
+    }
+    try {
+      if (record.key) this.#configure(record);
+      const avcc = record.codec === CODEC.h264 && TileDecoder.avcc;
+      this.#decoder?.decode(
+        new EncodedVideoChunk({
+          type: record.key ? 'key' : 'delta',
+          timestamp: Math.round(record.capturedAt),
+          data: avcc ? lengthPrefixed(record.data) : record.data,
+        }),
+      );
+      this.#wantKey = false;
+    } catch {
+      this.#failed();
+    }
+  }
+
+  /** Forgets source and picture. */
+  reset(): void {
+    this.#drop();
+    this.#serial++;
+    this.#errors = 0;
+    this.#silentKeys = 0;
+    this.#setPicture(undefined);
+    this.status = 'waiting';
+  }
+
+  #configure(record: PackedRecord): void {
+    const described = record.codec === CODEC.h264 && TileDecoder.avcc ? describe(record.data) : null;
+    const fingerprint = described ? `${described.codec}${described.description.join()}` : null;
+    if (this.#decoder && this.#described === fingerprint) {
+      this.#noteKey();
+      return;
+    }
+    this.#drop();
+    const generation = ++this.#generation;
+    this.#codec = record.codec;
+    this.#described = fingerprint;
+    this.#decoder = new VideoDecoder({
+      output: (frame) => (generation === this.#generation ? this.#show(frame) : frame.close()),
+      error: () => {
+        if (generation === this.#generation) this.#failed();
+      },
+    });
+    this.#decoder.configure({
+      codec: described?.codec ?? (record.codec === CODEC.vp8 ? 'vp8' : H264),
+      optimizeForLatency: true,
+      ...(described ? { description: described.description } : {}),
+    });
+    this.#noteKey();
+  }
+
+  #noteKey(): void {
+    if (++this.#silentKeys <= SILENT_KEYS || this.#codec !== CODEC.h264) return;
+    this.#silentKeys = 0;
+    this.#failed();
+  }
+
+  #show(frame: VideoFrame): void {
+    this.#silentKeys = 0;
+    this.#errors = 0;
+    this.#setPicture({ image: frame, width: frame.displayWidth, height: frame.displayHeight, capturedAt: frame.timestamp, serial: ++this.#serial });
+    this.status = 'live';
+    this.host.changed();
+  }
+
+  #raw(record: PackedRecord): void {
+    const { width, height } = record;
+    if (record.data.length !== i420Size(width, height)) return;
+    const head = { width, height, capturedAt: record.capturedAt, serial: ++this.#serial };
+    if (typeof VideoFrame !== 'undefined') {
+      const image = new VideoFrame(record.data, { format: 'I420', codedWidth: width, codedHeight: height, timestamp: Math.round(record.capturedAt) });
+      this.#setPicture({ ...head, image });
+    } else {
+      this.#setPicture({ ...head, image: this.#rgba(record) });
+    }
+    this.status = 'live';
+    this.host.changed();
+  }
+
+  #rgba(record: PackedRecord): HTMLCanvasElement {
+    const { width, height } = record;
+    if (this.#scratch?.image.width !== width || this.#scratch.image.height !== height) {
+      const canvas = document.createElement('canvas');
+      canvas.width = width;
+      canvas.height = height;
+      this.#scratch = { canvas, image: new ImageData(width, height) };
+    }
+    toRgba(record.data, width, height, this.#scratch.image.data);
+    this.#scratch.canvas.getContext('2d')?.putImageData(this.#scratch.image, 0, 0);
+    return this.#scratch.canvas;
+  }
+
+  #failed(): void {
+    const neverWorked = this.#serial === 0 || this.#errors > 0;
+    const h264 = this.#codec === CODEC.h264;
+    this.#drop();
+    this.#errors++;
+    this.#setPicture(undefined);
+    this.status = 'failed';
+    if (neverWorked && h264) {
+      if (!TileDecoder.avcc) TileDecoder.avcc = true;
+      else if (this.#errors > 4) this.host.unsupported();
+    } else if (this.#errors > 8) this.host.unsupported();
+    this.host.changed();
+    this.host.needKey();
+  }
+
+  #drop(): void {
+    this.#generation++;
+    this.#wantKey = true;
+    this.#described = null;
+    if (this.#decoder && this.#decoder.state !== 'closed') {
+      try {
+        this.#decoder.close();
+      } catch {
+        // It closed itself between the two lines.
+      }
+    }
+    this.#decoder = null;
+  }
+
+  #setPicture(next: Picture | undefined): void {
+    const before = this.picture?.image;
+    this.picture = next;
+    if (typeof VideoFrame !== 'undefined' && before instanceof VideoFrame) before.close();
+  }
+}
+
+/** Whether this web view decodes what our encoders write. */
+export async function canDecode(): Promise<boolean> {
+  if (typeof VideoDecoder === 'undefined') return false;
+  try {
+    return (await VideoDecoder.isConfigSupported({ codec: H264, optimizeForLatency: true })).supported === true;
+  } catch {
+    return false;
+  }
+}

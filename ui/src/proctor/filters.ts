@@ -1,0 +1,4 @@
+/** Filters of the wall, in the order of the rail and of the keys 1 to 8. */
+import type { Filter } from './facts';
+
+export const FILTERS: readonly Filter[] = ['all', 'open', 'unwatched', 'unread', 'online', 'degraded', 'lost', 'finished'];
