@@ -1,0 +1,1 @@
+//! Offers of real peers, and offers that nobody should send.
