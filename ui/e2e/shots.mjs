@@ -1,0 +1,146 @@
+// Opens every state of both windows in Chromium: keeps a screenshot of each, asks axe about each, and walks the keyboard.
+import { readFileSync, mkdirSync, rmSync, existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { extname, join, normalize } from 'node:path';
+import axe from 'axe-core';
+import { chromium } from 'playwright-core';
+
+const root = join(import.meta.dirname, '../out/site');
+const out = join(import.meta.dirname, '../out/shots');
+const only = process.argv[2] ?? '';
+rmSync(out, { recursive: true, force: true });
+mkdirSync(out, { recursive: true });
+
+const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.woff2': 'font/woff2' };
+// The apps' own policy: an inline style or script of ours would fail here as it does there.
+const csp = "default-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws://127.0.0.1:*";
+const server = createServer((request, response) => {
+  const path = normalize(new URL(request.url, 'http://x').pathname);
+  const file = join(root, path);
+  if (!file.startsWith(root) || !existsSync(file)) return response.writeHead(404).end();
+  response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream', 'content-security-policy': csp });
+  response.end(readFileSync(file));
+});
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const origin = `http://127.0.0.1:${server.address().port}`;
+
+const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'focus', 'focus-signal', 'focus-lost', 'focus-test', 'focus-gone'];
+const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-paused', 'finished', 'finished-wait'];
+const sizes = [[1024, 700], [1440, 900], [1920, 1080]];
+const press = (key) => (page) => page.keyboard.press(key);
+const then = {
+  'proctor/wall-keys': ['wall', press('?')],
+  'proctor/wall-screen': ['wall', press('s')],
+  'proctor/wall-warn': ['wall', async (page) => { await page.keyboard.press('Tab'); await page.locator('[role=option]').nth(4).focus(); await page.keyboard.press('w'); }],
+  'proctor/wall-rails': ['wall', async (page) => { const b = page.getByRole('button', { name: 'Open the timeline' }); if (await b.isVisible()) await b.click(); }],
+  'proctor/wall-filter': ['wall', press('3')],
+  'proctor/focus-warn': ['focus', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please unplug the second display. Your exam goes on as soon as it is gone.'); }],
+  'proctor/focus-warn-waiting': ['focus-lost', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please come back.'); await page.keyboard.press('Control+Enter'); }],
+  'proctor/focus-swap': ['focus', press('s')],
+  'proctor/signin-setup': ['signin', (page) => page.getByRole('button', { name: 'First start' }).click()],
+  'candidate/join-link': ['join', (page) => page.locator('#code').fill('invigil://10.0.0.5:8443/join?exam=MICRO-204&secret=7K3F-9QXT-M2RD')],
+  'candidate/consent-ticked': ['consent', (page) => page.getByRole('checkbox').check()],
+  'candidate/exam-sent': ['exam', (page) => page.getByRole('button', { name: /^Live/ }).click()],
+  'candidate/exam-chat': ['exam-lost', (page) => page.getByRole('button', { name: 'Chat' }).click()],
+  'candidate/exam-hand': ['exam', (page) => page.getByRole('button', { name: 'Hand in' }).click()],
+  'candidate/exam-essay': ['exam', async (page) => { await page.getByRole('button', { name: 'Next' }).click(); await page.getByRole('button', { name: 'Next' }).click(); }],
+};
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu', '--force-color-profile=srgb'] });
+const failures = [];
+let shots = 0;
+let axed = 0;
+
+async function open(page, app, name, theme) {
+  await page.goto(`${origin}/states.html?app=${app}&case=${name}&theme=${theme}`);
+  await page.waitForFunction(() => document.fonts.status === 'loaded' && document.querySelector('#app > *'));
+  await settle(page);
+}
+/** Two animation frames: the canvas has drawn what the DOM says. */
+const settle = (page) => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 80)))));
+
+async function check(page, label) {
+  await page.evaluate(axe.source);
+  const result = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'], rules: { 'page-has-heading-one': { enabled: false } } }));
+  axed++;
+  for (const violation of result.violations) failures.push(`${label}: ${violation.id}: ${violation.nodes.map((node) => `${node.target} ${node.any[0]?.message ?? ''}`).slice(0, 3).join(' | ')}`);
+}
+
+const jobs = [
+  ...proctor.map((name) => ['proctor', name, name, null]),
+  ...candidate.map((name) => ['candidate', name, name, null]),
+  ...Object.entries(then).map(([label, [name, act]]) => [label.split('/')[0], label.split('/')[1], name, act]),
+].filter(([app, label]) => `${app}/${label}`.includes(only));
+
+for (const [width, height] of sizes) {
+  const context = await browser.newContext({ viewport: { width, height }, bypassCSP: false, reducedMotion: 'reduce' });
+  const page = await context.newPage();
+  page.on('pageerror', (error) => failures.push(`${page.url()}: ${error.message}`));
+  page.on('console', (message) => { if (message.type() === 'error') failures.push(`${page.url()}: ${message.text()}`); });
+  for (const [app, label, name, act] of jobs) {
+    for (const theme of ['dark', 'light']) {
+      const first = theme === (app === 'candidate' ? 'light' : 'dark');
+      if (!first && width !== 1440) continue;
+      await open(page, app, name, theme);
+      if (act) { await act(page); await settle(page); }
+      await page.screenshot({ path: join(out, `${app}-${label}-${width}-${theme}.png`) });
+      shots++;
+      if (width !== 1920) await check(page, `${app}/${label} ${width} ${theme}`);
+    }
+  }
+  if (width === 1440 && only === '') {
+    for (const theme of ['dark', 'light']) {
+      await page.goto(`${origin}/states.html?theme=${theme}`);
+      await page.waitForSelector('canvas');
+      await settle(page);
+      await page.screenshot({ path: join(out, `states-${theme}.png`), fullPage: true });
+      await check(page, `states ${theme}`);
+      shots++;
+    }
+  }
+  await context.close();
+}
+await keyboard();
+await browser.close();
+server.close();
+for (const failure of failures) console.error(failure);
+console.log(`${shots} screenshots in ui/out/shots, ${axed} pages asked by axe, ${failures.length} failures`);
+process.exit(failures.length === 0 ? 0 : 1);
+
+/** The wall by keys only: move, open, come back to the same tile, and what was asked of Rust on the way. */
+async function keyboard() {
+  if (only !== '' && only !== 'keys') return;
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  await open(page, 'proctor', 'wall', 'dark');
+  const expect = (ok, what) => { if (!ok) failures.push(`keyboard: ${what}`); };
+  const at = () => page.evaluate(() => document.activeElement?.getAttribute('data-participant'));
+  const asked = (verb) => page.evaluate((v) => window.invigilCommands.filter((command) => command.do === v), verb);
+  await page.locator('[role=option][tabindex="0"]').focus();
+  expect((await at()) === 'p001', 'the first tile is the tab stop');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowDown');
+  expect((await at()) === 'p007', `right and down in 5 columns is the 7th, not ${await at()}`);
+  await page.keyboard.press('End');
+  expect((await at()) === 'p030', 'End is the last');
+  await page.keyboard.press('Home');
+  await page.keyboard.press('ArrowRight');
+  await page.waitForFunction(() => window.invigilCommands.some((command) => command.do === 'show'));
+  const [wall] = (await asked('show')).slice(-1);
+  expect(wall.pictures.length === 56, `29 candidates' pictures, ${wall.pictures.length}`);
+  expect(wall.pictures.every((picture) => picture.tile < 64) && new Set(wall.pictures.map((picture) => picture.tile)).size === wall.pictures.length, 'handles are below 64 and distinct');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=Sources, text=Microphone >> nth=0').catch(() => undefined);
+  expect((await asked('focus')).at(-1)?.participant === 'p002', 'Enter opens the selected candidate');
+  await page.waitForFunction(() => window.invigilCommands.filter((command) => command.do === 'show').at(-1)?.pictures.length === 2);
+  await page.keyboard.press('m');
+  expect((await asked('listen')).at(-1)?.participant === 'p002', 'M listens');
+  await page.waitForFunction(() => window.invigilCommands.some((command) => command.do === 'looked'), undefined, { timeout: 5000 });
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('[role=option]');
+  await settle(page);
+  expect((await at()) === 'p002', `Escape comes back to the same tile, not ${await at()}`);
+  await page.keyboard.press('n');
+  expect((await asked('focus')).at(-1)?.participant === 'p022', 'N opens who waited longest');
+  await context.close();
+}

@@ -1,0 +1,138 @@
+/** The proctor's window in every state. Fixtures only: none of this is in an app. */
+import type { CandidateTile } from '../common/bindings/CandidateTile';
+import type { ConnectionLevel } from '../common/bindings/ConnectionLevel';
+import type { IntegrityKind } from '../common/bindings/IntegrityKind';
+import type { ProctorView } from '../common/bindings/ProctorView';
+import type { PublicationView } from '../common/bindings/PublicationView';
+import type { Severity } from '../common/bindings/Severity';
+import type { TimelineBody } from '../common/bindings/TimelineBody';
+import type { TimelineEntry } from '../common/bindings/TimelineEntry';
+
+export const NOW = new Date(2026, 4, 12, 10, 42, 16).getTime();
+export const now = NOW * 1000;
+const S = 1e6;
+const MIN = 60 * S;
+
+const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, allow_test_picture: false } as const;
+const exam = { id: 'e1', title: 'Microbiology II, final exam', code: 'MICRO-204', status: 'active' as const, starts_at: now - 42 * MIN - 16 * S, ends_at: now + 77 * MIN + 44 * S, policy };
+
+const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - 0.4 * S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
+let serial = 0;
+export const entry = (participant: string, ago: number, body: TimelineBody): TimelineEntry => ({ id: `t${serial++}`, participant, at: now - ago, received_at: now - ago, body });
+export const signal = (kind: IntegrityKind, severity: Severity, confidence = 100): TimelineBody => ({ what: 'integrity', kind, seq: 1, observer: 'system', confidence, severity, begins: null });
+
+export function tile(n: number, over: Partial<CandidateTile> = {}): CandidateTile {
+  const id = `p${String(n).padStart(3, '0')}`;
+  return {
+    participant: id,
+    label: `Candidate ${String(n).padStart(3, '0')}`,
+    seat: `${'ABCDE'[Math.floor((n - 1) / 6) % 5]}${((n - 1) % 6) + 1}`,
+    presence: 'online',
+    presence_since: now - 40 * MIN,
+    connection: (['good', 'good', 'good', 'fair'] as ConnectionLevel[])[n % 4] ?? 'good',
+    looked_at: now - (24 + ((n * 97) % 400)) * S,
+    publications: [pub('camera/0'), pub('screen/0', { changed_at: now - (n % 5) * S }), pub('microphone/0')],
+    open_signal: null,
+    unread: 0,
+    ...over,
+  };
+}
+
+const high = entry('p014', 129 * S, signal('screen_lost', 'high'));
+const focusLost = entry('p005', 6 * MIN, signal('focus_lost', 'medium'));
+const micLost = entry('p026', 9 * MIN, signal('microphone_lost', 'medium'));
+const cameraLost = entry('p019', 4 * MIN, signal('camera_lost', 'medium', 80));
+
+function thirty(): CandidateTile[] {
+  const special: Record<number, Partial<CandidateTile>> = {
+    3: { presence: 'lost', presence_since: now - 72 * S, connection: 'lost', publications: [pub('camera/0', { captured_at: now - 73 * S }), pub('screen/0', { captured_at: now - 73 * S }), pub('microphone/0')] },
+    5: { open_signal: focusLost },
+    8: { publications: [pub('camera/0', { changed_at: now - 40 * S }), pub('screen/0'), pub('microphone/0')] },
+    9: { looked_at: now - 571 * S },
+    11: { connection: 'weak', presence: 'degraded' },
+    13: { publications: [pub('camera/0', { captured_at: now - 12 * S }), pub('screen/0'), pub('microphone/0')] },
+    14: { open_signal: high, publications: [pub('camera/0'), pub('screen/0', { captured_at: now - 129 * S, state: 'failed' }), pub('microphone/0')] },
+    16: { unread: 1 },
+    18: { connection: 'weak', presence: 'degraded' },
+    19: { open_signal: cameraLost, publications: [pub('camera/0', { state: 'failed', captured_at: now - 4 * MIN }), pub('screen/0'), pub('microphone/0')] },
+    21: { publications: [pub('camera/0', { test_picture: true }), pub('screen/0'), pub('microphone/0')] },
+    22: { looked_at: now - 702 * S },
+    25: { publications: [] },
+    26: { open_signal: micLost, publications: [pub('camera/0'), pub('screen/0'), pub('microphone/0', { state: 'failed' })] },
+    28: { presence: 'finished', presence_since: now - 11 * MIN, publications: [] },
+    30: { looked_at: now - 488 * S },
+  };
+  return Array.from({ length: 30 }, (_, i) => tile(i + 1, special[i + 1]));
+}
+
+const message = (text: string, from: boolean, warning = false): TimelineBody => ({ what: 'message', message: `m${serial++}`, kind: warning ? 'warning' : 'chat', from_candidate: from, text, delivered: true, acknowledged: warning });
+const timeline = (): TimelineEntry[] => [
+  high,
+  entry('p003', 72 * S, { what: 'presence', presence: 'lost' }),
+  entry('p016', 3 * MIN, message('My lamp flickers, may I switch it off?', true)),
+  cameraLost,
+  focusLost,
+  entry('p011', 7 * MIN, { what: 'presence', presence: 'degraded' }),
+  micLost,
+  entry('p028', 11 * MIN, { what: 'presence', presence: 'finished' }),
+  entry('p002', 13 * MIN, signal('focus_returned', 'info')),
+  entry('p002', 14 * MIN, signal('focus_lost', 'low')),
+  entry('p020', 15 * MIN, { what: 'joined', resumed: true }),
+  entry('p017', 22 * MIN, { what: 'chain_broken', code: 'chain_gap', seq: 12, severity: 'low' }),
+  entry('p014', 29 * MIN, message('Please move your chair a little to the left.', false, true)),
+  entry('p014', 33 * MIN, message('Yes, please go ahead.', false)),
+  entry('p014', 34 * MIN, message('May I open the window?', true)),
+  entry('p030', 39 * MIN, { what: 'joined', resumed: false }),
+].sort((a, b) => b.at - a.at);
+
+export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
+  step: 'wall',
+  busy: false,
+  notice: null,
+  certificate: null,
+  server: 'exam.example.org',
+  email: 'proctor1@example.org',
+  name: 'Proctor 1',
+  exams: [
+    { ...exam, roster: 33, online: 28 },
+    { ...exam, id: 'e2', title: 'Contract law', code: 'LAW-110', status: 'scheduled', starts_at: now + 138 * MIN, ends_at: now + 258 * MIN, roster: 64, online: 0 },
+    { ...exam, id: 'e3', title: 'Statistics I, resit', code: 'STAT-1R', status: 'paused', roster: 9, online: 9 },
+  ],
+  exam,
+  link: { state: 'connected' },
+  clock_offset: 0,
+  candidates: thirty(),
+  timeline: timeline(),
+  focus: null,
+  listening: null,
+  sending: null,
+  web_decoder: true,
+  ...over,
+});
+
+const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08';
+const certificate = (changed: boolean) => ({ authority: '10.0.0.5:8443', sha256, changed });
+const many = () => Array.from({ length: 118 }, (_, i) => tile(i + 1));
+
+export const proctorCases: Record<string, () => ProctorView> = {
+  signin: () => base({ step: 'sign_in', email: '' }),
+  'signin-error': () => base({ step: 'sign_in', notice: { code: 'credentials_wrong', params: {} } }),
+  certificate: () => base({ step: 'sign_in', certificate: certificate(false) }),
+  'certificate-changed': () => base({ step: 'sign_in', certificate: certificate(true) }),
+  exams: () => base({ step: 'exams' }),
+  'exams-empty': () => base({ step: 'exams', exams: [] }),
+  wall: () => base(),
+  'wall-one': () => base({ candidates: [tile(1)], timeline: timeline().slice(-1) }),
+  'wall-many': () => base({ candidates: many(), timeline: [] }),
+  'wall-empty': () => base({ candidates: [], timeline: [] }),
+  'wall-connecting': () => base({ candidates: [], timeline: [], link: { state: 'connecting' } }),
+  'wall-loading': () => base({ candidates: Array.from({ length: 30 }, (_, i) => tile(i + 1, { publications: [pub('camera/9'), pub('screen/9')] })), timeline: [] }),
+  'wall-offline': () => base({ link: { state: 'offline', since: now - 26 * S } }),
+  'wall-weak': () => base({ link: { state: 'weak' } }),
+  'wall-back': () => base({ link: { state: 'back', offline_s: 22 }, listening: 'p006' }),
+  focus: () => base({ focus: 'p002' }),
+  'focus-signal': () => base({ focus: 'p014', listening: 'p014' }),
+  'focus-lost': () => base({ focus: 'p003' }),
+  'focus-test': () => base({ focus: 'p021' }),
+  'focus-gone': () => base({ focus: 'p999' }),
+};
