@@ -39,7 +39,9 @@ impl<'de> Deserialize<'de> for Hash {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         let text = String::deserialize(d)?;
         let bytes = unhex(&text).and_then(|b| <[u8; 32]>::try_from(b).ok());
-        bytes.map(Hash).ok_or_else(|| de::Error::custom("not 64 hexadecimal digits"))
+        bytes
+            .map(Hash)
+            .ok_or_else(|| de::Error::custom("not 64 hexadecimal digits"))
     }
 }
 
@@ -54,7 +56,9 @@ pub fn unhex(text: &str) -> Option<Vec<u8>> {
     if raw.len() % 2 != 0 {
         return None;
     }
-    raw.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    raw.chunks_exact(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
 }
 
 /// Encodes lower-case hexadecimal.
@@ -68,18 +72,35 @@ pub fn hex(bytes: &[u8]) -> String {
 
 /// The `prev` of a session's first event.
 pub fn genesis(session: SessionId) -> Hash {
-    Hash(Sha256::new().chain_update(GENESIS_DOMAIN).chain_update(session.0.as_bytes()).finalize().into())
+    Hash(
+        Sha256::new()
+            .chain_update(GENESIS_DOMAIN)
+            .chain_update(session.0.as_bytes())
+            .finalize()
+            .into(),
+    )
 }
 
 /// H(salt, payload). The salt's length is written first: no two (salt, payload) pairs share their bytes.
 pub fn payload_hash(salt: &[u8], payload: &[u8]) -> Hash {
     let length = (salt.len() as u64).to_be_bytes();
-    Hash(Sha256::new().chain_update(PAYLOAD_DOMAIN).chain_update(length).chain_update(salt).chain_update(payload).finalize().into())
+    Hash(
+        Sha256::new()
+            .chain_update(PAYLOAD_DOMAIN)
+            .chain_update(length)
+            .chain_update(salt)
+            .chain_update(payload)
+            .finalize()
+            .into(),
+    )
 }
 
 /// The hash of one link.
 pub fn link_hash(session: SessionId, seq: u64, prev: Hash, payload: Hash) -> Hash {
-    let hasher = Sha256::new().chain_update(DOMAIN).chain_update(session.0.as_bytes()).chain_update(seq.to_be_bytes());
+    let hasher = Sha256::new()
+        .chain_update(DOMAIN)
+        .chain_update(session.0.as_bytes())
+        .chain_update(seq.to_be_bytes());
     Hash(hasher.chain_update(prev.0).chain_update(payload.0).finalize().into())
 }
 
@@ -108,7 +129,10 @@ pub enum ChainBreak {
 
 impl ChainHead {
     pub fn new(session: SessionId) -> Self {
-        Self { seq: 0, hash: genesis(session) }
+        Self {
+            seq: 0,
+            hash: genesis(session),
+        }
     }
 
     /// Checks that `event` continues this head and moves on to it.
@@ -123,9 +147,14 @@ impl ChainHead {
         if event.prev != self.hash {
             return Err(ChainBreak::Fork(event.seq));
         }
-        let salt = unhex(&event.salt).filter(|s| s.len() == 16).ok_or(ChainBreak::BadSalt(event.seq))?;
+        let salt = unhex(&event.salt)
+            .filter(|s| s.len() == 16)
+            .ok_or(ChainBreak::BadSalt(event.seq))?;
         let inner = payload_hash(&salt, event.payload.as_bytes());
-        *self = Self { seq: event.seq, hash: link_hash(session, event.seq, event.prev, inner) };
+        *self = Self {
+            seq: event.seq,
+            hash: link_hash(session, event.seq, event.prev, inner),
+        };
         Ok(())
     }
 
@@ -133,7 +162,15 @@ impl ChainHead {
     pub fn append(&mut self, session: SessionId, salt: [u8; 16], payload: String) -> IntegrityEvent {
         let (seq, prev) = (self.seq + 1, self.hash);
         let inner = payload_hash(&salt, payload.as_bytes());
-        *self = Self { seq, hash: link_hash(session, seq, prev, inner) };
-        IntegrityEvent { seq, prev, salt: hex(&salt), payload }
+        *self = Self {
+            seq,
+            hash: link_hash(session, seq, prev, inner),
+        };
+        IntegrityEvent {
+            seq,
+            prev,
+            salt: hex(&salt),
+            payload,
+        }
     }
 }

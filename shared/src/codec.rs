@@ -18,12 +18,19 @@ fn bound(text: &str) -> usize {
     // The tag stands within the first bytes of what our own encoders write; others order their fields as they like, so the
     // whole permitted head is searched.
     let head = text.get(..MAX_FRAME.min(text.len())).unwrap_or("");
-    if head.contains("\"sdp:offer\"") || head.contains("\"sdp:answer\"") { MAX_SDP } else { MAX_FRAME }
+    if head.contains("\"sdp:offer\"") || head.contains("\"sdp:answer\"") {
+        MAX_SDP
+    } else {
+        MAX_FRAME
+    }
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
     if text.len() > bound(text) {
-        return Err(DecodeError { id: None, body: ErrorBody::from(ErrorCode::TooLarge).with("limit", MAX_FRAME) });
+        return Err(DecodeError {
+            id: None,
+            body: ErrorBody::from(ErrorCode::TooLarge).with("limit", MAX_FRAME),
+        });
     }
     serde_json::from_str(text).map_err(|_| {
         #[derive(serde::Deserialize)]
@@ -31,7 +38,10 @@ fn decode<T: DeserializeOwned>(text: &str) -> Result<T, DecodeError> {
             id: Option<u32>,
         }
         let id = serde_json::from_str::<OnlyId>(text).ok().and_then(|f| f.id);
-        DecodeError { id, body: ErrorCode::BadMessage.into() }
+        DecodeError {
+            id,
+            body: ErrorCode::BadMessage.into(),
+        }
     })
 }
 

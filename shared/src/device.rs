@@ -17,9 +17,14 @@ pub fn sign_challenge(key: &SigningKey, session: SessionId, challenge: &[u8]) ->
 
 /// Checks [`sign_challenge`]'s result. Wrong lengths and weak keys are refused like a wrong signature.
 pub fn verify_challenge(public_key: &[u8], session: SessionId, challenge: &[u8], signature: &[u8]) -> bool {
-    let Ok(key) = <[u8; 32]>::try_from(public_key).map_err(drop).and_then(|k| VerifyingKey::from_bytes(&k).map_err(drop)) else {
+    let Ok(key) = <[u8; 32]>::try_from(public_key)
+        .map_err(drop)
+        .and_then(|k| VerifyingKey::from_bytes(&k).map_err(drop))
+    else {
         return false;
     };
-    let Ok(signature) = Signature::from_slice(signature) else { return false };
+    let Ok(signature) = Signature::from_slice(signature) else {
+        return false;
+    };
     !key.is_weak() && key.verify(&statement(session, challenge), &signature).is_ok()
 }

@@ -31,7 +31,10 @@ impl FrameInfo {
     /// Writes the extension's data; the returned length is 2 or 9.
     pub fn write(&self, out: &mut [u8; MAX_LEN]) -> usize {
         let captured = self.captured.filter(|_| self.start);
-        out[0] = u8::from(self.key) | u8::from(self.start) << 1 | u8::from(self.end) << 2 | u8::from(captured.is_some()) << 3;
+        out[0] = u8::from(self.key)
+            | u8::from(self.start) << 1
+            | u8::from(self.end) << 2
+            | u8::from(captured.is_some()) << 3;
         out[1] = (self.layer as u8) << 6 | (self.temporal & 0x3f);
         match captured {
             Some(at) => {
@@ -53,6 +56,13 @@ impl FrameInfo {
         } else {
             None
         };
-        Some(Self { key: flags & 1 != 0, start: flags & 2 != 0, end: flags & 4 != 0, layer, temporal: ids & 0x3f, captured })
+        Some(Self {
+            key: flags & 1 != 0,
+            start: flags & 2 != 0,
+            end: flags & 4 != 0,
+            layer,
+            temporal: ids & 0x3f,
+            captured,
+        })
     }
 }

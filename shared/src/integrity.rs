@@ -1,7 +1,7 @@
 //! Integrity events: facts observed on the candidate's machine, never verdicts.
 
-use crate::id::BootId;
 use crate::chain::Hash;
+use crate::id::BootId;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use ts_rs::TS;

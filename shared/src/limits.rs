@@ -57,3 +57,13 @@ pub const MAX_TIMELINE_BACKLOG: usize = 100;
 /// Milliseconds without a packet after which a layer counts as not flowing: three frames of the slowest layer in normal use
 /// (screen low, 2 frames a second), with jitter.
 pub const FLOW_TIMEOUT_MS: u64 = 2_000;
+/// Seconds that a session and its room stay after the exam's end, so that a late reconnect still hands in.
+pub const EXAM_GRACE_S: i64 = 30 * 60;
+/// Seconds after which a participant without a connection counts as lost: a quick reconnect makes no noise.
+pub const PRESENCE_GRACE_S: u64 = 3;
+/// Transports of one WHEP viewer; a browser page with a few pictures stays below it.
+pub const MAX_BROWSER_RESOURCES: usize = 16;
+/// The same for a screen: one that does not change sends next to nothing, and in an emergency a frame in 5 s.
+pub const SCREEN_FLOW_TIMEOUT_MS: u64 = 15_000;
+/// Transports of one shard: two of each participant of a full room, and those that take over from them.
+pub const MAX_TRANSPORTS: usize = 2_048;

@@ -37,9 +37,18 @@ pub struct PublicationKey {
 }
 
 impl PublicationKey {
-    pub const CAMERA: Self = Self { kind: Kind::Camera, instance: 0 };
-    pub const SCREEN: Self = Self { kind: Kind::Screen, instance: 0 };
-    pub const MICROPHONE: Self = Self { kind: Kind::Microphone, instance: 0 };
+    pub const CAMERA: Self = Self {
+        kind: Kind::Camera,
+        instance: 0,
+    };
+    pub const SCREEN: Self = Self {
+        kind: Kind::Screen,
+        instance: 0,
+    };
+    pub const MICROPHONE: Self = Self {
+        kind: Kind::Microphone,
+        instance: 0,
+    };
 }
 
 impl fmt::Display for PublicationKey {

@@ -137,11 +137,23 @@ impl JoinLink {
             }
         }
         let (exam_code, secret) = exam_code.zip(secret).ok_or(BadJoinLink)?;
-        Ok(Self { authority: authority.to_owned(), exam_code, secret, certificate_sha256 })
+        Ok(Self {
+            authority: authority.to_owned(),
+            exam_code,
+            secret,
+            certificate_sha256,
+        })
     }
 
     pub fn to_text(&self) -> String {
-        let pin = self.certificate_sha256.iter().map(|pin| format!("&sha256={pin}")).collect::<String>();
-        format!("invigil://{}/join?exam={}&secret={}{pin}", self.authority, self.exam_code, self.secret)
+        let pin = self
+            .certificate_sha256
+            .iter()
+            .map(|pin| format!("&sha256={pin}"))
+            .collect::<String>();
+        format!(
+            "invigil://{}/join?exam={}&secret={}{pin}",
+            self.authority, self.exam_code, self.secret
+        )
     }
 }

@@ -71,21 +71,60 @@ pub struct IceServer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
-    Admit { participant: ParticipantId },
-    AskAgain { participant: ParticipantId, reason: String },
-    Reject { participant: ParticipantId, reason: String },
-    Warn { participant: ParticipantId, reason: String },
-    Pause { participant: Option<ParticipantId>, reason: String },
-    Continue { participant: Option<ParticipantId> },
-    Lock { participant: ParticipantId, reason: String },
-    ExtraTime { participant: ParticipantId, minutes: u16, reason: String },
-    Mute { participant: ParticipantId },
+    Admit {
+        participant: ParticipantId,
+    },
+    AskAgain {
+        participant: ParticipantId,
+        reason: String,
+    },
+    Reject {
+        participant: ParticipantId,
+        reason: String,
+    },
+    Warn {
+        participant: ParticipantId,
+        reason: String,
+    },
+    Pause {
+        participant: Option<ParticipantId>,
+        reason: String,
+    },
+    Continue {
+        participant: Option<ParticipantId>,
+    },
+    Lock {
+        participant: ParticipantId,
+        reason: String,
+    },
+    ExtraTime {
+        participant: ParticipantId,
+        minutes: u16,
+        reason: String,
+    },
+    Mute {
+        participant: ParticipantId,
+    },
     MuteAll,
-    Reassign { participant: ParticipantId, proctor: ParticipantId },
-    Remove { participant: ParticipantId, reason: String },
-    End { participant: ParticipantId, reason: String },
-    ChangeRole { participant: ParticipantId, role: Role },
-    Close { reason: String },
+    Reassign {
+        participant: ParticipantId,
+        proctor: ParticipantId,
+    },
+    Remove {
+        participant: ParticipantId,
+        reason: String,
+    },
+    End {
+        participant: ParticipantId,
+        reason: String,
+    },
+    ChangeRole {
+        participant: ParticipantId,
+        role: Role,
+    },
+    Close {
+        reason: String,
+    },
     #[serde(other)]
     Unknown,
 }
@@ -153,7 +192,13 @@ pub struct Message {
 pub enum ClientMessage {
     /// First on every connection, and again with a fresh token before the old one expires. Answer: `auth:response`.
     #[serde(rename = "auth:request")]
-    AuthRequest { token: String, version: u32, client: String, platform: String, features: Vec<String> },
+    AuthRequest {
+        token: String,
+        version: u32,
+        client: String,
+        platform: String,
+        features: Vec<String>,
+    },
     /// Asks for a fresh token in-band. Answer: `auth:token`.
     #[serde(rename = "auth:refresh")]
     AuthRefresh,
@@ -172,7 +217,11 @@ pub enum ClientMessage {
     #[serde(rename = "sdp:offer")]
     SdpOffer { transport: TransportId, sdp: String },
     #[serde(rename = "ice:candidate")]
-    IceCandidate { transport: TransportId, candidate: String, mid: String },
+    IceCandidate {
+        transport: TransportId,
+        candidate: String,
+        mid: String,
+    },
     /// The client has seen the transport connect; the server answers `ok` when it has too.
     #[serde(rename = "transport:connect")]
     TransportConnect { transport: TransportId },
@@ -180,7 +229,12 @@ pub enum ClientMessage {
     TransportClose { transport: TransportId },
     /// Announces a publication, or changes its layers. Answer: `published`, with the demand of the moment.
     #[serde(rename = "publish")]
-    Publish { publication: PublicationKey, codec: String, layers: Vec<LayerOffer>, test_picture: bool },
+    Publish {
+        publication: PublicationKey,
+        codec: String,
+        layers: Vec<LayerOffer>,
+        test_picture: bool,
+    },
     #[serde(rename = "unpublish")]
     Unpublish { publication: PublicationKey },
     /// Once a second, for every publication.
@@ -199,7 +253,11 @@ pub enum ClientMessage {
     IntegrityEvents { events: Vec<IntegrityEvent> },
     /// `to` is the candidate; a candidate's own messages carry none. Answer: `message:sent`.
     #[serde(rename = "message:send")]
-    MessageSend { to: Option<ParticipantId>, kind: MessageKind, text: String },
+    MessageSend {
+        to: Option<ParticipantId>,
+        kind: MessageKind,
+        text: String,
+    },
     /// The candidate pressed "I understand", or has read.
     #[serde(rename = "message:acknowledge")]
     MessageAcknowledge { message: MessageId },
@@ -262,14 +320,21 @@ pub enum ServerMessage {
     SdpAnswer { transport: TransportId, sdp: String },
     /// A candidate for a transport that can't stand in the SDP (ICE-TCP).
     #[serde(rename = "ice:candidate")]
-    IceCandidate { transport: TransportId, candidate: String, mid: String },
+    IceCandidate {
+        transport: TransportId,
+        candidate: String,
+        mid: String,
+    },
     #[serde(rename = "ice:config")]
     IceConfig { servers: Vec<IceServer>, relay_only: bool },
     /// The server gave a transport up; the client makes a new one.
     #[serde(rename = "transport:closed")]
     TransportClosed { transport: TransportId },
     #[serde(rename = "published")]
-    Published { publication: PublicationKey, demand: Vec<Layer> },
+    Published {
+        publication: PublicationKey,
+        demand: Vec<Layer>,
+    },
     /// What the server decided for the subscriber's slots: all of them. As an answer, and whenever it changes.
     #[serde(rename = "subscribed")]
     Subscribed { revision: u64, bindings: Vec<Binding> },
@@ -294,14 +359,21 @@ pub enum ServerMessage {
     #[serde(rename = "publication:removed")]
     PublicationRemoved { source: PublicationRef },
     #[serde(rename = "publication:updated")]
-    PublicationUpdated { participant: ParticipantId, freshness: Vec<Freshness> },
+    PublicationUpdated {
+        participant: ParticipantId,
+        freshness: Vec<Freshness>,
+    },
     /// The chain's head after the commit; everything up to it is safe.
     #[serde(rename = "integrity:ack")]
     IntegrityAck { head: ChainHead },
     #[serde(rename = "timeline:entry")]
     TimelineEntry { entry: TimelineEntry },
     #[serde(rename = "message:sent")]
-    MessageSent { message: MessageId, at: i64, delivered: bool },
+    MessageSent {
+        message: MessageId,
+        at: i64,
+        delivered: bool,
+    },
     #[serde(rename = "message:received")]
     MessageReceived { message: Message },
     #[serde(rename = "message:acknowledged")]
@@ -316,7 +388,12 @@ pub enum ServerMessage {
     #[serde(rename = "attention:looked")]
     AttentionLooked { participant: ParticipantId, at: i64 },
     #[serde(rename = "exam:updated")]
-    ExamUpdated { exam: ExamId, status: ExamStatus, ends_at: i64, time_left: i64 },
+    ExamUpdated {
+        exam: ExamId,
+        status: ExamStatus,
+        ends_at: i64,
+        time_left: i64,
+    },
     /// To a candidate: whether a proctor hears the microphone now, where policy says so.
     #[serde(rename = "listening")]
     Listening { listening: bool },

@@ -65,10 +65,21 @@ pub enum TimelineBody {
         seq: u64,
         severity: Severity,
     },
-    Presence { presence: Presence },
-    Message { message: MessageId, kind: MessageKind, from_candidate: bool, text: String, delivered: bool, acknowledged: bool },
+    Presence {
+        presence: Presence,
+    },
+    Message {
+        message: MessageId,
+        kind: MessageKind,
+        from_candidate: bool,
+        text: String,
+        delivered: bool,
+        acknowledged: bool,
+    },
     /// A candidate joined for the first time or came back.
-    Joined { resumed: bool },
+    Joined {
+        resumed: bool,
+    },
     #[serde(other)]
     Unknown,
 }

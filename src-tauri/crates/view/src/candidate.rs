@@ -125,19 +125,36 @@ pub struct LevelView {
 #[serde(tag = "do", rename_all = "snake_case")]
 #[ts(export)]
 pub enum CandidateCommand {
-    Join { server: String, exam_code: String, secret: String },
-    JoinLink { link: String },
+    Join {
+        server: String,
+        exam_code: String,
+        secret: String,
+    },
+    JoinLink {
+        link: String,
+    },
     /// Answer to a [`CertificateQuestion`].
-    Trust { accept: bool },
-    Consent { agree: bool },
+    Trust {
+        accept: bool,
+    },
+    Consent {
+        agree: bool,
+    },
     /// From `Declined` or `Finished` back to `Join`.
     StartOver,
-    ChooseDevice { publication: PublicationKey, device: String },
+    ChooseDevice {
+        publication: PublicationKey,
+        device: String,
+    },
     CheckAgain,
     StartExam,
-    Chat { text: String },
+    Chat {
+        text: String,
+    },
     /// "I understand" under a warning.
-    Acknowledge { message: MessageId },
+    Acknowledge {
+        message: MessageId,
+    },
     HandIn,
     DismissNotice,
 }

@@ -16,7 +16,10 @@ pub struct Notice {
 
 impl Notice {
     pub fn new(code: &str) -> Self {
-        Self { code: code.to_owned(), params: BTreeMap::new() }
+        Self {
+            code: code.to_owned(),
+            params: BTreeMap::new(),
+        }
     }
     pub fn with(mut self, name: &str, value: impl ToString) -> Self {
         self.params.insert(name.to_owned(), value.to_string());
@@ -47,7 +50,9 @@ pub enum LinkView {
         since: i64,
     },
     /// Back after `offline_s` seconds; turns into `Connected` after 8 s.
-    Back { offline_s: u32 },
+    Back {
+        offline_s: u32,
+    },
 }
 
 /// A certificate that no root vouches for and no pin names: a person compares it once.

@@ -40,7 +40,11 @@ pub struct Record<'a> {
 
 /// Packs one message.
 pub fn pack(sequence: u32, sent_at_us: f64, records: &[Record<'_>]) -> Vec<u8> {
-    let size = records.iter().map(|r| RECORD_HEAD + r.data.len().next_multiple_of(8)).sum::<usize>() + MESSAGE_HEAD;
+    let size = records
+        .iter()
+        .map(|r| RECORD_HEAD + r.data.len().next_multiple_of(8))
+        .sum::<usize>()
+        + MESSAGE_HEAD;
     let mut out = Vec::with_capacity(size);
     out.extend_from_slice(&[VERSION, 0]);
     out.extend_from_slice(&(records.len() as u16).to_le_bytes());

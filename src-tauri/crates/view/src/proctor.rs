@@ -126,21 +126,47 @@ pub enum PictureRole {
 #[serde(tag = "do", rename_all = "snake_case")]
 #[ts(export)]
 pub enum ProctorCommand {
-    SignIn { server: String, email: String, password: String },
+    SignIn {
+        server: String,
+        email: String,
+        password: String,
+    },
     /// First start of a server: makes the first admin.
-    SetUp { server: String, setup_code: String, name: String, email: String, password: String },
-    Trust { accept: bool },
+    SetUp {
+        server: String,
+        setup_code: String,
+        name: String,
+        email: String,
+        password: String,
+    },
+    Trust {
+        accept: bool,
+    },
     SignOut,
     RefreshExams,
-    OpenExam { exam: ExamId },
+    OpenExam {
+        exam: ExamId,
+    },
     LeaveExam,
     /// All pictures that are visible now; anything else stops flowing.
-    Show { pictures: Vec<WantedPicture> },
-    Focus { participant: Option<ParticipantId> },
-    Listen { participant: Option<ParticipantId> },
+    Show {
+        pictures: Vec<WantedPicture>,
+    },
+    Focus {
+        participant: Option<ParticipantId>,
+    },
+    Listen {
+        participant: Option<ParticipantId>,
+    },
     /// Focus or peek was open for 3 s.
-    Looked { participant: ParticipantId },
-    Send { to: ParticipantId, kind: MessageKind, text: String },
+    Looked {
+        participant: ParticipantId,
+    },
+    Send {
+        to: ParticipantId,
+        kind: MessageKind,
+        text: String,
+    },
     /// The web view can't decode (or failed too often): decode in Rust.
     DecodeInRust,
     DismissNotice,

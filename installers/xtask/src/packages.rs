@@ -1,0 +1,176 @@
+//! Debian packages: what is missing, why it is needed, and its installation as root or through sudo.
+
+use crate::run;
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Demo,
+    Test,
+}
+
+struct Group {
+    why: &'static str,
+    packages: &'static [&'static str],
+    tests_only: bool,
+}
+
+const GROUPS: &[Group] = &[
+    Group {
+        why: "to compile (C compilers, codecs and crypto from source, headers of the window toolkit, sound and camera)",
+        packages: &[
+            "build-essential",
+            "pkg-config",
+            "cmake",
+            "nasm",
+            "clang",
+            "libclang-dev",
+            "libwebkit2gtk-4.1-dev",
+            "librsvg2-dev",
+            "libxdo-dev",
+            "libayatana-appindicator3-dev",
+            "libasound2-dev",
+            "libxcb-shm0-dev",
+            "libxcb-randr0-dev",
+            "libv4l-dev",
+            "file",
+        ],
+        tests_only: false,
+    },
+    Group {
+        why: "to decode H.264 in the windows",
+        packages: &[
+            "gstreamer1.0-plugins-base",
+            "gstreamer1.0-plugins-good",
+            "gstreamer1.0-plugins-bad",
+            "gstreamer1.0-libav",
+        ],
+        tests_only: false,
+    },
+    Group {
+        why: "to show the demo (nested and virtual screens, a window manager, sound without a card)",
+        packages: &[
+            "xvfb",
+            "xserver-xephyr",
+            "openbox",
+            "x11-utils",
+            "x11-xserver-utils",
+            "imagemagick",
+            "dbus-x11",
+            "fonts-dejavu-core",
+            "pulseaudio",
+            "pulseaudio-utils",
+            "libasound2-plugins",
+            "sox",
+        ],
+        tests_only: false,
+    },
+    Group {
+        why: "to test (browsers as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
+        packages: &[
+            "chromium",
+            "webkit2gtk-driver",
+            "xdotool",
+            "wmctrl",
+            "xterm",
+            "at-spi2-core",
+            "alsa-utils",
+            "qemu-system-x86",
+            "busybox-static",
+            "cpio",
+            "kmod",
+            "v4l-utils",
+            "iproute2",
+        ],
+        tests_only: true,
+    },
+];
+
+/// Installs what is missing for `purpose`, after saying what and why.
+pub fn ensure(purpose: Purpose) -> Result<()> {
+    node()?;
+    if !run::exists("dpkg-query") || !run::exists("apt-get") {
+        return by_hand(purpose);
+    }
+    let groups = GROUPS.iter().filter(|g| purpose == Purpose::Test || !g.tests_only);
+    let mut missing = Vec::new();
+    for group in groups {
+        let absent: Vec<&str> = group.packages.iter().copied().filter(|p| !installed(p)).collect();
+        if !absent.is_empty() {
+            println!("Missing {}:\n    {}", group.why, absent.join(" "));
+            missing.extend(absent);
+        }
+    }
+    if missing.is_empty() {
+        println!("Every Debian package that is needed is here.");
+        return Ok(());
+    }
+    let mut prefix: Vec<&str> = Vec::new();
+    if run::output("id", &["-u"]).is_none_or(|id| id.trim() != "0") {
+        if !run::exists("sudo") {
+            bail!(
+                "these packages have to be installed by root: apt-get install {}",
+                missing.join(" ")
+            );
+        }
+        prefix.push("sudo");
+    }
+    println!("Installing {} packages with apt-get.", missing.len());
+    apt(&prefix, &["update", "--quiet"])?;
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    apt(&prefix, &install.iter().copied().chain(missing).collect::<Vec<_>>())
+}
+
+fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
+    let words: Vec<&str> = prefix
+        .iter()
+        .copied()
+        .chain(["apt-get"])
+        .chain(arguments.iter().copied())
+        .collect();
+    let (program, rest) = words.split_first().context("no command")?;
+    run::check(
+        Command::new(program)
+            .args(rest)
+            .env("DEBIAN_FRONTEND", "noninteractive"),
+    )
+}
+
+fn installed(package: &str) -> bool {
+    run::output("dpkg-query", &["--show", "--showformat=${db:Status-Status}", package])
+        .is_some_and(|s| s.contains("installed") && !s.contains("not-installed"))
+}
+
+fn node() -> Result<()> {
+    let version =
+        run::output("node", &["--version"]).context("Node.js is not installed: version 20 or newer is needed")?;
+    let major: u32 = version
+        .trim()
+        .trim_start_matches('v')
+        .split('.')
+        .next()
+        .and_then(|m| m.parse().ok())
+        .unwrap_or(0);
+    if major < 20 {
+        bail!("Node.js {} is too old: version 20 or newer is needed", version.trim());
+    }
+    if !run::exists("npm") {
+        bail!("npm is not installed: it comes with Node.js");
+    }
+    Ok(())
+}
+
+fn by_hand(purpose: Purpose) -> Result<()> {
+    println!("This is no Debian or Ubuntu. Install by hand, by the names of your system:");
+    for group in GROUPS.iter().filter(|g| purpose == Purpose::Test || !g.tests_only) {
+        println!("  {}:\n    {}", group.why, group.packages.join(" "));
+    }
+    if cfg!(target_os = "linux") {
+        println!("Going on; what is missing will show itself.");
+        return Ok(());
+    }
+    bail!(
+        "the demo and the tests run on Linux; the apps build on Windows and macOS with `npm ci && npm run build` in ui/ and `cargo build`"
+    )
+}
