@@ -1,0 +1,153 @@
+//! The few REST calls that come before signalling.
+
+use crate::bounds::{CONNECT_DEADLINE, REQUEST_DEADLINE};
+use crate::device::DeviceKey;
+use crate::error::ClientError;
+use crate::trust::{Authority, CertificateTrust, tls_config};
+use invigil_shared::id::SessionId;
+use invigil_shared::limits::MAX_FRAME;
+use invigil_shared::rest::{
+    ExamListItem, JoinRequest, JoinResponse, Problem, ResumeChallenge, ResumeChallengeRequest, ResumeRequest,
+    SetupRequest, SignInRequest, SignInResponse,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::sync::Arc;
+
+/// One server, as this client trusts it. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    authority: Authority,
+    http: reqwest::Client,
+    tls: Arc<rustls::ClientConfig>,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Api({})", self.authority)
+    }
+}
+
+impl Api {
+    /// `authority`: `host`, `host:port` or `[v6]:port`. Nothing is sent.
+    pub fn new(authority: &str, trust: CertificateTrust) -> Result<Self, ClientError> {
+        let authority = Authority::parse(authority)?;
+        let tls = tls_config(trust)?;
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured((*tls).clone())
+            .https_only(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_DEADLINE)
+            .timeout(REQUEST_DEADLINE)
+            .build()
+            .map_err(|e| ClientError::Unreachable(e.to_string()))?;
+        Ok(Self { authority, http, tls })
+    }
+
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+    pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
+        self.tls.clone()
+    }
+
+    /// Joins with an exam code and a secret. The first join registers the device key.
+    pub async fn join(&self, exam_code: &str, secret: &str, key: &DeviceKey) -> Result<JoinResponse, ClientError> {
+        let body = JoinRequest {
+            exam_code: exam_code.to_owned(),
+            secret: secret.to_owned(),
+            device_key: key.public(),
+        };
+        self.post("join", None, &body).await
+    }
+
+    pub async fn resume_challenge(&self, session: SessionId) -> Result<ResumeChallenge, ClientError> {
+        self.post("resume/challenge", None, &ResumeChallengeRequest { session }).await
+    }
+
+    /// Back into a session by its device key, without a secret: asks for a challenge and answers it.
+    pub async fn resume(&self, session: SessionId, key: &DeviceKey) -> Result<JoinResponse, ClientError> {
+        let challenge = self.resume_challenge(session).await?.challenge;
+        let signature = key.sign(session, &challenge)?;
+        self.post("resume", None, &ResumeRequest { session, challenge, signature }).await
+    }
+
+    /// Makes the first admin with the one-time setup code.
+    pub async fn set_up(&self, request: &SetupRequest) -> Result<SignInResponse, ClientError> {
+        self.post("setup", None, request).await
+    }
+
+    pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignInResponse, ClientError> {
+        let body = SignInRequest { email: email.to_owned(), password: password.to_owned() };
+        self.post("sign-in", None, &body).await
+    }
+
+    /// A fresh token for a token that is still good.
+    pub async fn refresh(&self, token: &str) -> Result<SignInResponse, ClientError> {
+        self.post("refresh", Some(token), &serde_json::json!({})).await
+    }
+
+    /// The exams that this person may watch.
+    pub async fn exams(&self, token: &str) -> Result<Vec<ExamListItem>, ClientError> {
+        let request = self.http.get(self.url("exams")).bearer_auth(token);
+        read(request.send().await.map_err(|e| transport(&e))?).await
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://{}/api/v1/{path}", self.authority)
+    }
+
+    async fn post<B: Serialize, A: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: Option<&str>,
+        body: &B,
+    ) -> Result<A, ClientError> {
+        let mut request = self.http.post(self.url(path)).json(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        read(request.send().await.map_err(|e| transport(&e))?).await
+    }
+}
+
+/// Tells an untrusted certificate from an unreachable server: the app asks a person about the first only.
+fn transport(error: &reqwest::Error) -> ClientError {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let mut text = error.to_string();
+    while let Some(cause) = source {
+        if let Some(rustls::Error::InvalidCertificate(reason)) = cause.downcast_ref::<rustls::Error>() {
+            return ClientError::Untrusted(format!("{reason:?}"));
+        }
+        // hyper-util and std::io wrap the TLS error where `source` does not always reach it.
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && let Some(rustls::Error::InvalidCertificate(reason)) =
+                io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+        {
+            return ClientError::Untrusted(format!("{reason:?}"));
+        }
+        text = cause.to_string();
+        source = cause.source();
+    }
+    ClientError::Unreachable(text)
+}
+
+/// Reads an answer of at most [`MAX_FRAME`] bytes, a problem document included.
+async fn read<A: DeserializeOwned>(mut response: reqwest::Response) -> Result<A, ClientError> {
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| transport(&e))? {
+        if body.len() + chunk.len() > MAX_FRAME {
+            return Err(ClientError::BadAnswer("too large".to_owned()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    if status.is_success() {
+        return serde_json::from_slice(&body).map_err(|e| ClientError::BadAnswer(e.to_string()));
+    }
+    match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => Err(ClientError::Refused(problem.error)),
+        Err(_) => Err(ClientError::BadAnswer(format!("HTTP {status}"))),
+    }
+}
