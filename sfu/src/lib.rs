@@ -1,1 +1,18 @@
-//! In the making.
+//! The SFU: forwards candidates' camera, microphone and screen to proctors, and keeps what happened.
+//!
+//! Arrows point one way: `core` <- `shard` <- `control` / `signal` / `api` <- `server`. `core` never sees tokio, sockets, the
+//! clock or the database.
+
+pub mod api;
+pub mod auth;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod control;
+pub mod core;
+pub mod server;
+pub mod shard;
+pub mod shutdown;
+pub mod signal;
+pub mod store;
+pub mod telemetry;

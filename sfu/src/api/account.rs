@@ -1,0 +1,68 @@
+//! From a token to a person who still exists: what is asked at every authentication and refresh.
+
+use super::{ApiError, Service};
+use crate::auth::Identity;
+use crate::auth::identity::Person;
+use crate::clock;
+use crate::control::policy;
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use std::sync::Arc;
+
+/// A person whose token is valid and whose account or session still holds.
+pub struct Account {
+    pub identity: Identity,
+    /// How colleagues call them; a candidate's label.
+    pub name: String,
+}
+
+impl Service {
+    /// Checks a token and that its bearer may still use it.
+    pub async fn authenticate(&self, token: &str) -> Result<Account, ErrorBody> {
+        self.account(self.tokens.check(token)?).await
+    }
+
+    /// Checks that an identity still holds: the account exists in its role, or the session may go on.
+    pub async fn account(&self, identity: Identity) -> Result<Account, ErrorBody> {
+        let name = match identity.person {
+            Person::User(id) => {
+                let user = self.store.user(id).await?.filter(|user| user.role == identity.role);
+                user.ok_or(ErrorCode::TokenInvalid)?.name
+            }
+            Person::Candidate { session, exam } => {
+                let record = self.store.session(session).await?;
+                let fits = |r: &_| -> bool {
+                    let r: &crate::store::records::SessionRecord = r;
+                    r.participant == identity.participant && r.exam == exam
+                };
+                let record = record.filter(fits).ok_or(ErrorCode::TokenInvalid)?;
+                if record.finished_at.is_some() {
+                    return Err(ErrorCode::ExamClosed.into());
+                }
+                let entry = self.store.entry(record.entry).await?.ok_or(ErrorCode::TokenInvalid)?;
+                let info = self.store.exam(exam).await?.ok_or(ErrorCode::TokenInvalid)?;
+                policy::room_open(&info, policy::candidate_end(&info, &entry.allowances), clock::now_us())?;
+                entry.label
+            }
+        };
+        Ok(Account { identity, name })
+    }
+}
+
+/// The bearer of a valid token (RFC 6750).
+pub struct Bearer(pub Account);
+
+impl FromRequestParts<Arc<Service>> for Bearer {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiError> {
+        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let token = header
+            .and_then(|text| text.split_once(' '))
+            .filter(|(s, _)| s.eq_ignore_ascii_case("bearer"));
+        let (_, token) = token.ok_or(ErrorCode::NotAuthenticated)?;
+        Ok(Self(service.authenticate(token.trim()).await?))
+    }
+}

@@ -1,0 +1,67 @@
+//! REST before signalling, WHIP and WHEP, health: one router.
+
+pub mod account;
+mod browser;
+mod exams;
+mod join;
+mod problem;
+mod service;
+mod sign_in;
+
+pub use problem::ApiError;
+pub use service::Service;
+pub use sign_in::{normalise_email, normalise_name};
+
+use crate::signal;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{delete, get, post};
+use invigil_shared::error::ErrorCode;
+use invigil_shared::limits::MAX_SDP;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// The peer of a connection, put into each request by the listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
+
+/// A body of our own calls: an e-mail, a password, a key.
+const MAX_BODY: usize = 16 * 1024;
+
+/// Everything that the HTTPS port serves.
+pub fn router(service: Arc<Service>) -> Router {
+    let browser = Router::new()
+        .route("/whip/{exam}", post(browser::whip).options(browser::preflight))
+        .route(
+            "/whip/{exam}/{transport}",
+            delete(browser::end).options(browser::preflight),
+        )
+        .route(
+            "/whep/{exam}/{participant}/{kind}/{instance}",
+            post(browser::whep).options(browser::preflight),
+        )
+        .route(
+            "/whep/{exam}/{participant}",
+            delete(browser::end).options(browser::preflight),
+        )
+        .layer(DefaultBodyLimit::max(MAX_SDP))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::clone(&service),
+            browser::cors,
+        ));
+    Router::new()
+        .route("/healthz", get(exams::health))
+        .route("/api/v1/join", post(join::join))
+        .route("/api/v1/resume/challenge", post(join::challenge))
+        .route("/api/v1/resume", post(join::resume))
+        .route("/api/v1/setup", post(sign_in::setup))
+        .route("/api/v1/sign-in", post(sign_in::sign_in))
+        .route("/api/v1/refresh", post(sign_in::refresh))
+        .route("/api/v1/exams", get(exams::list))
+        .route("/api/v1/signal", get(signal::upgrade))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(browser)
+        .fallback(|| async { ApiError::from(ErrorCode::NotFound) })
+        .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .with_state(service)
+}

@@ -1,0 +1,20 @@
+//! What every call needs: the store, the keys, control.
+
+use crate::auth::secret::SecretHasher;
+use crate::auth::{Challenges, Passwords, Throttle, Tokens};
+use crate::control::Control;
+use crate::store::Store;
+use std::sync::Arc;
+
+/// The parts of a running server that requests use.
+pub struct Service {
+    pub store: Arc<dyn Store>,
+    pub control: Arc<Control>,
+    pub tokens: Tokens,
+    pub secrets: SecretHasher,
+    pub passwords: Passwords,
+    pub challenges: Challenges,
+    pub throttle: Throttle,
+    /// Origins of pages that may call WHIP and WHEP.
+    pub origins: Vec<String>,
+}

@@ -1,0 +1,16 @@
+//! Who someone is: tokens, passwords, roster secrets, device keys, and the keys of the server itself.
+
+pub mod challenge;
+pub mod identity;
+pub mod keys;
+pub mod password;
+pub mod secret;
+pub mod throttle;
+pub mod token;
+
+pub use challenge::Challenges;
+pub use identity::Identity;
+pub use keys::ServerKeys;
+pub use password::Passwords;
+pub use throttle::Throttle;
+pub use token::Tokens;

@@ -1,0 +1,136 @@
+//! Secrets that people type: a roster entry's, and the one-time setup code. Crockford's base32, forgiving in what is typed.
+
+use crate::clock;
+use aws_lc_rs::hmac;
+use invigil_shared::id::ExamId;
+use subtle::ConstantTimeEq;
+
+/// Crockford's alphabet: no I, L, O, U.
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// 13 digits of 5 bits: 65 random bits.
+const ROSTER_DIGITS: usize = 13;
+/// 12 digits of 5 bits: 60 random bits.
+const SETUP_DIGITS: usize = 12;
+const GROUP: usize = 4;
+/// Longest text that is looked at when normalising.
+const MAX_TYPED: usize = 64;
+
+/// Separates the two uses of one key.
+const ROSTER_DOMAIN: &[u8] = b"invigil.roster-secret.v1\0";
+const SETUP_DOMAIN: &[u8] = b"invigil.setup-code.v1\0";
+
+fn generate(digits: usize) -> String {
+    let random = clock::random::<16>();
+    let mut text = String::with_capacity(digits + digits / GROUP);
+    for (index, byte) in random.iter().take(digits).enumerate() {
+        if index > 0 && index % GROUP == 0 {
+            text.push('-');
+        }
+        // 256 is a multiple of 32: no bias.
+        text.push(char::from(ALPHABET[usize::from(byte & 31)]));
+    }
+    text
+}
+
+/// A fresh roster secret, `XXXX-XXXX-XXXX-X`.
+pub fn roster_secret() -> String {
+    generate(ROSTER_DIGITS)
+}
+
+/// A fresh setup code, `XXXX-XXXX-XXXX`.
+pub fn setup_code() -> String {
+    generate(SETUP_DIGITS)
+}
+
+/// What was meant by what was typed: upper case, O is 0, I and L are 1, separators don't count. None for anything else.
+pub fn normalise(typed: &str) -> Option<String> {
+    if typed.len() > MAX_TYPED {
+        return None;
+    }
+    let digits = typed
+        .chars()
+        .filter(|c| !matches!(c, '-' | ' ' | '\t' | '\u{2010}'..='\u{2015}'));
+    digits
+        .map(|c| match c.to_ascii_uppercase() {
+            'O' => Some('0'),
+            'I' | 'L' => Some('1'),
+            upper => u8::try_from(upper)
+                .ok()
+                .filter(|b| ALPHABET.contains(b))
+                .map(char::from),
+        })
+        .collect::<Option<String>>()
+        .filter(|text| !text.is_empty())
+}
+
+/// What was meant by a typed exam code: upper case without blanks round it.
+pub fn normalise_exam_code(typed: &str) -> Option<String> {
+    let code = typed.trim().to_ascii_uppercase();
+    let allowed = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
+    ((4..=16).contains(&code.len()) && code.chars().all(allowed)).then_some(code)
+}
+
+/// Hashes secrets under the server's key (HMAC-SHA256, RFC 2104): a stolen database alone verifies no guess.
+#[derive(Clone)]
+pub struct SecretHasher(hmac::Key);
+
+impl SecretHasher {
+    pub fn new(key: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
+    }
+
+    fn hash(&self, parts: &[&[u8]]) -> Vec<u8> {
+        let mut context = hmac::Context::with_key(&self.0);
+        parts.iter().for_each(|part| context.update(part));
+        context.sign().as_ref().to_vec()
+    }
+
+    /// Hash of a normalised roster secret, bound to its exam.
+    pub fn roster(&self, exam: ExamId, normalised: &str) -> Vec<u8> {
+        self.hash(&[ROSTER_DOMAIN, exam.0.as_bytes(), normalised.as_bytes()])
+    }
+
+    /// Hash of a normalised setup code.
+    pub fn setup(&self, normalised: &str) -> Vec<u8> {
+        self.hash(&[SETUP_DOMAIN, normalised.as_bytes()])
+    }
+}
+
+/// Compares in constant time.
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_type_is_what_was_printed() {
+        let secret = roster_secret();
+        assert_eq!(secret.len(), ROSTER_DIGITS + 3);
+        let plain = normalise(&secret).unwrap();
+        assert_eq!(plain.len(), ROSTER_DIGITS);
+        assert_eq!(normalise(&secret.to_lowercase().replace('-', " ")), Some(plain.clone()));
+        let confused = plain.replace('0', "o").replace('1', "l");
+        assert_eq!(normalise(&confused), Some(plain));
+        assert_eq!(normalise("U234"), None);
+        assert_eq!(normalise(" - "), None);
+        assert_eq!(normalise(&"7".repeat(65)), None);
+    }
+
+    #[test]
+    fn a_secret_of_one_exam_is_not_one_of_another() {
+        let hasher = SecretHasher::new(&[7; 32]);
+        let (a, b) = (ExamId::from_parts(1, [1; 10]), ExamId::from_parts(1, [2; 10]));
+        assert_ne!(hasher.roster(a, "ABC"), hasher.roster(b, "ABC"));
+        assert_ne!(hasher.setup("ABC"), SecretHasher::new(&[8; 32]).setup("ABC"));
+    }
+
+    #[test]
+    fn exam_codes_have_one_spelling() {
+        assert_eq!(normalise_exam_code(" math-1 ").as_deref(), Some("MATH-1"));
+        assert_eq!(normalise_exam_code("abc"), None);
+        assert_eq!(normalise_exam_code("math_1"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! `exam create` and `exam list`.
+
+use super::open::Data;
+use super::output;
+use crate::auth::secret::normalise_exam_code;
+use crate::clock;
+use crate::config::DataConfig;
+use crate::store::{ExamStore, StoreError};
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use invigil_shared::exam::{ExamInfo, ExamStatus, Policy};
+use invigil_shared::id::ExamId;
+use std::path::PathBuf;
+
+#[derive(Subcommand, Debug)]
+pub enum ExamCommand {
+    /// Create an exam that starts now.
+    Create(Create),
+    /// List the newest exams.
+    List(List),
+}
+
+#[derive(Args, Debug)]
+pub struct Create {
+    #[command(flatten)]
+    data: DataConfig,
+    #[arg(long)]
+    title: String,
+    /// What candidates type: 4 to 16 of A-Z, 0-9 and -.
+    #[arg(long)]
+    code: String,
+    #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u32).range(1..=10_080))]
+    duration_min: u32,
+    /// JSON file with what the exam asks for and keeps; what is left out has its default.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct List {
+    #[command(flatten)]
+    data: DataConfig,
+    #[arg(long)]
+    json: bool,
+}
+
+impl ExamCommand {
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            ExamCommand::Create(create) => create.run().await,
+            ExamCommand::List(list) => list.run().await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self) -> anyhow::Result<()> {
+        let code = normalise_exam_code(&self.code).context("an exam code has 4 to 16 of A-Z, 0-9 and -")?;
+        let title = self.title.trim().to_owned();
+        if title.is_empty() || title.chars().count() > 200 {
+            bail!("a title has 1 to 200 characters");
+        }
+        let policy: Policy = match &self.policy {
+            None => Policy::default(),
+            Some(path) => {
+                let text = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+                serde_json::from_slice(&text).with_context(|| format!("{} is not a policy", path.display()))?
+            }
+        };
+        let data = Data::open(&self.data).await?;
+        let starts_at = clock::now_us();
+        let ends_at = starts_at + i64::from(self.duration_min) * 60 * 1_000_000;
+        let id = clock::fresh(ExamId::from_parts);
+        let exam = ExamInfo {
+            id,
+            title,
+            code,
+            status: ExamStatus::Active,
+            starts_at,
+            ends_at,
+            policy,
+        };
+        match data.store.create_exam(exam.clone()).await {
+            Err(StoreError::Exists) => bail!("there is an exam {} already", exam.code),
+            other => other?,
+        }
+        data.store.close().await;
+        if self.json {
+            output::json(&serde_json::to_value(&exam)?);
+        } else {
+            output::line(&format!(
+                "Exam {} ({}) is open for {} minutes",
+                exam.code, exam.title, self.duration_min
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        let data = Data::open(&self.data).await?;
+        let exams = data.store.exams().await?;
+        data.store.close().await;
+        if self.json {
+            let list = exams.iter().map(|(exam, roster)| {
+                let mut value = serde_json::to_value(exam)?;
+                value["roster"] = (*roster).into();
+                Ok(value)
+            });
+            output::json(&list.collect::<anyhow::Result<Vec<_>>>()?.into());
+        } else {
+            for (exam, roster) in exams {
+                let (code, status, title) = (exam.code, exam.status.as_str(), exam.title);
+                output::line(&format!("{code:<16}  {status:<9}  {roster:>4} candidates  {title}"));
+            }
+        }
+        Ok(())
+    }
+}

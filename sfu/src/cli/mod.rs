@@ -1,0 +1,49 @@
+//! The command line. `serve` runs the server; the other commands work on its data directory, also while it runs.
+
+mod exam;
+mod open;
+mod output;
+mod roster;
+mod serve;
+mod token;
+mod user;
+
+use clap::{Parser, Subcommand};
+
+/// Invigil's media server.
+#[derive(Parser, Debug)]
+#[command(name = "invigil-sfu", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve until SIGTERM or Ctrl+C.
+    Serve(Box<crate::config::ServeConfig>),
+    /// Create and list exams.
+    #[command(subcommand)]
+    Exam(exam::ExamCommand),
+    /// Add candidates to an exam.
+    #[command(subcommand)]
+    Roster(roster::RosterCommand),
+    /// Add people with an account.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Print an access token, for scripts and tests.
+    Token(token::TokenCommand),
+}
+
+impl Cli {
+    /// Carries the command out.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Serve(config) => serve::run(*config).await,
+            Command::Exam(command) => command.run().await,
+            Command::Roster(command) => command.run().await,
+            Command::User(command) => command.run().await,
+            Command::Token(command) => command.run().await,
+        }
+    }
+}

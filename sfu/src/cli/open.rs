@@ -1,0 +1,42 @@
+//! Opens a data directory for a command beside `serve`.
+
+use crate::auth::ServerKeys;
+use crate::auth::secret::{SecretHasher, normalise_exam_code};
+use crate::config::DataConfig;
+use crate::store::ExamStore;
+use crate::store::sqlite::SqliteStore;
+use anyhow::{Context, anyhow};
+use invigil_shared::exam::ExamInfo;
+use std::path::PathBuf;
+
+/// An open data directory.
+pub struct Data {
+    pub directory: PathBuf,
+    pub keys: ServerKeys,
+    pub secrets: SecretHasher,
+    pub store: SqliteStore,
+}
+
+impl Data {
+    pub async fn open(config: &DataConfig) -> anyhow::Result<Self> {
+        let directory = config.prepare()?.to_owned();
+        let keys = ServerKeys::open(&directory)?;
+        let secrets = SecretHasher::new(&keys.secret_key);
+        let store = SqliteStore::open(&directory).await?;
+        Ok(Self {
+            directory,
+            keys,
+            secrets,
+            store,
+        })
+    }
+
+    /// The exam of a code.
+    pub async fn exam(&self, code: &str) -> anyhow::Result<ExamInfo> {
+        let code = normalise_exam_code(code).context("an exam code has 4 to 16 of A-Z, 0-9 and -")?;
+        self.store
+            .exam_by_code(&code)
+            .await?
+            .ok_or_else(|| anyhow!("there is no exam {code}"))
+    }
+}

@@ -1,0 +1,107 @@
+//! `roster add`: prints a candidate's secret once, and the link that carries it.
+
+use super::open::Data;
+use super::output;
+use crate::auth::secret;
+use crate::clock;
+use crate::config::{DataConfig, ServerFile};
+use crate::store::records::NewRosterEntry;
+use crate::store::{RosterStore, StoreError};
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use invigil_shared::exam::{Allowances, RosterEntry};
+use invigil_shared::id::RosterEntryId;
+use invigil_shared::rest::JoinLink;
+use serde_json::json;
+
+#[derive(Subcommand, Debug)]
+pub enum RosterCommand {
+    /// Add a candidate to an exam's roster.
+    Add(Add),
+}
+
+#[derive(Args, Debug)]
+pub struct Add {
+    #[command(flatten)]
+    data: DataConfig,
+    /// Code of the exam.
+    #[arg(long)]
+    exam: String,
+    /// As proctors see the candidate: "Candidate 014" or a name.
+    #[arg(long)]
+    label: String,
+    #[arg(long)]
+    seat: Option<String>,
+    /// Extra time, percent of the scheduled duration.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=300))]
+    extra_time_percent: u16,
+    #[arg(long)]
+    json: bool,
+}
+
+impl RosterCommand {
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            RosterCommand::Add(add) => add.run().await,
+        }
+    }
+}
+
+impl Add {
+    async fn run(self) -> anyhow::Result<()> {
+        let label = self.label.trim().to_owned();
+        if label.is_empty() || label.chars().count() > 200 {
+            bail!("a label has 1 to 200 characters");
+        }
+        let data = Data::open(&self.data).await?;
+        let exam = data.exam(&self.exam).await?;
+        let typed = secret::roster_secret();
+        let normalised = secret::normalise(&typed).context("the secret can't be read back")?;
+        let entry = RosterEntry {
+            id: clock::fresh(RosterEntryId::from_parts),
+            exam: exam.id,
+            label,
+            seat: self.seat,
+            allowances: Allowances {
+                extra_time_percent: self.extra_time_percent,
+                ..Allowances::default()
+            },
+        };
+        let secret_hash = data.secrets.roster(exam.id, &normalised);
+        let new = NewRosterEntry {
+            entry: entry.clone(),
+            secret_hash,
+            created_at: clock::now_us(),
+        };
+        match data.store.add_entry(new).await {
+            Err(StoreError::Exists) => bail!("exam {} has {} on its roster already", exam.code, entry.label),
+            other => other?,
+        }
+        data.store.close().await;
+        let link = ServerFile::read(&data.directory)?.map(|server| {
+            let ServerFile {
+                authority,
+                certificate_sha256,
+            } = server;
+            JoinLink {
+                authority,
+                exam_code: exam.code.clone(),
+                secret: typed.clone(),
+                certificate_sha256,
+            }
+            .to_text()
+        });
+        if self.json {
+            output::json(&json!({
+                "entry": entry.id, "label": entry.label, "exam": exam.code, "secret": typed, "link": link,
+            }));
+            return Ok(());
+        }
+        output::line(&format!("Secret (shown once): {typed}"));
+        match link {
+            Some(link) => output::line(&format!("Join link: {link}")),
+            None => output::say("Start `serve` once to get join links: the server's address is not known yet"),
+        }
+        Ok(())
+    }
+}

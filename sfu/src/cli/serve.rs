@@ -1,0 +1,28 @@
+//! `serve`.
+
+use super::output;
+use crate::config::ServeConfig;
+use crate::server::Server;
+use crate::{shutdown, telemetry};
+use serde_json::json;
+
+pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
+    telemetry::start();
+    let server = Server::start(config).await?;
+    output::say(&format!("Serving on https://{}", server.https));
+    output::say(&format!("Certificate SHA-256: {}", server.certificate_sha256));
+    if let Some(code) = &server.setup_code {
+        output::say(&format!("There is no admin yet. One-time setup code: {code}"));
+    }
+    output::json(&json!({
+        "ready": true,
+        "https": server.https.to_string(),
+        "media": server.media.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "certificate_sha256": server.certificate_sha256,
+        "setup_code": server.setup_code,
+    }));
+    shutdown::asked_to_end().await?;
+    output::say("Stopping");
+    server.stop().await;
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! Section: the data directory. It holds the database, the keys and the certificate, and belongs to one server.
+
+use super::ConfigError;
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+const SERVER_FILE: &str = "server.json";
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct DataConfig {
+    /// Directory of the database, keys and certificate; made with mode 0700.
+    #[arg(long, env = "INVIGIL_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+impl DataConfig {
+    /// Makes the directory when it is missing.
+    pub fn prepare(&self) -> Result<&Path, ConfigError> {
+        let wrap = |source| ConfigError::File {
+            path: self.data_dir.clone(),
+            source,
+        };
+        if !self.data_dir.is_dir() {
+            let mut builder = fs::DirBuilder::new();
+            builder.recursive(true);
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::DirBuilderExt;
+                builder.mode(0o700);
+            }
+            builder.create(&self.data_dir).map_err(wrap)?;
+        }
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            fs::set_permissions(&self.data_dir, fs::Permissions::from_mode(0o700)).map_err(wrap)?;
+        }
+        Ok(&self.data_dir)
+    }
+}
+
+/// `server.json`: how the server of a data directory is reached, so that the command line can print whole join links.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerFile {
+    /// `host:port`.
+    pub authority: String,
+    /// SHA-256 of the certificate (DER), 64 hexadecimal digits; none when clients' roots vouch for it.
+    pub certificate_sha256: Option<String>,
+}
+
+impl ServerFile {
+    /// None before the first start of `serve`.
+    pub fn read(directory: &Path) -> Result<Option<Self>, ConfigError> {
+        let path = directory.join(SERVER_FILE);
+        match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map(Some)
+                .map_err(|error| ConfigError::Content {
+                    path,
+                    reason: error.to_string(),
+                }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(ConfigError::File { path, source }),
+        }
+    }
+
+    /// Replaces the file at once: a reader sees the old or the new one.
+    pub fn write(&self, directory: &Path) -> Result<(), ConfigError> {
+        let path = directory.join(SERVER_FILE);
+        let temporary = directory.join(format!("{SERVER_FILE}.new"));
+        let write = || {
+            let text = serde_json::to_string_pretty(self).map_err(io::Error::other)?;
+            fs::write(&temporary, text + "\n")?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|source| ConfigError::File {
+            path: path.clone(),
+            source,
+        })
+    }
+}

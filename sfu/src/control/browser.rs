@@ -1,0 +1,236 @@
+//! Browsers without our protocol: WHIP (RFC 9725) publishes, WHEP plays one publication.
+
+use super::join::{Seated, entry_now};
+use super::media::unexpected;
+use super::room::Transport;
+use super::{BrowserResource, Control, policy};
+use crate::auth::Identity;
+use crate::auth::identity::Person;
+use crate::clock;
+use crate::shard::{Command, Profile, Reply};
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::{ExamId, ParticipantId, TransportId};
+use invigil_shared::intent::{Intent, Priority};
+use invigil_shared::limits::{MAX_BROWSER_RESOURCES, VIDEO_SLOTS};
+use invigil_shared::publication::{Layer, PublicationRef};
+use invigil_shared::signal::{Direction, ServerMessage};
+use invigil_shared::timeline::TimelineBody;
+use tokio::sync::watch;
+
+/// A resource that was made.
+pub struct Created {
+    pub transport: TransportId,
+    pub answer: String,
+}
+
+impl Control {
+    /// A candidate publishes from a browser.
+    pub async fn whip(&self, identity: &Identity, exam: ExamId, offer: String) -> Result<Created, ErrorBody> {
+        let Person::Candidate { session, .. } = identity.person else {
+            return Err(ErrorCode::Forbidden.into());
+        };
+        let Seated { room, record, first } = self.seat(identity, session, exam).await?;
+        let participant = record.participant;
+        if first {
+            let entry = entry_now(participant, TimelineBody::Joined { resumed: false });
+            self.store.add_timeline(exam, entry.clone()).await?;
+            let mut state = room.state.lock();
+            if let Some(member) = state.members.get(&participant) {
+                state.tell_watchers(ServerMessage::ParticipantJoined {
+                    participant: member.info.clone(),
+                });
+            }
+            state.tell_timeline(entry);
+        }
+        let transport = clock::fresh(TransportId::from_parts);
+        let direction = Direction::Publish;
+        let profile = Profile::Browser;
+        self.shard
+            .request(Command::AddTransport {
+                transport,
+                participant,
+                exam,
+                direction,
+                profile,
+            })
+            .await?;
+        {
+            let mut state = room.state.lock();
+            let member = state.members.get_mut(&participant).ok_or(ErrorCode::NotInRoom)?;
+            member.transports.retain(|_, other| other.direction != direction);
+            let connected = watch::Sender::new(false);
+            member.transports.insert(
+                transport,
+                Transport {
+                    direction,
+                    browser: true,
+                    connected,
+                },
+            );
+        }
+        self.negotiate(
+            transport,
+            BrowserResource {
+                exam,
+                owner: participant,
+                peer: participant,
+                direction,
+            },
+            offer,
+        )
+        .await
+    }
+
+    /// Someone who watches plays one publication in a browser.
+    pub async fn whep(
+        &self,
+        identity: &Identity,
+        exam: ExamId,
+        source: PublicationRef,
+        layer: Layer,
+        offer: String,
+    ) -> Result<Created, ErrorBody> {
+        if !policy::watches(identity.role) {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        let info = self.exam_for(identity, exam).await?;
+        let room = self.open_room(info).await?;
+        if !room.state.lock().has_publication(source) {
+            return Err(ErrorCode::NotFound.into());
+        }
+        let owner = identity.participant;
+        if self.browsers.lock().values().filter(|r| r.owner == owner).count() >= MAX_BROWSER_RESOURCES {
+            return Err(ErrorBody::from(ErrorCode::TransportLimit).with("limit", MAX_BROWSER_RESOURCES));
+        }
+        // Each resource subscribes by itself: a name of its own keeps their wish lists apart.
+        let peer = clock::fresh(ParticipantId::from_parts);
+        let transport = clock::fresh(TransportId::from_parts);
+        let (direction, profile) = (Direction::Subscribe, Profile::Browser);
+        let command = Command::AddTransport {
+            transport,
+            participant: peer,
+            exam,
+            direction,
+            profile,
+        };
+        self.shard.request(command).await?;
+        let created = self
+            .negotiate(
+                transport,
+                BrowserResource {
+                    exam,
+                    owner,
+                    peer,
+                    direction,
+                },
+                offer,
+            )
+            .await?;
+        let slot = if source.publication.kind.is_video() {
+            0
+        } else {
+            VIDEO_SLOTS
+        };
+        let intents = vec![Intent {
+            slot,
+            wanted: source,
+            layer,
+            priority: Priority::Tile,
+        }];
+        match self
+            .shard
+            .request(Command::SetIntents {
+                subscriber: peer,
+                revision: 1,
+                intents,
+            })
+            .await?
+        {
+            Reply::Bindings(_) => Ok(created),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn negotiate(
+        &self,
+        transport: TransportId,
+        resource: BrowserResource,
+        sdp: String,
+    ) -> Result<Created, ErrorBody> {
+        self.browsers.lock().insert(transport, resource);
+        let answer = match self.shard.request(Command::Offer { transport, sdp }).await {
+            Ok(Reply::Answer(answer)) => return Ok(Created { transport, answer }),
+            Ok(other) => unexpected(&other),
+            Err(error) => error,
+        };
+        if let Some(resource) = self.browsers.lock().remove(&transport) {
+            self.release(transport, &resource);
+        }
+        Err(answer)
+    }
+
+    /// Ends a resource. Others' resources don't exist for whoever asks.
+    pub fn end_browser(&self, identity: &Identity, exam: ExamId, transport: TransportId) -> Result<(), ErrorBody> {
+        let mut browsers = self.browsers.lock();
+        let own = browsers
+            .get(&transport)
+            .is_some_and(|r| r.owner == identity.participant && r.exam == exam);
+        let resource = own
+            .then(|| browsers.remove(&transport))
+            .flatten()
+            .ok_or(ErrorCode::NotFound)?;
+        drop(browsers);
+        self.release(transport, &resource);
+        Ok(())
+    }
+
+    fn release(&self, transport: TransportId, resource: &BrowserResource) {
+        let participant = resource.peer;
+        let command = match resource.direction {
+            Direction::Publish => Command::RemoveTransport { transport },
+            Direction::Subscribe => Command::RemoveParticipant { participant },
+        };
+        if let Err(error) = self.shard.post(command) {
+            tracing::warn!(%error, "the shard did not release a browser's transport");
+        }
+        if resource.direction == Direction::Subscribe {
+            return;
+        }
+        let Some(room) = self.room_of_exam(resource.exam) else {
+            return;
+        };
+        let mut state = room.state.lock();
+        let Some(member) = state.members.get_mut(&participant) else {
+            return;
+        };
+        member.transports.remove(&transport);
+        let mut removed = Vec::new();
+        if let Some(candidate) = member.candidate_mut() {
+            candidate.publications.retain(|key, published| {
+                if published.browser {
+                    removed.push(*key);
+                }
+                !published.browser
+            });
+        }
+        let presence = member.presence();
+        let changed = member.set_presence(presence, clock::now_us());
+        for publication in removed {
+            if let Err(error) = self.shard.post(Command::Unpublish {
+                participant,
+                publication,
+            }) {
+                tracing::warn!(%error, "the shard did not drop a publication");
+            }
+            state.tell_watchers(ServerMessage::PublicationRemoved {
+                source: PublicationRef {
+                    participant,
+                    publication,
+                },
+            });
+        }
+        if changed {
+            state.tell_updated(participant);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! How people come to be lost, come back, finish, and how rooms end.
+
+use super::join::entry_now;
+use super::room::Part;
+use super::{Answer, Control, Link, OK, OpenRoom};
+use crate::clock;
+use crate::shard::Command;
+use crate::shutdown::ShutdownSignal;
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::ParticipantId;
+use invigil_shared::limits::PRESENCE_GRACE_S;
+use invigil_shared::publication::{PublicationRef, SourceState};
+use invigil_shared::signal::ServerMessage;
+use invigil_shared::timeline::{Presence, TimelineBody};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often rooms are looked after.
+const SWEEP: Duration = Duration::from_secs(1);
+
+impl Control {
+    /// The connection of a member ended; unless it comes back, it is lost after the grace.
+    pub(super) fn client_gone(self: &Arc<Self>, room: &Arc<OpenRoom>, participant: ParticipantId, connection: u64) {
+        if take_client(room, participant, connection) {
+            self.settle_later(Arc::clone(room), participant);
+        }
+    }
+
+    /// A member left on purpose.
+    pub(super) fn client_left(self: &Arc<Self>, room: &Arc<OpenRoom>, participant: ParticipantId, connection: u64) {
+        if take_client(room, participant, connection) {
+            let (control, room) = (Arc::clone(self), Arc::clone(room));
+            tokio::spawn(async move { control.settle(&room, participant).await });
+        }
+    }
+
+    pub(super) fn settle_later(self: &Arc<Self>, room: Arc<OpenRoom>, participant: ParticipantId) {
+        let control = Arc::clone(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(PRESENCE_GRACE_S)).await;
+            control.settle(&room, participant).await;
+        });
+    }
+
+    /// Brings a member's presence in line with its connection and transports.
+    pub(super) async fn settle(&self, room: &OpenRoom, participant: ParticipantId) {
+        match settle_member(room, participant) {
+            Settled::Same => {}
+            Settled::Left => self.forget(participant).await,
+            Settled::Lost => self.note(room, participant, TimelineBody::Presence { presence: Presence::Lost }).await,
+        }
+    }
+
+    /// Writes a timeline entry and tells those who watch. A failing store is logged: there is nobody to answer.
+    pub(super) async fn note(&self, room: &OpenRoom, participant: ParticipantId, body: TimelineBody) {
+        let entry = entry_now(participant, body);
+        match self.store.add_timeline(room.id, entry.clone()).await {
+            Ok(()) => room.state.lock().tell_timeline(entry),
+            Err(error) => tracing::error!(%error, "a timeline entry was not stored"),
+        }
+    }
+
+    /// Removes a participant from the shard.
+    pub(super) async fn forget(&self, participant: ParticipantId) {
+        self.places.lock().remove(&participant);
+        if let Err(error) = self.shard.request(Command::RemoveParticipant { participant }).await {
+            tracing::warn!(%error, %participant, "the shard did not forget a participant");
+        }
+    }
+
+    /// `session:finish`: the candidate hands in.
+    pub(super) async fn finish(&self, link: &mut Link) -> Answer {
+        let (room, session) = link.sitting()?;
+        let (room, participant) = (Arc::clone(room), link.identity.participant);
+        let entry = entry_now(
+            participant,
+            TimelineBody::Presence {
+                presence: Presence::Finished,
+            },
+        );
+        let first = self.store.finish(session, room.id, entry.clone()).await?;
+        if first {
+            let mut state = room.state.lock();
+            let mut removed = Vec::new();
+            if let Some(member) = state.members.get_mut(&participant) {
+                member.transports.clear();
+                if let Some(candidate) = member.candidate_mut() {
+                    removed.extend(std::mem::take(&mut candidate.publications).into_keys());
+                }
+                member.set_presence(Presence::Finished, entry.at);
+            }
+            for publication in removed {
+                let source = PublicationRef {
+                    participant,
+                    publication,
+                };
+                state.tell_watchers(ServerMessage::PublicationRemoved { source });
+            }
+            state.tell_updated(participant);
+            state.tell_timeline(entry);
+        }
+        self.forget(participant).await;
+        OK
+    }
+
+    /// Looks after the rooms until the server stops.
+    pub async fn look_after(self: Arc<Self>, mut shutdown: ShutdownSignal) {
+        let mut ticks = tokio::time::interval(SWEEP);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.begun() => return,
+                _ = ticks.tick() => self.sweep().await,
+            }
+        }
+    }
+
+    async fn sweep(&self) {
+        let rooms: Vec<_> = self.rooms.lock().values().cloned().collect();
+        let now = clock::now_us();
+        for room in rooms {
+            refresh_browsers(&room, now);
+            if now > room.state.lock().last_end() {
+                self.end_room(&room).await;
+            }
+        }
+    }
+
+    /// The exam's end and grace are over: everybody is told and let go.
+    async fn end_room(&self, room: &OpenRoom) {
+        self.rooms.lock().remove(&room.id);
+        let members = std::mem::take(&mut room.state.lock().members);
+        for (participant, member) in members {
+            if let Some(client) = member.client {
+                client.close(ErrorBody::from(ErrorCode::ExamClosed));
+            }
+            self.forget(participant).await;
+        }
+    }
+}
+
+/// What became of a member when it was looked at again.
+enum Settled {
+    Same,
+    /// Someone who watched is gone.
+    Left,
+    /// A candidate can't be reached any more.
+    Lost,
+}
+
+fn settle_member(room: &OpenRoom, participant: ParticipantId) -> Settled {
+    let mut state = room.state.lock();
+    let Some(member) = state.members.get_mut(&participant) else { return Settled::Same };
+    if let Part::Watcher(_) = member.part {
+        if member.client.is_some() {
+            return Settled::Same;
+        }
+        state.members.remove(&participant);
+        state.update_listening();
+        state.tell_watchers(ServerMessage::ParticipantLeft { participant });
+        return Settled::Left;
+    }
+    let (before, presence) = (member.info.presence, member.presence());
+    if member.set_presence(presence, clock::now_us()) {
+        state.tell_updated(participant);
+    }
+    if presence == Presence::Lost && before != Presence::Lost { Settled::Lost } else { Settled::Same }
+}
+
+fn take_client(room: &OpenRoom, participant: ParticipantId, connection: u64) -> bool {
+    let mut state = room.state.lock();
+    let Some(member) = state.members.get_mut(&participant) else {
+        return false;
+    };
+    let own = member
+        .client
+        .as_ref()
+        .is_some_and(|client| client.connection() == connection);
+    if own {
+        member.client = None;
+    }
+    own
+}
+
+/// A browser's page reports no freshness: while its packets arrive, it counts as captured now.
+fn refresh_browsers(room: &OpenRoom, now: i64) {
+    let mut state = room.state.lock();
+    let mut updates = Vec::new();
+    for member in state.members.values_mut() {
+        let participant = member.info.id;
+        let Some(candidate) = member.candidate_mut() else {
+            continue;
+        };
+        let mut fresh = Vec::new();
+        for published in candidate
+            .publications
+            .values_mut()
+            .filter(|p| p.browser && !p.flowing.is_empty())
+        {
+            let freshness = &mut published.info.freshness;
+            (freshness.state, freshness.captured_at, freshness.changed_at) = (SourceState::Live, now, now);
+            fresh.push(*freshness);
+        }
+        if !fresh.is_empty() {
+            updates.push((participant, fresh));
+        }
+    }
+    for (participant, freshness) in updates {
+        state.tell_watchers(ServerMessage::PublicationUpdated { participant, freshness });
+    }
+}

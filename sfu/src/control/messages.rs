@@ -1,0 +1,208 @@
+//! Messages between people: stored first, then delivered, once and in order; again after a reconnect until acknowledged.
+
+use super::join::entry_now;
+use super::{Answer, Control, Link, OK, OpenRoom};
+use crate::auth::identity::Person;
+use crate::clock;
+use crate::store::records::NewMessage;
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::{MessageId, ParticipantId};
+use invigil_shared::limits::MAX_MESSAGE_CHARS;
+use invigil_shared::signal::{Action, Message, ServerMessage};
+use invigil_shared::timeline::{MessageKind, TimelineBody};
+use std::sync::Arc;
+
+/// How those who watch are called to candidates.
+const PROCTOR: &str = "Proctor";
+
+impl Control {
+    pub(super) async fn send_message(
+        &self,
+        link: &Link,
+        to: Option<ParticipantId>,
+        kind: MessageKind,
+        text: String,
+    ) -> Answer {
+        let text = text.trim().to_owned();
+        if text.is_empty() {
+            return Err(ErrorBody::from(ErrorCode::BadMessage).with("field", "text"));
+        }
+        if text.chars().count() > MAX_MESSAGE_CHARS {
+            return Err(ErrorBody::from(ErrorCode::MessageTooLong).with("limit", MAX_MESSAGE_CHARS));
+        }
+        let message = match link.identity.person {
+            Person::Candidate { .. } => self.from_candidate(link, kind, text).await?,
+            Person::User(_) => {
+                self.to_candidate(link, to.ok_or(ErrorCode::NotFound)?, kind, text)
+                    .await?
+            }
+        };
+        Ok(Some(message))
+    }
+
+    async fn from_candidate(&self, link: &Link, kind: MessageKind, text: String) -> Result<ServerMessage, ErrorBody> {
+        let (room, _) = link.sitting()?;
+        let room = Arc::clone(room);
+        if kind != MessageKind::Chat {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        let candidate = link.identity.participant;
+        let (author, delivery) = {
+            let state = room.state.lock();
+            let member = state.members.get(&candidate).ok_or(ErrorCode::NotInRoom)?;
+            let delivery = member
+                .candidate()
+                .map(|c| Arc::clone(&c.delivery))
+                .ok_or(ErrorCode::NotInRoom)?;
+            (member.info.label.clone(), delivery)
+        };
+        let _in_order = delivery.lock().await;
+        let message = compose(candidate, true, author, kind, text);
+        let entry = entry_now(candidate, body(&message));
+        let stored = NewMessage {
+            exam: room.id,
+            message: message.clone(),
+            entry: entry.clone(),
+        };
+        self.store.add_message(stored).await?;
+        let delivered = {
+            let mut state = room.state.lock();
+            let delivered = state.watched();
+            state.tell_watchers(ServerMessage::MessageReceived {
+                message: message.clone(),
+            });
+            state.tell_timeline(entry);
+            delivered
+        };
+        if delivered {
+            self.note_delivered(&room, vec![message.id]).await;
+        }
+        Ok(ServerMessage::MessageSent {
+            message: message.id,
+            at: message.at,
+            delivered,
+        })
+    }
+
+    async fn to_candidate(
+        &self,
+        link: &Link,
+        candidate: ParticipantId,
+        kind: MessageKind,
+        text: String,
+    ) -> Result<ServerMessage, ErrorBody> {
+        let room = Arc::clone(link.watching()?);
+        if kind == MessageKind::Unknown {
+            return Err(ErrorCode::Unsupported.into());
+        }
+        let delivery = room.state.lock().candidate(candidate).map(|c| Arc::clone(&c.delivery));
+        let delivery = delivery.ok_or(ErrorCode::NotFound)?;
+        let _in_order = delivery.lock().await;
+        let message = compose(candidate, false, link.name.clone(), kind, text);
+        let entry = entry_now(candidate, body(&message));
+        let stored = NewMessage {
+            exam: room.id,
+            message: message.clone(),
+            entry: entry.clone(),
+        };
+        self.store.add_message(stored).await?;
+        let delivered = {
+            let mut state = room.state.lock();
+            state.tell_timeline(entry);
+            state.tell(
+                candidate,
+                ServerMessage::MessageReceived {
+                    message: for_candidate(message.clone()),
+                },
+            )
+        };
+        if delivered {
+            self.note_delivered(&room, vec![message.id]).await;
+        }
+        Ok(ServerMessage::MessageSent {
+            message: message.id,
+            at: message.at,
+            delivered,
+        })
+    }
+
+    /// Notes that messages reached their reader, and tells those who watch.
+    pub(super) async fn note_delivered(&self, room: &OpenRoom, messages: Vec<MessageId>) {
+        if messages.is_empty() {
+            return;
+        }
+        let at = clock::now_us();
+        if let Err(error) = self.store.mark_delivered(messages.clone(), at).await {
+            tracing::error!(%error, "a delivery was not noted");
+            return;
+        }
+        let state = room.state.lock();
+        for message in messages {
+            state.tell_watchers(ServerMessage::MessageSent {
+                message,
+                at,
+                delivered: true,
+            });
+        }
+    }
+
+    pub(super) async fn acknowledge(&self, link: &Link, message: MessageId) -> Answer {
+        let (room, _) = link.sitting()?;
+        let at = clock::now_us();
+        if self.store.acknowledge(message, link.identity.participant, at).await? {
+            room.state
+                .lock()
+                .tell_watchers(ServerMessage::MessageAcknowledged { message, at });
+        }
+        OK
+    }
+
+    /// In this version the only action is a warning; the others belong to later rooms.
+    pub(super) async fn action(&self, link: &Link, action: Action) -> Answer {
+        link.watching()?;
+        match action {
+            Action::Warn { participant, reason } => {
+                self.send_message(link, Some(participant), MessageKind::Warning, reason)
+                    .await
+            }
+            _ => Err(ErrorCode::Unsupported.into()),
+        }
+    }
+}
+
+/// A candidate learns that a proctor wrote, not who.
+pub(super) fn for_candidate(message: Message) -> Message {
+    if message.from_candidate {
+        message
+    } else {
+        Message {
+            author: PROCTOR.to_owned(),
+            ..message
+        }
+    }
+}
+
+fn compose(candidate: ParticipantId, from_candidate: bool, author: String, kind: MessageKind, text: String) -> Message {
+    let (id, at) = (clock::fresh(MessageId::from_parts), clock::now_us());
+    Message {
+        id,
+        kind,
+        candidate,
+        from_candidate,
+        author,
+        text,
+        at,
+        acknowledged: false,
+    }
+}
+
+fn body(message: &Message) -> TimelineBody {
+    TimelineBody::Message {
+        message: message.id,
+        kind: message.kind,
+        from_candidate: message.from_candidate,
+        text: message.text.clone(),
+        delivered: false,
+        acknowledged: false,
+    }
+}

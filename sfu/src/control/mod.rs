@@ -1,0 +1,221 @@
+//! Who may see whom, decided here: exams' rooms, presence, publications, intents, messages and the timeline.
+
+mod attention;
+mod browser;
+mod integrity;
+mod join;
+mod lifecycle;
+mod media;
+mod messages;
+pub mod outbox;
+pub mod policy;
+pub mod room;
+mod shard_events;
+mod state;
+
+use crate::auth::Identity;
+use crate::auth::identity::Person;
+use crate::clock;
+use crate::shard::ShardHandle;
+use crate::store::Store;
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::exam::ExamInfo;
+use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
+use invigil_shared::signal::{ClientMessage, Direction, ServerMessage};
+use outbox::Outbox;
+use parking_lot::Mutex;
+use room::Room;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A room that is open, shared by the connections of its members.
+pub struct OpenRoom {
+    pub id: ExamId,
+    pub state: Mutex<Room>,
+}
+
+/// A browser's WHIP or WHEP resource.
+pub(super) struct BrowserResource {
+    exam: ExamId,
+    /// Who may end it.
+    owner: ParticipantId,
+    /// Whom the shard knows: the candidate itself for WHIP, a name of its own for WHEP.
+    peer: ParticipantId,
+    direction: Direction,
+}
+
+/// Control of one server.
+pub struct Control {
+    store: Arc<dyn Store>,
+    shard: ShardHandle,
+    rooms: Mutex<HashMap<ExamId, Arc<OpenRoom>>>,
+    /// Rooms are opened one at a time, so that there is never a second one of an exam.
+    opening: tokio::sync::Mutex<()>,
+    /// Where a participant of the shard is; written when it is added there.
+    places: Mutex<HashMap<ParticipantId, ExamId>>,
+    /// The newest connection of each participant.
+    connections: Mutex<HashMap<ParticipantId, Outbox>>,
+    browsers: Mutex<HashMap<TransportId, BrowserResource>>,
+}
+
+/// One authenticated signalling connection, as control knows it.
+pub struct Link {
+    pub identity: Identity,
+    /// How the person is called by colleagues.
+    pub name: String,
+    pub outbox: Outbox,
+    pub room: Option<Arc<OpenRoom>>,
+    /// Server clock minus the client's wall clock, microseconds: the smallest seen, which holds the least delay.
+    pub clock_offset: Option<i64>,
+}
+
+/// What a request is answered with; none when the answer has been queued already.
+pub type Answer = Result<Option<ServerMessage>, ErrorBody>;
+
+const OK: Answer = Ok(Some(ServerMessage::Ok));
+
+impl Control {
+    pub fn new(store: Arc<dyn Store>, shard: ShardHandle) -> Self {
+        Self {
+            store,
+            shard,
+            rooms: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
+            places: Mutex::default(),
+            connections: Mutex::default(),
+            browsers: Mutex::default(),
+        }
+    }
+
+    /// Registers a connection that has authenticated; an older one of the same participant is closed.
+    pub fn attach(&self, participant: ParticipantId, outbox: &Outbox) {
+        let older = self.connections.lock().insert(participant, outbox.clone());
+        if let Some(older) = older.filter(|older| older.connection() != outbox.connection()) {
+            older.close(ErrorCode::Replaced.into());
+        }
+    }
+
+    /// A connection has ended.
+    pub fn detach(self: &Arc<Self>, link: &Link) {
+        let participant = link.identity.participant;
+        let mut connections = self.connections.lock();
+        if connections
+            .get(&participant)
+            .is_some_and(|c| c.connection() == link.outbox.connection())
+        {
+            connections.remove(&participant);
+        }
+        drop(connections);
+        if let Some(room) = &link.room {
+            self.client_gone(room, participant, link.outbox.connection());
+        }
+    }
+
+    /// Carries out a request of an authenticated connection.
+    pub async fn handle(self: &Arc<Self>, link: &mut Link, id: Option<u32>, message: ClientMessage) -> Answer {
+        match message {
+            ClientMessage::Ping { t0 } => Ok(Some(pong(link, t0))),
+            ClientMessage::RoomJoin { exam } => self.join(link, id, exam).await,
+            ClientMessage::RoomLeave => self.leave(link),
+            ClientMessage::TransportCreate { direction } => self.create_transport(link, direction).await,
+            ClientMessage::SdpOffer { transport, sdp } => self.offer(link, transport, sdp).await,
+            ClientMessage::IceCandidate { transport, .. } => self.ice_candidate(link, transport),
+            ClientMessage::TransportConnect { transport } => self.transport_connect(link, id, transport),
+            ClientMessage::TransportClose { transport } => self.close_transport(link, transport).await,
+            ClientMessage::Publish {
+                publication,
+                codec,
+                layers,
+                test_picture,
+            } => self.publish(link, publication, codec, layers, test_picture).await,
+            ClientMessage::Unpublish { publication } => self.unpublish(link, publication).await,
+            ClientMessage::PublicationFreshness { publications } => self.freshness(link, publications),
+            ClientMessage::IntentsSet { revision, intents } => self.set_intents(link, revision, intents).await,
+            ClientMessage::Subscribe { intent } => self.subscribe(link, intent).await,
+            ClientMessage::KeyframeRequest { source, layer } => self.request_keyframe(link, source, layer),
+            ClientMessage::IntegrityEvents { events } => self.integrity(link, events).await,
+            ClientMessage::MessageSend { to, kind, text } => self.send_message(link, to, kind, text).await,
+            ClientMessage::MessageAcknowledge { message } => self.acknowledge(link, message).await,
+            ClientMessage::Action { action } => self.action(link, action).await,
+            ClientMessage::AttentionLook { participant } => self.look(link, participant).await,
+            ClientMessage::StatsReport { stats } => self.stats(link, stats),
+            ClientMessage::SessionFinish => self.finish(link).await,
+            // Authentication is the connection's own business.
+            ClientMessage::AuthRequest { .. }
+            | ClientMessage::AuthRefresh
+            | ClientMessage::Resume { .. }
+            | ClientMessage::Unknown => Err(ErrorCode::Unsupported.into()),
+        }
+    }
+
+    /// Candidates that are in an exam's room now.
+    pub fn online(&self, exam: ExamId) -> u32 {
+        self.rooms
+            .lock()
+            .get(&exam)
+            .map_or(0, |room| room.state.lock().online())
+    }
+
+    /// Tells every client that the server stops, and ends the connections.
+    pub fn drain(&self, retry_after_s: u32) {
+        for outbox in self.connections.lock().values() {
+            outbox.send(ServerMessage::ServerDraining { retry_after_s });
+            outbox.close(ErrorBody::from(ErrorCode::ServerDraining).with("retry_after_s", retry_after_s));
+        }
+    }
+
+    fn room_of_exam(&self, exam: ExamId) -> Option<Arc<OpenRoom>> {
+        self.rooms.lock().get(&exam).cloned()
+    }
+
+    /// The room of a participant that the shard speaks of.
+    fn room_of(&self, participant: ParticipantId) -> Option<Arc<OpenRoom>> {
+        let exam = self.places.lock().get(&participant).copied()?;
+        self.room_of_exam(exam)
+    }
+
+    async fn exam_for(&self, identity: &Identity, exam: ExamId) -> Result<ExamInfo, ErrorBody> {
+        // Asked before the store: a candidate can't tell an exam of others from one that does not exist.
+        if let Person::Candidate { exam: own, .. } = identity.person
+            && own != exam
+        {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        let info = self.store.exam(exam).await?.ok_or(ErrorCode::NotFound)?;
+        policy::may_enter(identity, &info)?;
+        Ok(info)
+    }
+}
+
+impl Link {
+    fn joined(&self) -> Result<&Arc<OpenRoom>, ErrorBody> {
+        self.room.as_ref().ok_or_else(|| ErrorCode::NotInRoom.into())
+    }
+
+    /// The room and session of a candidate that has joined; others are refused.
+    fn sitting(&self) -> Result<(&Arc<OpenRoom>, SessionId), ErrorBody> {
+        match self.identity.person {
+            Person::Candidate { session, .. } => Ok((self.joined()?, session)),
+            Person::User(_) => Err(ErrorCode::Forbidden.into()),
+        }
+    }
+
+    /// The room of someone who watches; others are refused.
+    fn watching(&self) -> Result<&Arc<OpenRoom>, ErrorBody> {
+        if !policy::watches(self.identity.role) {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        self.joined()
+    }
+}
+
+fn pong(link: &mut Link, t0: i64) -> ServerMessage {
+    let t1 = clock::now_us();
+    let offset = t1.saturating_sub(t0);
+    link.clock_offset = Some(link.clock_offset.map_or(offset, |known| known.min(offset)));
+    ServerMessage::Pong {
+        t0,
+        t1,
+        t2: clock::now_us(),
+    }
+}

@@ -1,0 +1,268 @@
+//! The live side of an exam: who is there and what they publish. Changes are made under one short lock that is never held
+//! across I/O; queuing to clients happens under it too, so that everybody sees one order.
+
+use super::outbox::{Outbox, frame};
+use super::policy;
+use axum::extract::ws::Utf8Bytes;
+use invigil_shared::binding::Binding;
+use invigil_shared::exam::ExamInfo;
+use invigil_shared::id::{ParticipantId, SessionId, TransportId};
+use invigil_shared::intent::Intent;
+use invigil_shared::limits::MAX_TIMELINE_BACKLOG;
+use invigil_shared::publication::{Kind, PublicationInfo, PublicationKey, PublicationRef};
+use invigil_shared::signal::{Direction, ParticipantInfo, ServerMessage};
+use invigil_shared::stats::ConnectionLevel;
+use invigil_shared::timeline::{Presence, TimelineEntry};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// What a transport is to its participant.
+pub struct Transport {
+    pub direction: Direction,
+    /// Made by WHIP: a browser has no signalling connection, its transport is its presence.
+    pub browser: bool,
+    pub connected: watch::Sender<bool>,
+}
+
+/// A candidate in the room.
+pub struct Candidate {
+    pub session: SessionId,
+    /// When the exam ends for this candidate.
+    pub ends_at: i64,
+    pub publications: BTreeMap<PublicationKey, Published>,
+    /// Whether the candidate was told that someone listens.
+    pub listening: bool,
+    /// Serialises storing and delivering messages with joining, so that each arrives once and in order.
+    pub delivery: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// A publication as the room holds it.
+pub struct Published {
+    pub info: PublicationInfo,
+    /// Layers whose packets arrive.
+    pub flowing: BTreeSet<invigil_shared::publication::Layer>,
+    pub browser: bool,
+}
+
+/// Someone who watches.
+#[derive(Default)]
+pub struct Watcher {
+    /// The client's newest wish list; its numbering starts anew with each connection.
+    pub revision: u64,
+    /// The same for the shard, which outlives connections.
+    pub shard_revision: u64,
+    pub intents: Vec<Intent>,
+    pub bindings: Vec<Binding>,
+}
+
+pub enum Part {
+    Candidate(Candidate),
+    Watcher(Watcher),
+}
+
+/// Someone in the room.
+pub struct Member {
+    pub info: ParticipantInfo,
+    pub client: Option<Outbox>,
+    pub transports: BTreeMap<TransportId, Transport>,
+    /// What the last statistics said, apart from a lost link.
+    pub quality: ConnectionLevel,
+    pub part: Part,
+}
+
+impl Member {
+    pub fn candidate(&self) -> Option<&Candidate> {
+        match &self.part {
+            Part::Candidate(candidate) => Some(candidate),
+            Part::Watcher(_) => None,
+        }
+    }
+    pub fn candidate_mut(&mut self) -> Option<&mut Candidate> {
+        match &mut self.part {
+            Part::Candidate(candidate) => Some(candidate),
+            Part::Watcher(_) => None,
+        }
+    }
+    pub fn watcher_mut(&mut self) -> Option<&mut Watcher> {
+        match &mut self.part {
+            Part::Watcher(watcher) => Some(watcher),
+            Part::Candidate(_) => None,
+        }
+    }
+
+    /// What the facts say of a member's presence.
+    pub fn presence(&self) -> Presence {
+        let connected = |t: &Transport| *t.connected.borrow();
+        if self.info.presence == Presence::Finished {
+            Presence::Finished
+        } else if self.client.is_some() || self.transports.values().any(|t| t.browser && connected(t)) {
+            Presence::Online
+        } else if self.transports.values().any(connected) {
+            Presence::Degraded
+        } else {
+            Presence::Lost
+        }
+    }
+
+    /// Sets presence and connection level; whether either changed.
+    pub fn set_presence(&mut self, presence: Presence, now: i64) -> bool {
+        let before = (self.info.presence, self.info.connection);
+        if self.info.presence != presence {
+            self.info.presence = presence;
+            self.info.presence_since = now;
+        }
+        self.info.connection = match presence {
+            Presence::Lost => ConnectionLevel::Lost,
+            Presence::Degraded => ConnectionLevel::Weak,
+            _ => self.quality,
+        };
+        before != (self.info.presence, self.info.connection)
+    }
+}
+
+/// A room's state.
+pub struct Room {
+    pub exam: ExamInfo,
+    pub members: BTreeMap<ParticipantId, Member>,
+    /// The newest entries that were told, so that none is lost between reading the store and joining.
+    recent: VecDeque<TimelineEntry>,
+}
+
+impl Room {
+    pub fn new(exam: ExamInfo) -> Self {
+        Self {
+            exam,
+            members: BTreeMap::new(),
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Sends to everyone who watches, but for `except`. The frame is encoded once.
+    pub fn tell_watchers_but(&self, except: Option<ParticipantId>, message: ServerMessage) {
+        let mut text: Option<Utf8Bytes> = None;
+        let mut message = Some(message);
+        for member in self.members.values() {
+            let (Part::Watcher(_), Some(client)) = (&member.part, &member.client) else {
+                continue;
+            };
+            if Some(member.info.id) == except {
+                continue;
+            }
+            if let Some(message) = message.take() {
+                text = frame(None, message);
+            }
+            if let Some(text) = &text {
+                client.send_frame(text);
+            }
+        }
+    }
+
+    pub fn tell_watchers(&self, message: ServerMessage) {
+        self.tell_watchers_but(None, message);
+    }
+
+    pub fn tell_timeline(&mut self, entry: TimelineEntry) {
+        if self.recent.len() >= MAX_TIMELINE_BACKLOG {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(entry.clone());
+        self.tell_watchers(ServerMessage::TimelineEntry { entry });
+    }
+
+    /// What the store knew of the timeline, and what was told since, in the order of the ids.
+    pub fn with_recent(&self, mut stored: Vec<TimelineEntry>) -> Vec<TimelineEntry> {
+        let known: HashSet<_> = stored.iter().map(|entry| entry.id).collect();
+        stored.extend(self.recent.iter().filter(|entry| !known.contains(&entry.id)).cloned());
+        stored.sort_by_key(|entry| entry.id);
+        stored.drain(..stored.len().saturating_sub(MAX_TIMELINE_BACKLOG));
+        stored
+    }
+
+    /// Tells those who watch how a member stands now.
+    pub fn tell_updated(&self, id: ParticipantId) {
+        if let Some(member) = self.members.get(&id) {
+            self.tell_watchers_but(
+                Some(id),
+                ServerMessage::ParticipantUpdated {
+                    participant: member.info.clone(),
+                },
+            );
+        }
+    }
+
+    /// Sends to one member; false when nobody is connected.
+    pub fn tell(&self, id: ParticipantId, message: ServerMessage) -> bool {
+        self.members
+            .get(&id)
+            .and_then(|m| m.client.as_ref())
+            .is_some_and(|client| client.send(message))
+    }
+
+    pub fn candidate(&self, id: ParticipantId) -> Option<&Candidate> {
+        self.members.get(&id).and_then(Member::candidate)
+    }
+
+    pub fn candidate_mut(&mut self, id: ParticipantId) -> Option<&mut Candidate> {
+        self.members.get_mut(&id).and_then(Member::candidate_mut)
+    }
+
+    pub fn has_publication(&self, source: PublicationRef) -> bool {
+        self.candidate(source.participant)
+            .is_some_and(|c| c.publications.contains_key(&source.publication))
+    }
+
+    /// Whether anybody who watches is connected.
+    pub fn watched(&self) -> bool {
+        self.members
+            .values()
+            .any(|m| matches!(m.part, Part::Watcher(_)) && m.client.is_some())
+    }
+
+    /// Candidates that are there now.
+    pub fn online(&self) -> u32 {
+        let there =
+            |m: &&Member| m.candidate().is_some() && matches!(m.info.presence, Presence::Online | Presence::Degraded);
+        u32::try_from(self.members.values().filter(there).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Tells candidates whose microphone began or ceased to be heard, where policy says so.
+    pub fn update_listening(&mut self) {
+        if !self.exam.policy.tell_when_listening {
+            return;
+        }
+        let heard: BTreeSet<ParticipantId> = self
+            .members
+            .values()
+            .filter_map(|m| match &m.part {
+                Part::Watcher(watcher) => Some(&watcher.intents),
+                Part::Candidate(_) => None,
+            })
+            .flatten()
+            .filter(|intent| intent.wanted.publication.kind == Kind::Microphone)
+            .map(|intent| intent.wanted.participant)
+            .collect();
+        for member in self.members.values_mut() {
+            let now = heard.contains(&member.info.id);
+            if let Part::Candidate(candidate) = &mut member.part
+                && candidate.listening != now
+            {
+                candidate.listening = now;
+                if let Some(client) = &member.client {
+                    client.send(ServerMessage::Listening { listening: now });
+                }
+            }
+        }
+    }
+
+    /// Microseconds left for a member.
+    pub fn time_left(&self, member: &Member, now: i64) -> i64 {
+        (member.candidate().map_or(self.exam.ends_at, |c| c.ends_at) - now).max(0)
+    }
+
+    /// When the room may be forgotten.
+    pub fn last_end(&self) -> i64 {
+        let ends = self.members.values().filter_map(|m| m.candidate()).map(|c| c.ends_at);
+        ends.fold(self.exam.ends_at, i64::max).saturating_add(policy::GRACE_US)
+    }
+}

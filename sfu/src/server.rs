@@ -1,0 +1,173 @@
+//! Puts a server together and runs it: store, keys, shard, control, and the one HTTPS port.
+
+mod listener;
+
+use crate::api::{self, Service};
+use crate::auth::secret::{self, SecretHasher};
+use crate::auth::{Challenges, Passwords, ServerKeys, Throttle, Tokens};
+use crate::clock;
+use crate::config::{ConfigError, ServeConfig, ServerFile};
+use crate::control::Control;
+use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
+use crate::shutdown::Shutdown;
+use crate::store::sqlite::SqliteStore;
+use crate::store::{Store, StoreError, UserStore};
+use invigil_shared::error::ErrorBody;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+/// Events of the shards that control has not taken yet; shards wait beyond it.
+const SHARD_EVENTS: usize = 4_096;
+/// When clients of a stopping server should come back.
+const RETRY_AFTER_S: u32 = 1;
+/// How long open connections may take to end.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why a server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Keys(#[from] crate::auth::keys::KeyError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Shard(#[from] ShardError),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("cannot start: {0}")]
+    Internal(#[from] ErrorBody),
+}
+
+/// A running server.
+pub struct Server {
+    /// The HTTPS and WebSocket port.
+    pub https: SocketAddr,
+    /// The UDP ports of the media.
+    pub media: Vec<SocketAddr>,
+    /// SHA-256 of the certificate (DER), hexadecimal.
+    pub certificate_sha256: String,
+    /// For making the first admin; none when there is one. It is not kept anywhere in clear.
+    pub setup_code: Option<String>,
+    control: Arc<Control>,
+    store: SqliteStore,
+    shard: ShardHandle,
+    shutdown: Shutdown,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Opens the data directory and starts serving.
+    pub async fn start(config: ServeConfig) -> Result<Self, ServeError> {
+        // A second server in one process (tests) finds it installed already.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let directory = config.data.prepare()?.to_owned();
+        let keys = ServerKeys::open(&directory)?;
+        let certificate = config.http.certificate(&directory)?;
+        let store = SqliteStore::open(&directory).await?;
+        let secrets = SecretHasher::new(&keys.secret_key);
+        let setup_code = offer_setup(&store, &secrets).await?;
+
+        let address = config.http.listen;
+        let listen = |source| ServeError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen)?;
+        let https = listener.local_addr().map_err(listen)?;
+
+        let (events_sender, events) = mpsc::channel(SHARD_EVENTS);
+        let shard_config = ShardConfig {
+            id: ShardId(0),
+            bind: config.media.bind.clone(),
+            announce: config.media.announce.clone(),
+            certificate: shard::generate_certificate()?,
+            seed: clock::random(),
+        };
+        // Its thread ends by itself when it is told to stop; nobody joins it, because that would block.
+        let (shard, _thread) = shard::spawn(shard_config, events_sender)?;
+        let media = shard.local_addrs();
+
+        let authority = config
+            .http
+            .authority
+            .clone()
+            .unwrap_or_else(|| reachable(https, &config));
+        let pin = certificate.self_signed.then(|| certificate.sha256.clone());
+        ServerFile {
+            authority,
+            certificate_sha256: pin,
+        }
+        .write(&directory)?;
+
+        let shared: Arc<dyn Store> = Arc::new(store.clone());
+        let control = Arc::new(Control::new(Arc::clone(&shared), shard.clone()));
+        let passwords = tokio::task::spawn_blocking(Passwords::new).await;
+        let service = Arc::new(Service {
+            store: shared,
+            control: Arc::clone(&control),
+            tokens: Tokens::new(&keys, &config.auth.issuer, config.auth.access_token_s),
+            secrets,
+            passwords: passwords.map_err(|_| ErrorBody::from(invigil_shared::error::ErrorCode::Internal))??,
+            challenges: Challenges::default(),
+            throttle: Throttle::default(),
+            origins: config.http.origins.clone(),
+        });
+        let shutdown = Shutdown::default();
+        let accept = listener::serve(listener, certificate.tls, api::router(service), shutdown.signal());
+        let tasks = vec![
+            tokio::spawn(accept),
+            tokio::spawn(Arc::clone(&control).follow_shards(events)),
+            tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
+        ];
+        let certificate_sha256 = certificate.sha256;
+        Ok(Self {
+            https,
+            media,
+            certificate_sha256,
+            setup_code,
+            control,
+            store,
+            shard,
+            shutdown,
+            tasks,
+        })
+    }
+
+    /// Tells every client, ends the connections, and returns when everything that was accepted is on disk.
+    pub async fn stop(self) {
+        self.control.drain(RETRY_AFTER_S);
+        self.shutdown.begin();
+        let mut tasks = self.tasks.into_iter();
+        if let Some(accept) = tasks.next() {
+            let _ = tokio::time::timeout(DRAIN_DEADLINE, accept).await;
+        }
+        self.shard.stop();
+        tasks.for_each(|task| task.abort());
+        self.store.close().await;
+    }
+}
+
+/// While there is no admin, each start offers a new code.
+async fn offer_setup(store: &SqliteStore, secrets: &SecretHasher) -> Result<Option<String>, StoreError> {
+    if store.has_admin().await? {
+        return Ok(None);
+    }
+    let code = secret::setup_code();
+    let normalised = secret::normalise(&code).unwrap_or_default();
+    Ok(store.offer_setup(secrets.setup(&normalised)).await?.then_some(code))
+}
+
+/// How clients probably reach a server that was not told its name.
+fn reachable(https: SocketAddr, config: &ServeConfig) -> String {
+    if !https.ip().is_unspecified() {
+        return https.to_string();
+    }
+    match config.media.announce.first() {
+        Some(&ip) => SocketAddr::new(ip, https.port()).to_string(),
+        None => format!("localhost:{}", https.port()),
+    }
+}

@@ -1,0 +1,107 @@
+//! The HTTPS port: connections capped, handshakes and headers with deadlines, ended gracefully.
+
+use crate::api::Peer;
+use crate::shutdown::ShutdownSignal;
+use axum::Router;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use invigil_shared::limits::MAX_CONNECTIONS;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tower::Service;
+
+/// How long a TLS handshake, and the head of a request, may take.
+const HEAD_DEADLINE: Duration = Duration::from_secs(10);
+/// After `accept` failed (no file descriptors left): time for some to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of a request's head.
+const MAX_HEAD: usize = 16 * 1024;
+
+/// Accepts until the shutdown begins, then returns when the connections have ended.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Arc<rustls::ServerConfig>,
+    router: Router,
+    mut shutdown: ShutdownSignal,
+) {
+    let acceptor = TlsAcceptor::from(tls);
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        // Waiting for a place first: what can't be served stays in the kernel's backlog.
+        let place = tokio::select! {
+            () = shutdown.begun() => break,
+            place = Arc::clone(&places).acquire_owned() => place,
+        };
+        let Ok(place) = place else { break };
+        let accepted = tokio::select! {
+            () = shutdown.begun() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let (acceptor, router, shutdown) = (acceptor.clone(), router.clone(), shutdown.clone());
+                tokio::spawn(async move {
+                    connection(stream, peer, acceptor, router, shutdown).await;
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    // Every place is free again when every connection has ended.
+    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let _ = places.acquire_many(all).await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    acceptor: TlsAcceptor,
+    router: Router,
+    mut shutdown: ShutdownSignal,
+) {
+    // Signalling frames are small and wanted now.
+    let _ = stream.set_nodelay(true);
+    let stream = match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "a TLS handshake failed"),
+        Err(_) => return tracing::debug!(%peer, "a TLS handshake took too long"),
+    };
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        // A router is always ready.
+        router.clone().call(request)
+    });
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_DEADLINE)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut served = pin!(served);
+    let mut ending = false;
+    loop {
+        tokio::select! {
+            result = served.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%peer, %error, "a connection failed");
+                }
+                return;
+            }
+            () = shutdown.begun(), if !ending => {
+                ending = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! What is kept: one trait per aggregate, so that the service knows no database. A write that returned is committed.
+
+pub mod records;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::exam::{ExamInfo, RosterEntry};
+use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
+use invigil_shared::timeline::TimelineEntry;
+use records::{Append, Appended, NewMessage, NewRosterEntry, SessionRecord, StoredMessage, UserRecord};
+
+/// Why the store could not do it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database failed: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The commit of a group failed; nothing of it was kept.
+    #[error("the commit failed: {0}")]
+    Commit(String),
+    #[error("the database holds what can't be: {0}")]
+    Corrupt(String),
+    #[error(
+        "the database was written by a newer version (migration {found}); this one knows up to {known}. Start the newer version"
+    )]
+    NewerSchema { found: i64, known: i64 },
+    #[error("migration {0} of this version differs from the one that the database was made with")]
+    ChangedMigration(i64),
+    #[error("cannot bring the database up to date: {0}")]
+    Migration(String),
+    #[error("cannot open {path}: {source}")]
+    Open {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+    #[error("the store is closed")]
+    Closed,
+    /// A value that has to be unique is taken.
+    #[error("there is one already")]
+    Exists,
+    #[error("there is no such thing")]
+    Missing,
+}
+
+impl From<StoreError> for ErrorBody {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Missing => ErrorCode::NotFound.into(),
+            error => {
+                tracing::error!(%error, "the store failed");
+                ErrorCode::StorageFailed.into()
+            }
+        }
+    }
+}
+
+/// Result of the store.
+pub type Stored<T> = Result<T, StoreError>;
+
+#[async_trait]
+pub trait ExamStore: Send + Sync {
+    /// [`StoreError::Exists`] when the code is taken.
+    async fn create_exam(&self, exam: ExamInfo) -> Stored<()>;
+    async fn exam(&self, id: ExamId) -> Stored<Option<ExamInfo>>;
+    async fn exam_by_code(&self, code: &str) -> Stored<Option<ExamInfo>>;
+    /// Newest first, at most [`records::MAX_EXAMS_LISTED`], with the number of candidates on each roster.
+    async fn exams(&self) -> Stored<Vec<(ExamInfo, u32)>>;
+}
+
+#[async_trait]
+pub trait RosterStore: Send + Sync {
+    /// [`StoreError::Exists`] when the exam has such a label.
+    async fn add_entry(&self, entry: NewRosterEntry) -> Stored<()>;
+    async fn entry(&self, id: RosterEntryId) -> Stored<Option<RosterEntry>>;
+    async fn entry_by_label(&self, exam: ExamId, label: &str) -> Stored<Option<RosterEntry>>;
+    /// The entry whose secret has this keyed hash, and that hash as stored.
+    async fn entry_by_secret(&self, exam: ExamId, secret_hash: &[u8]) -> Stored<Option<(RosterEntry, Vec<u8>)>>;
+}
+
+#[async_trait]
+pub trait SessionStore: Send + Sync {
+    /// The entry's session; made when there is none. `device_key` is registered when the session has none yet.
+    async fn open_session(&self, fresh: SessionRecord) -> Stored<SessionRecord>;
+    async fn session(&self, id: SessionId) -> Stored<Option<SessionRecord>>;
+    /// The sessions of an exam that have been in its room.
+    async fn joined_sessions(&self, exam: ExamId) -> Stored<Vec<(SessionRecord, RosterEntry)>>;
+    /// Notes the first `room:join`; true when it was the first.
+    async fn mark_joined(&self, id: SessionId, at: i64) -> Stored<bool>;
+    async fn mark_looked(&self, participant: ParticipantId, at: i64) -> Stored<()>;
+    /// Ends a session and writes its timeline entry with it; false when it had ended before.
+    async fn finish(&self, id: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool>;
+}
+
+#[async_trait]
+pub trait UserStore: Send + Sync {
+    /// [`StoreError::Exists`] when the e-mail is taken.
+    async fn add_user(&self, user: UserRecord) -> Stored<()>;
+    async fn user(&self, id: UserId) -> Stored<Option<UserRecord>>;
+    async fn user_by_email(&self, email: &str) -> Stored<Option<UserRecord>>;
+    async fn has_admin(&self) -> Stored<bool>;
+    /// Replaces the setup code while there is no admin; false when there is one.
+    async fn offer_setup(&self, code_hash: Vec<u8>) -> Stored<bool>;
+    /// Makes the first admin and uses the setup code up. [`StoreError::Missing`] when the code is not the one.
+    async fn set_up(&self, code_hash: Vec<u8>, admin: UserRecord) -> Stored<()>;
+}
+
+#[async_trait]
+pub trait EventStore: Send + Sync {
+    /// Continues a session's chain and writes the timeline entries with it. What came before is acknowledged again; a gap
+    /// or fork keeps what was right before it and is itself written to the timeline, once.
+    async fn append(&self, append: Append) -> Stored<Appended>;
+    /// The payloads of a session's events, in order.
+    async fn payloads(&self, session: SessionId) -> Stored<Vec<String>>;
+}
+
+#[async_trait]
+pub trait TimelineStore: Send + Sync {
+    async fn add_timeline(&self, exam: ExamId, entry: TimelineEntry) -> Stored<()>;
+    /// The newest entries of an exam, oldest first.
+    async fn timeline(&self, exam: ExamId, limit: usize) -> Stored<Vec<TimelineEntry>>;
+}
+
+#[async_trait]
+pub trait MessageStore: Send + Sync {
+    /// Writes a message together with its timeline entry.
+    async fn add_message(&self, message: NewMessage) -> Stored<()>;
+    async fn mark_delivered(&self, ids: Vec<MessageId>, at: i64) -> Stored<()>;
+    /// Notes that `candidate` acknowledged a message to it; false when it had before. [`StoreError::Missing`] when there is none.
+    async fn acknowledge(&self, id: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool>;
+    /// Messages to a candidate that it has not acknowledged, oldest first, at most [`records::MAX_UNACKNOWLEDGED`].
+    async fn unacknowledged(&self, candidate: ParticipantId) -> Stored<Vec<StoredMessage>>;
+}
+
+/// Everything that is kept.
+pub trait Store:
+    ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore
+{
+}
+impl<T> Store for T where
+    T: ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore
+{
+}

@@ -1,0 +1,102 @@
+//! What the store takes and gives that the protocol has no type for.
+
+use invigil_shared::chain::{ChainBreak, ChainHead};
+use invigil_shared::exam::RosterEntry;
+use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
+use invigil_shared::integrity::{IntegrityEvent, IntegrityPayload};
+use invigil_shared::role::Role;
+use invigil_shared::signal::Message;
+use invigil_shared::timeline::TimelineEntry;
+
+/// Exams that a list holds; older ones are found by the command line.
+pub const MAX_EXAMS_LISTED: usize = 200;
+/// Unacknowledged messages that a returning candidate receives.
+pub const MAX_UNACKNOWLEDGED: usize = 200;
+
+/// A roster entry with its secret's keyed hash.
+#[derive(Clone, Debug)]
+pub struct NewRosterEntry {
+    pub entry: RosterEntry,
+    pub secret_hash: Vec<u8>,
+    pub created_at: i64,
+}
+
+/// A session as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    pub id: SessionId,
+    pub exam: ExamId,
+    pub entry: RosterEntryId,
+    pub participant: ParticipantId,
+    /// Ed25519 public key of the device that holds the session.
+    pub device_key: Option<Vec<u8>>,
+    pub created_at: i64,
+    pub joined_at: Option<i64>,
+    pub finished_at: Option<i64>,
+    pub looked_at: i64,
+    pub chain: ChainHead,
+}
+
+/// A person with an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRecord {
+    pub id: UserId,
+    /// Lower case.
+    pub email: String,
+    pub name: String,
+    pub role: Role,
+    pub password_hash: Option<String>,
+    pub created_at: i64,
+}
+
+/// One integrity event on its way into the store.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    pub event: IntegrityEvent,
+    /// The event's payload, decoded.
+    pub payload: IntegrityPayload,
+    /// For the timeline entry that the event makes.
+    pub timeline_id: TimelineEntryId,
+    /// When it happened, server time.
+    pub at: i64,
+}
+
+/// Integrity events of one session, in the order in which they came.
+#[derive(Clone, Debug)]
+pub struct Append {
+    pub session: SessionId,
+    pub exam: ExamId,
+    pub participant: ParticipantId,
+    pub received_at: i64,
+    pub clock_offset: Option<i64>,
+    pub events: Vec<NewEvent>,
+    /// For the timeline entry that a gap or fork makes.
+    pub broken_id: TimelineEntryId,
+}
+
+/// What became of [`Append`].
+#[derive(Clone, Debug)]
+pub struct Appended {
+    /// Everything up to here is committed.
+    pub head: ChainHead,
+    /// The timeline entries that were new.
+    pub entries: Vec<TimelineEntry>,
+    /// The event that did not continue the chain; it and what followed was not kept.
+    pub broken: Option<ChainBreak>,
+}
+
+/// A message with its timeline entry.
+#[derive(Clone, Debug)]
+pub struct NewMessage {
+    pub exam: ExamId,
+    /// `author` is the person's name, as proctors see it.
+    pub message: Message,
+    pub entry: TimelineEntry,
+}
+
+/// A message as stored.
+#[derive(Clone, Debug)]
+pub struct StoredMessage {
+    pub message: Message,
+    pub delivered: bool,
+}

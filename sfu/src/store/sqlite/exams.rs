@@ -1,0 +1,84 @@
+//! Exams.
+
+use super::SqliteStore;
+use super::rows::{id, json, limit, to_json, unique};
+use crate::clock;
+use crate::store::records::MAX_EXAMS_LISTED;
+use crate::store::{ExamStore, Stored};
+use async_trait::async_trait;
+use invigil_shared::exam::{ExamInfo, ExamStatus};
+use invigil_shared::id::ExamId;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+const COLUMNS: &str = "exams.id, code, title, status, starts_at, ends_at, policy";
+
+fn exam(row: &SqliteRow) -> Stored<ExamInfo> {
+    Ok(ExamInfo {
+        id: id(row, "id")?,
+        title: row.try_get("title")?,
+        code: row.try_get("code")?,
+        status: ExamStatus::parse(row.try_get("status")?),
+        starts_at: row.try_get("starts_at")?,
+        ends_at: row.try_get("ends_at")?,
+        policy: json(row, "policy")?,
+    })
+}
+
+#[async_trait]
+impl ExamStore for SqliteStore {
+    async fn create_exam(&self, exam: ExamInfo) -> Stored<()> {
+        let policy = to_json(&exam.policy)?;
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT INTO exams (id, code, title, status, starts_at, ends_at, policy, created_at) \
+                         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    )
+                    .bind(exam.id.to_string())
+                    .bind(exam.code)
+                    .bind(exam.title)
+                    .bind(exam.status.as_str())
+                    .bind(exam.starts_at)
+                    .bind(exam.ends_at)
+                    .bind(policy)
+                    .bind(clock::now_us())
+                    .execute(connection)
+                    .await
+                    .map_err(unique)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn exam(&self, wanted: ExamId) -> Stored<Option<ExamInfo>> {
+        let query = format!("SELECT {COLUMNS} FROM exams WHERE id = ?");
+        let row = sqlx::query(&query)
+            .bind(wanted.to_string())
+            .fetch_optional(&self.readers)
+            .await?;
+        row.as_ref().map(exam).transpose()
+    }
+
+    async fn exam_by_code(&self, code: &str) -> Stored<Option<ExamInfo>> {
+        let query = format!("SELECT {COLUMNS} FROM exams WHERE code = ?");
+        let row = sqlx::query(&query).bind(code).fetch_optional(&self.readers).await?;
+        row.as_ref().map(exam).transpose()
+    }
+
+    async fn exams(&self) -> Stored<Vec<(ExamInfo, u32)>> {
+        let query = format!(
+            "SELECT {COLUMNS}, (SELECT count(*) FROM roster WHERE roster.exam = exams.id) AS candidates FROM exams \
+             ORDER BY id DESC LIMIT ?"
+        );
+        let rows = sqlx::query(&query)
+            .bind(limit(MAX_EXAMS_LISTED))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter()
+            .map(|row| Ok((exam(row)?, row.try_get::<u32, _>("candidates")?)))
+            .collect()
+    }
+}

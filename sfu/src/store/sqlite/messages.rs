@@ -1,0 +1,118 @@
+//! Messages between people, and what became of them.
+
+use super::SqliteStore;
+use super::rows::{id, limit};
+use super::timeline::insert;
+use crate::store::records::{MAX_UNACKNOWLEDGED, NewMessage, StoredMessage};
+use crate::store::{MessageStore, StoreError, Stored};
+use async_trait::async_trait;
+use invigil_shared::id::{MessageId, ParticipantId};
+use invigil_shared::signal::Message;
+use invigil_shared::timeline::MessageKind;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+fn kind_text(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Warning => "warning",
+        MessageKind::Chat | MessageKind::Unknown => "chat",
+    }
+}
+
+fn read(row: &SqliteRow) -> Stored<StoredMessage> {
+    let kind: &str = row.try_get("kind")?;
+    let message = Message {
+        id: id(row, "id")?,
+        kind: if kind == "warning" {
+            MessageKind::Warning
+        } else {
+            MessageKind::Chat
+        },
+        candidate: id(row, "candidate")?,
+        from_candidate: row.try_get("from_candidate")?,
+        author: row.try_get("author")?,
+        text: row.try_get("text")?,
+        at: row.try_get("at")?,
+        acknowledged: row.try_get::<Option<i64>, _>("acknowledged_at")?.is_some(),
+    };
+    Ok(StoredMessage {
+        message,
+        delivered: row.try_get::<Option<i64>, _>("delivered_at")?.is_some(),
+    })
+}
+
+#[async_trait]
+impl MessageStore for SqliteStore {
+    async fn add_message(&self, new: NewMessage) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let NewMessage { exam, message, entry } = new;
+                    sqlx::query(
+                        "INSERT INTO messages (id, exam, candidate, from_candidate, author, kind, text, at) \
+                         VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    )
+                    .bind(message.id.to_string())
+                    .bind(exam.to_string())
+                    .bind(message.candidate.to_string())
+                    .bind(message.from_candidate)
+                    .bind(message.author)
+                    .bind(kind_text(message.kind))
+                    .bind(message.text)
+                    .bind(message.at)
+                    .execute(&mut *connection)
+                    .await?;
+                    insert(connection, exam, &entry).await
+                })
+            })
+            .await
+    }
+
+    async fn mark_delivered(&self, ids: Vec<MessageId>, at: i64) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    for id in ids {
+                        let query = "UPDATE messages SET delivered_at = ? WHERE id = ? AND delivered_at IS NULL";
+                        sqlx::query(query)
+                            .bind(at)
+                            .bind(id.to_string())
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn acknowledge(&self, message: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = "SELECT acknowledged_at FROM messages WHERE id = ? AND candidate = ? AND NOT from_candidate";
+                    let query = sqlx::query(query).bind(message.to_string()).bind(candidate.to_string());
+                    let row = query.fetch_optional(&mut *connection).await?.ok_or(StoreError::Missing)?;
+                    if row.try_get::<Option<i64>, _>("acknowledged_at")?.is_some() {
+                        return Ok(false);
+                    }
+                    let query = "UPDATE messages SET acknowledged_at = ?, delivered_at = coalesce(delivered_at, ?) WHERE id = ?";
+                    sqlx::query(query).bind(at).bind(at).bind(message.to_string()).execute(connection).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn unacknowledged(&self, candidate: ParticipantId) -> Stored<Vec<StoredMessage>> {
+        let query = sqlx::query(
+            "SELECT * FROM messages WHERE candidate = ? AND NOT from_candidate AND acknowledged_at IS NULL ORDER BY id LIMIT ?",
+        );
+        let rows = query
+            .bind(candidate.to_string())
+            .bind(limit(MAX_UNACKNOWLEDGED))
+            .fetch_all(&self.readers)
+            .await?;
+        rows.iter().map(read).collect()
+    }
+}

@@ -1,0 +1,82 @@
+//! Roster entries and the keyed hashes of their secrets.
+
+use super::SqliteStore;
+use super::rows::{id, json, to_json, unique};
+use crate::store::records::NewRosterEntry;
+use crate::store::{RosterStore, Stored};
+use async_trait::async_trait;
+use invigil_shared::exam::RosterEntry;
+use invigil_shared::id::{ExamId, RosterEntryId};
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+fn entry(row: &SqliteRow) -> Stored<RosterEntry> {
+    Ok(RosterEntry {
+        id: id(row, "id")?,
+        exam: id(row, "exam")?,
+        label: row.try_get("label")?,
+        seat: row.try_get("seat")?,
+        allowances: json(row, "allowances")?,
+    })
+}
+
+#[async_trait]
+impl RosterStore for SqliteStore {
+    async fn add_entry(&self, new: NewRosterEntry) -> Stored<()> {
+        let allowances = to_json(&new.entry.allowances)?;
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT INTO roster (id, exam, label, seat, allowances, secret_hash, created_at) \
+                         VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    )
+                    .bind(new.entry.id.to_string())
+                    .bind(new.entry.exam.to_string())
+                    .bind(new.entry.label)
+                    .bind(new.entry.seat)
+                    .bind(allowances)
+                    .bind(new.secret_hash)
+                    .bind(new.created_at)
+                    .execute(connection)
+                    .await
+                    .map_err(unique)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn entry(&self, wanted: RosterEntryId) -> Stored<Option<RosterEntry>> {
+        let query = sqlx::query("SELECT * FROM roster WHERE id = ?").bind(wanted.to_string());
+        query
+            .fetch_optional(&self.readers)
+            .await?
+            .as_ref()
+            .map(entry)
+            .transpose()
+    }
+
+    async fn entry_by_label(&self, exam: ExamId, label: &str) -> Stored<Option<RosterEntry>> {
+        let query = sqlx::query("SELECT * FROM roster WHERE exam = ? AND label = ?")
+            .bind(exam.to_string())
+            .bind(label);
+        query
+            .fetch_optional(&self.readers)
+            .await?
+            .as_ref()
+            .map(entry)
+            .transpose()
+    }
+
+    async fn entry_by_secret(&self, exam: ExamId, secret_hash: &[u8]) -> Stored<Option<(RosterEntry, Vec<u8>)>> {
+        let query = sqlx::query("SELECT * FROM roster WHERE exam = ? AND secret_hash = ?");
+        let row = query
+            .bind(exam.to_string())
+            .bind(secret_hash)
+            .fetch_optional(&self.readers)
+            .await?;
+        row.map(|row| Ok((entry(&row)?, row.try_get("secret_hash")?)))
+            .transpose()
+    }
+}

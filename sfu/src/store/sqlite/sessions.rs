@@ -1,0 +1,137 @@
+//! Sessions: one candidate's sitting, across devices' restarts and ours.
+
+use super::SqliteStore;
+use super::rows::{hash, id, json, seq};
+use super::timeline::insert;
+use crate::store::records::SessionRecord;
+use crate::store::{SessionStore, StoreError, Stored};
+use async_trait::async_trait;
+use invigil_shared::chain::ChainHead;
+use invigil_shared::exam::RosterEntry;
+use invigil_shared::id::{ExamId, ParticipantId, SessionId};
+use invigil_shared::timeline::TimelineEntry;
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+pub(super) fn session(row: &SqliteRow) -> Stored<SessionRecord> {
+    Ok(SessionRecord {
+        id: id(row, "id")?,
+        exam: id(row, "exam")?,
+        entry: id(row, "entry")?,
+        participant: id(row, "participant")?,
+        device_key: row.try_get("device_key")?,
+        created_at: row.try_get("created_at")?,
+        joined_at: row.try_get("joined_at")?,
+        finished_at: row.try_get("finished_at")?,
+        looked_at: row.try_get("looked_at")?,
+        chain: ChainHead {
+            seq: seq(row, "chain_seq")?,
+            hash: hash(row, "chain_hash")?,
+        },
+    })
+}
+
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn open_session(&self, fresh: SessionRecord) -> Stored<SessionRecord> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT INTO sessions (id, exam, entry, participant, device_key, created_at, chain_seq, chain_hash) \
+                         VALUES (?, ?, ?, ?, ?, ?, 0, ?) \
+                         ON CONFLICT (entry) DO UPDATE SET device_key = coalesce(device_key, excluded.device_key)",
+                    )
+                    .bind(fresh.id.to_string())
+                    .bind(fresh.exam.to_string())
+                    .bind(fresh.entry.to_string())
+                    .bind(fresh.participant.to_string())
+                    .bind(fresh.device_key)
+                    .bind(fresh.created_at)
+                    .bind(fresh.chain.hash.0.to_vec())
+                    .execute(&mut *connection)
+                    .await?;
+                    let query = sqlx::query("SELECT * FROM sessions WHERE entry = ?").bind(fresh.entry.to_string());
+                    session(&query.fetch_one(connection).await?)
+                })
+            })
+            .await
+    }
+
+    async fn session(&self, wanted: SessionId) -> Stored<Option<SessionRecord>> {
+        let query = sqlx::query("SELECT * FROM sessions WHERE id = ?").bind(wanted.to_string());
+        query
+            .fetch_optional(&self.readers)
+            .await?
+            .as_ref()
+            .map(session)
+            .transpose()
+    }
+
+    async fn joined_sessions(&self, exam: ExamId) -> Stored<Vec<(SessionRecord, RosterEntry)>> {
+        let query = sqlx::query(
+            "SELECT sessions.*, roster.label, roster.seat, roster.allowances FROM sessions \
+             JOIN roster ON roster.id = sessions.entry WHERE sessions.exam = ? AND joined_at IS NOT NULL ORDER BY sessions.id",
+        );
+        let rows = query.bind(exam.to_string()).fetch_all(&self.readers).await?;
+        let read = |row: &SqliteRow| {
+            let entry = RosterEntry {
+                id: id(row, "entry")?,
+                exam,
+                label: row.try_get("label")?,
+                seat: row.try_get("seat")?,
+                allowances: json(row, "allowances")?,
+            };
+            Ok((session(row)?, entry))
+        };
+        rows.iter().map(read).collect()
+    }
+
+    async fn mark_joined(&self, wanted: SessionId, at: i64) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query("UPDATE sessions SET joined_at = ? WHERE id = ? AND joined_at IS NULL");
+                    let done = query.bind(at).bind(wanted.to_string()).execute(connection).await?;
+                    Ok(done.rows_affected() == 1)
+                })
+            })
+            .await
+    }
+
+    async fn mark_looked(&self, participant: ParticipantId, at: i64) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query("UPDATE sessions SET looked_at = max(looked_at, ?) WHERE participant = ?");
+                    let done = query.bind(at).bind(participant.to_string()).execute(connection).await?;
+                    if done.rows_affected() == 1 {
+                        Ok(())
+                    } else {
+                        Err(StoreError::Missing)
+                    }
+                })
+            })
+            .await
+    }
+
+    async fn finish(&self, wanted: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query("UPDATE sessions SET finished_at = ? WHERE id = ? AND finished_at IS NULL");
+                    let done = query
+                        .bind(entry.at)
+                        .bind(wanted.to_string())
+                        .execute(&mut *connection)
+                        .await?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    insert(connection, exam, &entry).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+}
