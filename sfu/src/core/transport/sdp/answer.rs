@@ -2,7 +2,7 @@
 
 use super::super::credentials::{Fingerprint, IceCredentials};
 use super::super::dtls::DtlsRole;
-use super::offer::{MediaSection, Offer};
+use super::offer::{MediaDirection, MediaSection, Offer};
 use super::plan::SectionPlan;
 use super::{MAX_TOKEN, SdpError};
 use invigil_shared::limits::MAX_SDP;
@@ -127,12 +127,12 @@ fn accept(
     write!(out, "a=fingerprint:{}\r\na=setup:{setup}\r\n", params.fingerprint)?;
     out.write_str("a=rtcp-mux\r\na=rtcp-rsize\r\n")?;
     let direction = match (plan.receives, send.is_some()) {
-        (true, true) => "sendrecv",
-        (true, false) => "recvonly",
-        (false, true) => "sendonly",
-        (false, false) => "inactive",
+        (true, true) => MediaDirection::SendRecv,
+        (true, false) => MediaDirection::RecvOnly,
+        (false, true) => MediaDirection::SendOnly,
+        (false, false) => MediaDirection::Inactive,
     };
-    write!(out, "a={direction}\r\n")?;
+    write!(out, "a={}\r\n", direction.as_str())?;
     let (codec, pt) = (chosen.codec, chosen.pt);
     let channels = if codec == super::Codec::Opus { "/2" } else { "" };
     write!(
@@ -155,7 +155,14 @@ fn accept(
         )?;
     }
     for (id, uri) in plan.extensions.iter() {
-        write!(out, "a=extmap:{id} {uri}\r\n")?;
+        let offered = section
+            .extensions
+            .iter()
+            .find(|offered| offered.id == u16::from(id) && offered.uri == uri);
+        match offered.and_then(|offered| offered.direction) {
+            Some(direction) => write!(out, "a=extmap:{id}/{} {uri}\r\n", direction.reversed().as_str())?,
+            None => write!(out, "a=extmap:{id} {uri}\r\n")?,
+        }
     }
     if plan.receives && !section.rids.is_empty() {
         for rid in &section.rids {

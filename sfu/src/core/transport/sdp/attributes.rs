@@ -1,6 +1,7 @@
 //! The grammar of single attributes. Values come from peers and some go into our answer, so each is checked here.
 
 use super::MAX_TOKEN;
+use super::offer::MediaDirection;
 
 /// A token (RFC 8866 section 9) short enough to be kept.
 pub(super) fn token(text: &str) -> Option<&str> {
@@ -50,13 +51,16 @@ pub(super) fn parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value.trim())
 }
 
-/// `extmap`: the id and URI (RFC 8285 section 5); a direction is allowed and says nothing to us.
-pub(super) fn extmap(value: &str) -> Option<(u16, &str)> {
+/// `extmap`: the id, the direction if there is one, and the URI (RFC 8285 section 5).
+pub(super) fn extmap(value: &str) -> Option<(u16, Option<MediaDirection>, &str)> {
     let mut parts = value.split(' ');
     let id = parts.next()?;
-    let id = id.split_once('/').map_or(id, |(id, _)| id).parse().ok()?;
+    let (id, direction) = match id.split_once('/') {
+        Some((id, direction)) => (id, Some(MediaDirection::parse(direction)?)),
+        None => (id, None),
+    };
     let uri = parts.next()?.trim();
-    (!uri.is_empty()).then_some((id, uri))
+    (!uri.is_empty()).then_some((id.parse().ok()?, direction, uri))
 }
 
 /// `msid`: the stream and the track (RFC 8830 section 2).

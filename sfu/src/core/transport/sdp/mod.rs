@@ -11,7 +11,7 @@ mod plan;
 mod tests;
 
 pub use answer::{AnswerParams, SendStream, write_answer};
-pub use offer::{CodecOffer, MediaDirection, MediaKind, MediaSection, Offer, Setup, SsrcOffer};
+pub use offer::{CodecOffer, ExtensionOffer, MediaDirection, MediaKind, MediaSection, Offer, Setup, SsrcOffer};
 pub use plan::{ChosenCodec, Codec, ExtensionIds, SectionPlan, plan};
 
 use invigil_shared::error::{ErrorBody, ErrorCode};

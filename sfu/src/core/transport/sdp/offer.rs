@@ -37,6 +37,32 @@ pub enum MediaDirection {
 }
 
 impl MediaDirection {
+    /// The attribute's name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MediaDirection::SendRecv => "sendrecv",
+            MediaDirection::SendOnly => "sendonly",
+            MediaDirection::RecvOnly => "recvonly",
+            MediaDirection::Inactive => "inactive",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        use MediaDirection::{Inactive, RecvOnly, SendOnly, SendRecv};
+        [SendRecv, SendOnly, RecvOnly, Inactive]
+            .into_iter()
+            .find(|direction| direction.as_str() == text)
+    }
+
+    /// The same flow as the other side sees it.
+    pub fn reversed(self) -> Self {
+        match self {
+            MediaDirection::SendOnly => MediaDirection::RecvOnly,
+            MediaDirection::RecvOnly => MediaDirection::SendOnly,
+            both => both,
+        }
+    }
+
     pub fn sends(self) -> bool {
         matches!(self, MediaDirection::SendRecv | MediaDirection::SendOnly)
     }
@@ -69,6 +95,15 @@ pub struct SsrcOffer {
     pub rtx: Option<u32>,
 }
 
+/// A header extension (RFC 8285 section 5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExtensionOffer {
+    pub id: u16,
+    /// None means the direction of the m-line.
+    pub direction: Option<MediaDirection>,
+    pub uri: String,
+}
+
 /// One m-line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MediaSection {
@@ -83,8 +118,7 @@ pub struct MediaSection {
     pub direction: MediaDirection,
     /// In the order of the m-line: the offerer's preference.
     pub codecs: Vec<CodecOffer>,
-    /// Id and URI.
-    pub extensions: Vec<(u16, String)>,
+    pub extensions: Vec<ExtensionOffer>,
     pub ssrcs: Vec<SsrcOffer>,
     /// Stream and track of `a=msid`.
     pub msid: Option<(String, Option<String>)>,
@@ -229,18 +263,16 @@ fn section(
     let direction = [attributes, session]
         .into_iter()
         .flatten()
-        .find_map(|attribute| match attribute.key.as_str() {
-            "sendrecv" => Some(MediaDirection::SendRecv),
-            "sendonly" => Some(MediaDirection::SendOnly),
-            "recvonly" => Some(MediaDirection::RecvOnly),
-            "inactive" => Some(MediaDirection::Inactive),
-            _ => None,
-        })
+        .find_map(|attribute| MediaDirection::parse(&attribute.key))
         .unwrap_or(MediaDirection::SendRecv);
-    let extensions: Vec<(u16, String)> = values(attributes, "extmap")
+    let extensions: Vec<ExtensionOffer> = values(attributes, "extmap")
         .chain(values(session, "extmap"))
         .filter_map(extmap)
-        .map(|(id, uri)| (id, uri.to_owned()))
+        .map(|(id, direction, uri)| ExtensionOffer {
+            id,
+            direction,
+            uri: uri.to_owned(),
+        })
         .collect();
     if extensions.len() > MAX_EXTENSIONS {
         return Err(SdpError::TooMany("extensions"));

@@ -1,7 +1,7 @@
 //! What we take of each m-line: one codec, the extensions that we know, and what may flow.
 
 use super::attributes::parameter;
-use super::offer::{CodecOffer, MediaKind, MediaSection, Offer};
+use super::offer::{CodecOffer, ExtensionOffer, MediaKind, MediaSection, Offer};
 use invigil_shared::frame_info::FRAME_INFO_URI;
 
 /// The codecs that are forwarded.
@@ -73,7 +73,7 @@ const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 impl ExtensionIds {
     fn choose(section: &MediaSection) -> Self {
         let mut ids = Self::default();
-        for (id, uri) in &section.extensions {
+        for ExtensionOffer { id, uri, .. } in &section.extensions {
             // Ids above 14 need two-byte headers in every packet that carries one: not worth it for what we read.
             let Some(id) = u8::try_from(*id).ok().filter(|id| (1..=14).contains(id)) else {
                 continue;
