@@ -1,0 +1,113 @@
+//! How the app stands to its server, as a person sees it: calm, and only what changed.
+
+use crate::clock::SECOND;
+use invigil_view::common::LinkView;
+
+/// "You are back" stays this long, microseconds.
+const BACK_US: i64 = 8 * SECOND;
+/// Shorter gaps are not worth a word.
+const WORTH_TELLING_S: u32 = 2;
+
+/// Follows the client's link. Times are microseconds since the Unix epoch.
+#[derive(Clone, Debug)]
+pub struct LinkTracker {
+    view: LinkView,
+    back_until: i64,
+    ever_connected: bool,
+}
+
+impl Default for LinkTracker {
+    fn default() -> Self {
+        Self {
+            view: LinkView::Idle,
+            back_until: 0,
+            ever_connected: false,
+        }
+    }
+}
+
+impl LinkTracker {
+    pub fn view(&self) -> LinkView {
+        self.view
+    }
+
+    /// No link is wanted.
+    pub fn idle(&mut self) {
+        *self = Self::default();
+    }
+
+    /// An attempt is under way. While offline that is no news.
+    pub fn connecting(&mut self) {
+        if !matches!(self.view, LinkView::Offline { .. }) {
+            self.view = LinkView::Connecting;
+        }
+    }
+
+    pub fn connected(&mut self, now: i64) {
+        let was = std::mem::replace(&mut self.view, LinkView::Connected);
+        match was {
+            LinkView::Offline { since } if self.ever_connected => {
+                let offline_s = u32::try_from((now - since).max(0) / SECOND).unwrap_or(u32::MAX);
+                if offline_s >= WORTH_TELLING_S {
+                    self.view = LinkView::Back { offline_s };
+                    self.back_until = now + BACK_US;
+                }
+            }
+            LinkView::Back { .. } => self.view = was,
+            _ => {}
+        }
+        self.ever_connected = true;
+    }
+
+    pub fn offline(&mut self, now: i64) {
+        if !matches!(self.view, LinkView::Offline { .. }) {
+            self.view = LinkView::Offline { since: now };
+        }
+    }
+
+    pub fn is_offline(&self) -> bool {
+        matches!(self.view, LinkView::Offline { .. })
+    }
+
+    /// Lets "back" end. True when the view changed.
+    pub fn tick(&mut self, now: i64) -> bool {
+        let over = matches!(self.view, LinkView::Back { .. }) && now >= self.back_until;
+        if over {
+            self.view = LinkView::Connected;
+        }
+        over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gap_is_told_with_its_length_and_then_forgotten() {
+        let mut link = LinkTracker::default();
+        link.connecting();
+        link.connected(0);
+        assert_eq!(link.view(), LinkView::Connected);
+        link.offline(10 * SECOND);
+        link.connecting();
+        link.offline(12 * SECOND);
+        assert_eq!(link.view(), LinkView::Offline { since: 10 * SECOND });
+        link.connected(32 * SECOND);
+        assert_eq!(link.view(), LinkView::Back { offline_s: 22 });
+        assert!(!link.tick(39 * SECOND));
+        assert!(link.tick(40 * SECOND));
+        assert_eq!(link.view(), LinkView::Connected);
+    }
+
+    #[test]
+    fn a_hiccup_and_a_first_connection_are_not_a_return() {
+        let mut link = LinkTracker::default();
+        link.offline(0);
+        link.connected(20 * SECOND);
+        assert_eq!(link.view(), LinkView::Connected);
+        link.offline(30 * SECOND);
+        link.connected(31 * SECOND);
+        assert_eq!(link.view(), LinkView::Connected);
+    }
+}

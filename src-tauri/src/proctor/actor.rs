@@ -1,0 +1,475 @@
+//! Runs the proctor's state machine: one task owns it, feeds it with what the window, the server and the media port say, and
+//! does what it asks for.
+
+use super::listen::Listener;
+use super::pictures::{Frame, Pictures};
+use super::state::{Effect, Input, ProctorState, Start};
+use crate::call::CallFailure;
+use crate::clock::wall_us;
+use crate::measure;
+use crate::media_port::{MediaEvent, MediaPort};
+use crate::options::ProctorOptions;
+use crate::server::{Servers, failure, probe};
+use crate::ui_port::{Change, Pace, UiPort};
+use invigil_client::media::MediaOptions;
+use invigil_client::proctor::{ProctorClient, ProctorConfig, ProctorEvent};
+use invigil_client::rest::Api;
+use invigil_client::{ClientError, ClientInfo, LinkState};
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::ExamId;
+use invigil_shared::rest::{SetupRequest, SignInResponse};
+use invigil_shared::signal::AudioLevel;
+use invigil_view::proctor::{LevelsView, ProctorCommand, ProctorView};
+use parking_lot::Mutex;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Inputs that wait: a person's clicks and answers of a few calls.
+const MAX_INPUTS: usize = 256;
+const TICK: Duration = Duration::from_millis(250);
+const TICKS_PER_SECOND: u32 = 4;
+/// Level below which a voice is not shown, -dBov.
+const SILENCE_DBOV: u8 = 60;
+
+type Port = Arc<dyn UiPort<ProctorView, LevelsView>>;
+
+struct Envelope {
+    input: Input,
+    done: Option<oneshot::Sender<()>>,
+}
+
+/// A way for calls and devices to tell the actor what became of them.
+#[derive(Clone)]
+pub struct Inputs(mpsc::Sender<Envelope>);
+
+impl Inputs {
+    /// Never blocks. The queue is longer than all calls together can fill.
+    pub fn send(&self, input: Input) {
+        if self.0.try_send(Envelope { input, done: None }).is_err() {
+            tracing::error!("the app does not keep up");
+        }
+    }
+}
+
+/// The window's side of the actor.
+pub struct Handle {
+    inputs: mpsc::Sender<Envelope>,
+    view: watch::Receiver<ProctorView>,
+    media: MediaPort,
+    end: Mutex<Option<oneshot::Sender<oneshot::Sender<()>>>>,
+}
+
+impl Handle {
+    pub fn view(&self) -> ProctorView {
+        self.view.borrow().clone()
+    }
+
+    pub fn media(&self) -> &MediaPort {
+        &self.media
+    }
+
+    /// Resolves when the command has been taken over: pictures that arrive later follow it.
+    ///
+    /// # Errors
+    /// `busy` when commands come faster than they can be done; `closed` at the end.
+    pub async fn command(&self, command: ProctorCommand) -> Result<(), &'static str> {
+        let (done, taken) = oneshot::channel();
+        let envelope = Envelope {
+            input: Input::Command(command),
+            done: Some(done),
+        };
+        self.inputs.try_send(envelope).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => "busy",
+            mpsc::error::TrySendError::Closed(_) => "closed",
+        })?;
+        taken.await.map_err(|_| "closed")
+    }
+
+    /// Leaves the room and ends the actor.
+    pub async fn close(&self) {
+        let end = self.end.lock().take();
+        if let Some(end) = end {
+            let (closed, wait) = oneshot::channel();
+            if end.send(closed).is_ok() {
+                let _ = wait.await;
+            }
+        }
+    }
+}
+
+struct Actor {
+    state: ProctorState,
+    port: Port,
+    view: watch::Sender<ProctorView>,
+    pace: Pace,
+    inputs: Inputs,
+    servers: Arc<Servers>,
+    signed_in: Arc<Mutex<Option<(Api, String)>>>,
+    client: Option<ProctorClient>,
+    events: Option<mpsc::Receiver<ProctorEvent>>,
+    media: MediaPort,
+    pictures: Pictures,
+    listener: Listener,
+    ticks: u32,
+}
+
+/// Starts the actor on the current tokio runtime. `password`: sign in with it at once.
+///
+/// # Errors
+/// When loopback has no free port.
+pub async fn start(
+    port: Port,
+    options: ProctorOptions,
+    password: Option<String>,
+    data_dir: &Path,
+) -> std::io::Result<Handle> {
+    let (media, media_events) = MediaPort::open().await?;
+    let (sender, receiver) = mpsc::channel(MAX_INPUTS);
+    let state = ProctorState::new(Start {
+        exam_code: options.exam,
+    });
+    let (view, watched) = watch::channel(state.view());
+    let (end, ending) = oneshot::channel();
+    let measure = measure::directory();
+    let inputs = Inputs(sender.clone());
+    let actor = Actor {
+        state,
+        port,
+        view,
+        pace: Pace::default(),
+        inputs: inputs.clone(),
+        servers: Arc::new(Servers::new(data_dir, options.common.pin)),
+        signed_in: Arc::default(),
+        client: None,
+        events: None,
+        pictures: Pictures::new(media.clone(), measure.as_deref()),
+        listener: Listener::new(inputs.clone(), measure),
+        media: media.clone(),
+        ticks: 0,
+    };
+    tokio::spawn(actor.run(receiver, media_events, ending));
+    if let (Some(server), Some(email), Some(password)) = (options.server, options.email, password) {
+        inputs.send(Input::Command(ProctorCommand::SignIn {
+            server,
+            email,
+            password,
+        }));
+    }
+    Ok(Handle {
+        inputs: sender,
+        view: watched,
+        media,
+        end: Mutex::new(Some(end)),
+    })
+}
+
+async fn next(events: &mut Option<mpsc::Receiver<ProctorEvent>>) -> Option<ProctorEvent> {
+    match events {
+        Some(events) => events.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Actor {
+    async fn run(
+        mut self,
+        mut inputs: mpsc::Receiver<Envelope>,
+        mut media_events: mpsc::Receiver<MediaEvent>,
+        mut ending: oneshot::Receiver<oneshot::Sender<()>>,
+    ) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            let due = self.pace.due(Instant::now());
+            tokio::select! {
+                closed = &mut ending => {
+                    self.leave_room().await;
+                    self.pictures.tick();
+                    if let Ok(closed) = closed {
+                        let _ = closed.send(());
+                    }
+                    return;
+                }
+                envelope = inputs.recv() => {
+                    let Some(Envelope { input, done }) = envelope else { return };
+                    self.feed(input).await;
+                    if let Some(done) = done {
+                        let _ = done.send(());
+                    }
+                }
+                event = next(&mut self.events) => match event {
+                    Some(event) => self.event(event).await,
+                    None => self.events = None,
+                },
+                Some(event) = media_events.recv() => self.media_event(&event),
+                _ = tick.tick() => self.tick().await,
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    let view = self.state.view();
+                    self.port.view(&view);
+                    self.view.send_replace(view);
+                    self.pace.sent(Instant::now());
+                }
+            }
+        }
+    }
+
+    async fn feed(&mut self, input: Input) {
+        let (effects, change) = self.state.handle(input, wall_us());
+        self.pace.note(change);
+        if change == Change::Prompt {
+            self.view.send_replace(self.state.view());
+        }
+        for effect in effects {
+            self.perform(effect).await;
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::SignIn {
+                authority,
+                pin,
+                email,
+                password,
+            } => {
+                self.sign_in(&authority, pin.as_deref(), move |api| async move {
+                    api.sign_in(&email, &password).await
+                });
+            }
+            Effect::SetUp {
+                authority,
+                pin,
+                setup_code,
+                name,
+                email,
+                password,
+            } => {
+                let request = SetupRequest {
+                    setup_code,
+                    email,
+                    password,
+                    name,
+                };
+                self.sign_in(&authority, pin.as_deref(), move |api| async move {
+                    api.set_up(&request).await
+                });
+            }
+            Effect::Probe { authority } => {
+                let inputs = self.inputs.clone();
+                tokio::spawn(async move { inputs.send(Input::Probed(probe(&authority).await)) });
+            }
+            Effect::Remember { authority, sha256 } => self.servers.remember(&authority, &sha256),
+            Effect::ListExams => self.list_exams(),
+            Effect::OpenRoom(exam) => self.open_room(exam),
+            Effect::LeaveRoom => self.leave_room().await,
+            Effect::Forget(tiles) => self.pictures.forget(&tiles),
+            Effect::SetIntents(intents) => {
+                if let Some(Err(error)) = self.client.as_ref().map(|client| client.set_intents(intents)) {
+                    tracing::error!(%error, "the wish list was not taken");
+                }
+            }
+            Effect::Listen(to) => self.listener.listen(to),
+            Effect::Looked(participant) => {
+                if let Some(Err(error)) = self.client.as_ref().map(|client| client.look(participant)) {
+                    tracing::warn!(%error, "a look was not told");
+                }
+            }
+            Effect::Send { to, kind, text } => {
+                let sent = self.client.as_ref().map(|client| client.send_message(to, kind, &text));
+                if !matches!(sent, Some(Ok(_))) {
+                    self.inputs
+                        .send(Input::MessageFailed(ErrorBody::from(ErrorCode::Internal)));
+                }
+            }
+            Effect::DecodeInRust => self.pictures.decode_here(),
+        }
+    }
+
+    /// `call` gets the server as it is believed.
+    fn sign_in<Call, Answer>(&self, authority: &str, pin: Option<&str>, call: Call)
+    where
+        Call: FnOnce(Api) -> Answer + Send + 'static,
+        Answer: Future<Output = Result<SignInResponse, ClientError>> + Send,
+    {
+        let (inputs, signed_in) = (self.inputs.clone(), self.signed_in.clone());
+        let api = match self.servers.api(authority, pin) {
+            Ok(api) => api,
+            Err(failure) => return inputs.send(Input::SignedIn(Err(failure))),
+        };
+        tokio::spawn(async move {
+            let result = call(api.clone()).await.map_err(failure);
+            if let Ok(answer) = &result {
+                *signed_in.lock() = Some((api, answer.access_token.clone()));
+            }
+            inputs.send(Input::SignedIn(result.map(Box::new)));
+        });
+    }
+
+    fn list_exams(&self) {
+        let (inputs, signed_in) = (self.inputs.clone(), self.signed_in.clone());
+        let Some((api, token)) = self.signed_in.lock().clone() else {
+            let expired = CallFailure::Refused(ErrorCode::TokenExpired.into());
+            return inputs.send(Input::Exams(Err(expired)));
+        };
+        tokio::spawn(async move {
+            // A list may be asked for long after signing in.
+            let token = match api.refresh(&token).await {
+                Ok(answer) => {
+                    *signed_in.lock() = Some((api.clone(), answer.access_token.clone()));
+                    answer.access_token
+                }
+                Err(_) => token,
+            };
+            inputs.send(Input::Exams(api.exams(&token).await.map_err(failure)));
+        });
+    }
+
+    fn open_room(&mut self, exam: ExamId) {
+        let Some((api, token)) = self.signed_in.lock().clone() else {
+            return self.inputs.send(Input::Refused(ErrorCode::TokenExpired.into()));
+        };
+        let info = ClientInfo::new("invigil-proctor");
+        let (client, events) = ProctorClient::start(ProctorConfig {
+            api,
+            token,
+            exam,
+            info,
+            media: MediaOptions::default(),
+        });
+        (self.client, self.events) = (Some(client), Some(events));
+    }
+
+    async fn leave_room(&mut self) {
+        self.listener.listen(None);
+        self.events = None;
+        if let Some(client) = self.client.take() {
+            if let Some((_, token)) = self.signed_in.lock().as_mut() {
+                *token = client.token();
+            }
+            client.close().await;
+        }
+    }
+
+    async fn event(&mut self, event: ProctorEvent) {
+        let input = match event {
+            ProctorEvent::VideoFrame {
+                slot,
+                source,
+                layer,
+                data,
+                key,
+                captured_at_us,
+                ..
+            } => {
+                let frame = Frame {
+                    slot,
+                    source,
+                    layer,
+                    data,
+                    key,
+                    captured_at_us,
+                };
+                return self.pictures.frame(frame, self.state.slots(), self.state.room());
+            }
+            ProctorEvent::AudioPacket {
+                slot,
+                source,
+                sequence,
+                rtp_timestamp,
+                data,
+                ..
+            } => {
+                return self.listener.packet(slot, source, sequence, rtp_timestamp, &data);
+            }
+            ProctorEvent::Levels(levels) => return self.port.levels(&meters(&levels)),
+            ProctorEvent::Link(LinkState::Connecting) => Input::Linking,
+            ProctorEvent::Link(LinkState::Connected { .. }) => Input::Linked,
+            ProctorEvent::Link(LinkState::Offline { .. }) => Input::Unlinked,
+            ProctorEvent::Link(LinkState::Closed { .. }) | ProctorEvent::Media(_) => return,
+            ProctorEvent::RoomState(state) => Input::Room(state),
+            ProctorEvent::ParticipantJoined(info) | ProctorEvent::ParticipantUpdated(info) => Input::Participant(info),
+            ProctorEvent::ParticipantLeft(participant) => Input::ParticipantLeft(participant),
+            ProctorEvent::PublicationAdded(info) => Input::Publication(info),
+            ProctorEvent::PublicationRemoved(source) => Input::PublicationRemoved(source),
+            ProctorEvent::Freshness { participant, freshness } => Input::Freshness(participant, freshness),
+            ProctorEvent::Timeline(entry) => Input::Timeline(entry),
+            ProctorEvent::Bindings { bindings, .. } => Input::Bindings(bindings),
+            ProctorEvent::LayerSelected { slot, layer } => Input::LayerSelected { slot, layer },
+            ProctorEvent::MessageSent {
+                result: Ok((_, _, delivered)),
+                ..
+            } => Input::MessageSent { delivered },
+            ProctorEvent::MessageSent { result: Err(error), .. } => Input::MessageFailed(error),
+            ProctorEvent::MessageAcknowledged { message, .. } => Input::MessageAcknowledged(message),
+            ProctorEvent::AttentionLooked { participant, at } => Input::Looked { participant, at },
+            ProctorEvent::ExamUpdated { status, ends_at, .. } => Input::ExamUpdated { status, ends_at },
+            ProctorEvent::Ended { reason } => Input::Refused(reason.unwrap_or(ErrorCode::ExamClosed).into()),
+            ProctorEvent::Error(error) => {
+                tracing::warn!(%error, "the server refused something");
+                return;
+            }
+            // The timeline has them too.
+            ProctorEvent::MessageReceived(_) | ProctorEvent::Action { .. } => return,
+        };
+        self.feed(input).await;
+    }
+
+    fn media_event(&mut self, event: &MediaEvent) {
+        match event {
+            MediaEvent::Attached => {}
+            MediaEvent::KeyWanted { tile } => {
+                let carried = self.pictures.carried(*tile);
+                if let (Some(client), Some((source, layer))) = (&self.client, carried)
+                    && let Err(error) = client.request_keyframe(source, layer)
+                {
+                    tracing::debug!(%error, "a key frame was not asked for");
+                }
+            }
+            MediaEvent::Drawn(drawn) => self.pictures.drawn(drawn),
+        }
+    }
+
+    async fn tick(&mut self) {
+        self.feed(Input::Tick).await;
+        self.ticks += 1;
+        if !self.ticks.is_multiple_of(TICKS_PER_SECOND) {
+            return;
+        }
+        self.pictures.tick();
+        if let Some(client) = &self.client {
+            let offset = client.clock_offset_us();
+            self.media.set_clock_offset(offset);
+            self.feed(Input::ClockOffset(offset)).await;
+        }
+    }
+}
+
+/// Meters: 0 at [`SILENCE_DBOV`] to 100 at full scale.
+fn meters(levels: &[AudioLevel]) -> LevelsView {
+    let shown = |level: &AudioLevel| {
+        let above = u32::from(SILENCE_DBOV.saturating_sub(level.level));
+        (
+            level.participant,
+            u8::try_from(above * 100 / u32::from(SILENCE_DBOV)).unwrap_or(100),
+        )
+    };
+    LevelsView {
+        levels: levels.iter().map(shown).filter(|(_, level)| *level > 0).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use invigil_shared::id::ParticipantId;
+
+    #[test]
+    fn meters_show_voices_and_hide_silence() {
+        let participant = ParticipantId::from_parts(1, [1; 10]);
+        let level = |level| AudioLevel { participant, level };
+        let view = meters(&[level(0), level(30), level(60), level(127)]);
+        assert_eq!(view.levels, [(participant, 100), (participant, 50)]);
+    }
+}

@@ -1,0 +1,199 @@
+//! Decoding for a window that can't: one thread, one decoder per tile, raw pictures to the media port. Every frame is
+//! hostile: one that can't be decoded costs its tile a key frame and nothing else.
+
+use crate::media_port::MediaPort;
+use crate::media_queue::{Picture, TILES};
+use bytes::Bytes;
+use invigil_capture::VideoDecoder;
+use invigil_view::media::Codec;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Frames that wait for the decoder: a third of a second of a full wall. Past it the tile waits for a key frame.
+const WAITING: usize = 128;
+
+struct Job {
+    generation: u32,
+    picture: Picture,
+}
+
+struct Tile {
+    generation: u32,
+    decoder: VideoDecoder,
+}
+
+/// The thread's handle. It ends with the last one.
+pub struct Decoder {
+    jobs: SyncSender<Job>,
+    generations: Arc<Vec<AtomicU32>>,
+    port: MediaPort,
+}
+
+impl Decoder {
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(port: MediaPort) -> std::io::Result<Self> {
+        let (jobs, received) = sync_channel(WAITING);
+        let generations: Arc<Vec<AtomicU32>> = Arc::new((0..TILES).map(|_| AtomicU32::new(0)).collect());
+        let (theirs, to) = (generations.clone(), port.clone());
+        std::thread::Builder::new()
+            .name("decoder".to_owned())
+            .spawn(move || run(&received, &theirs, &to))?;
+        Ok(Self {
+            jobs,
+            generations,
+            port,
+        })
+    }
+
+    /// The tile shows another source from now on: what still waits for it is not shown.
+    pub fn forget(&self, tile: u16) {
+        if let Some(generation) = self.generations.get(usize::from(tile)) {
+            generation.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Decodes and shows a frame, or drops it when the decoder is behind.
+    pub fn decode(&self, picture: Picture) {
+        let tile = picture.tile;
+        let Some(generation) = self.generations.get(usize::from(tile)) else {
+            return;
+        };
+        let job = Job {
+            generation: generation.load(Ordering::Acquire),
+            picture,
+        };
+        if self.jobs.try_send(job).is_err() {
+            // What follows a dropped frame can't be decoded: the decoder starts anew.
+            generation.fetch_add(1, Ordering::AcqRel);
+            self.port.want_key(tile);
+        }
+    }
+}
+
+fn run(jobs: &Receiver<Job>, generations: &[AtomicU32], port: &MediaPort) {
+    let mut tiles: HashMap<u16, Tile> = HashMap::new();
+    while let Ok(Job { generation, picture }) = jobs.recv() {
+        let number = picture.tile;
+        let current = || generations.get(usize::from(number)).map(|g| g.load(Ordering::Acquire)) == Some(generation);
+        if !current() {
+            tiles.remove(&number);
+            continue;
+        }
+        if tiles.get(&number).is_none_or(|tile| tile.generation != generation) {
+            tiles.remove(&number);
+            if !picture.key {
+                port.want_key(number);
+                continue;
+            }
+            match VideoDecoder::new() {
+                Ok(decoder) => tiles.insert(number, Tile { generation, decoder }),
+                Err(error) => {
+                    tracing::error!(%error, "no decoder");
+                    continue;
+                }
+            };
+        }
+        let Some(tile) = tiles.get_mut(&number) else { continue };
+        match tile.decoder.decode(&picture.data) {
+            Ok(Some(planes)) => {
+                let (width, height) = (planes.width as u16, planes.height as u16);
+                let data = Bytes::from(planes.to_i420());
+                if current() {
+                    port.push(Picture {
+                        key: true,
+                        codec: Codec::I420,
+                        width,
+                        height,
+                        data,
+                        ..picture
+                    });
+                }
+            }
+            Ok(None) => {}
+            Err(error) => {
+                tracing::debug!(%error, tile = number, "a frame could not be decoded");
+                tiles.remove(&number);
+                port.want_key(number);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media_port::{MediaEvent, ORIGINS};
+    use futures_util::StreamExt;
+    use invigil_capture::{Content, H264Encoder, VideoEncoder};
+    use invigil_capture::{TestPainter, TestPictureConfig};
+    use invigil_view::media::{MESSAGE_HEAD, RECORD_HEAD};
+    use std::time::Duration;
+    use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest, http::HeaderValue};
+
+    fn frame(data: Vec<u8>, key: bool) -> Picture {
+        let data = Bytes::from(data);
+        Picture {
+            tile: 3,
+            key,
+            codec: Codec::H264,
+            width: 0,
+            height: 0,
+            captured_at_us: 42,
+            data,
+        }
+    }
+
+    /// A real encoder's frames come out of the port's socket as the picture that went in; nonsense asks for a key frame.
+    #[tokio::test]
+    async fn frames_become_pictures_and_nonsense_asks_for_a_key_frame() {
+        let (port, mut events) = MediaPort::open().await.unwrap();
+        let admitted = port.admit(true, false);
+        let mut request = format!("ws://127.0.0.1:{}/?token={}", admitted.port, admitted.token)
+            .into_client_request()
+            .unwrap();
+        request
+            .headers_mut()
+            .insert("origin", HeaderValue::from_static(ORIGINS[0]));
+        let (mut window, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let soon = Duration::from_secs(10);
+        assert_eq!(
+            tokio::time::timeout(soon, events.recv()).await.unwrap(),
+            Some(MediaEvent::Attached)
+        );
+
+        let decoder = Decoder::start(port.clone()).unwrap();
+        let config = TestPictureConfig {
+            width: 320,
+            height: 180,
+            ..TestPictureConfig::default()
+        };
+        let painted = TestPainter::new(&config).paint(0);
+        let mut encoder = H264Encoder::new(Content::Camera, 10, 300).unwrap();
+        let encoded = encoder.encode(&painted, 0, true).unwrap().unwrap();
+        decoder.decode(frame(encoded.data, true));
+        let message = tokio::time::timeout(soon, window.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let Message::Binary(message) = message else {
+            panic!("{message:?}")
+        };
+        let luma = &message[MESSAGE_HEAD + RECORD_HEAD..][..320 * 180];
+        let error: u64 = luma
+            .iter()
+            .zip(&painted.y)
+            .map(|(a, b)| u64::from(a.abs_diff(*b)))
+            .sum();
+        assert!(error / (320 * 180) < 6, "mean luma error {}", error / (320 * 180));
+        assert_eq!(message[MESSAGE_HEAD..][..4], [3, 0, 1, Codec::I420 as u8]);
+
+        decoder.forget(3);
+        decoder.decode(frame(vec![0, 0, 0, 1, 0x41, 1, 2, 3], false));
+        let event = tokio::time::timeout(soon, events.recv()).await.unwrap();
+        assert_eq!(event, Some(MediaEvent::KeyWanted { tile: 3 }));
+    }
+}

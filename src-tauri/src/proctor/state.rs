@@ -1,0 +1,597 @@
+//! The proctor's window, as a state machine: what happened goes in, what has to be done comes out, and what is shown can be
+//! asked for at any time. No Tauri, no clock, no socket.
+
+use super::room::Room;
+use super::slots::{AudioSlots, SlotTable};
+use crate::authority;
+use crate::call::{CallFailure, question, refusal};
+use crate::clock::SECOND;
+use crate::link::LinkTracker;
+use crate::ui_port::Change;
+use invigil_shared::binding::Binding;
+use invigil_shared::error::ErrorBody;
+use invigil_shared::exam::ExamStatus;
+use invigil_shared::id::{ExamId, MessageId, ParticipantId};
+use invigil_shared::intent::Intent;
+use invigil_shared::limits::MAX_MESSAGE_CHARS;
+use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationKey, PublicationRef};
+use invigil_shared::rest::{ExamListItem, SignInResponse};
+use invigil_shared::signal::{ParticipantInfo, RoomState};
+use invigil_shared::timeline::{MessageKind, TimelineEntry};
+use invigil_view::common::{CertificateQuestion, Notice};
+use invigil_view::proctor::{ProctorCommand, ProctorStep, ProctorView, SendState, WantedPicture};
+
+/// "Sent" stays this long, microseconds.
+const SENT_US: i64 = 6 * SECOND;
+/// A clock that moved less than this is the same on a screen that shows seconds.
+const OFFSET_STEP_US: u64 = 20_000;
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    Command(ProctorCommand),
+    /// Answer to signing in and to setting up.
+    SignedIn(Result<Box<SignInResponse>, CallFailure>),
+    Probed(Result<String, CallFailure>),
+    Exams(Result<Vec<ExamListItem>, CallFailure>),
+    Linking,
+    Linked,
+    Unlinked,
+    ClockOffset(i64),
+    Room(Box<RoomState>),
+    Participant(ParticipantInfo),
+    ParticipantLeft(ParticipantId),
+    Publication(PublicationInfo),
+    PublicationRemoved(PublicationRef),
+    Freshness(ParticipantId, Vec<Freshness>),
+    Timeline(TimelineEntry),
+    Bindings(Vec<Binding>),
+    LayerSelected {
+        slot: u16,
+        layer: Layer,
+    },
+    MessageSent {
+        delivered: bool,
+    },
+    MessageFailed(ErrorBody),
+    MessageAcknowledged(MessageId),
+    Looked {
+        participant: ParticipantId,
+        at: i64,
+    },
+    ExamUpdated {
+        status: ExamStatus,
+        ends_at: i64,
+    },
+    /// The loudspeaker works, or why it does not.
+    Speaker(Option<&'static str>),
+    /// The server ended our part for good.
+    Refused(ErrorBody),
+    Tick,
+}
+
+/// What has to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    SignIn {
+        authority: String,
+        pin: Option<String>,
+        email: String,
+        password: String,
+    },
+    SetUp {
+        authority: String,
+        pin: Option<String>,
+        setup_code: String,
+        name: String,
+        email: String,
+        password: String,
+    },
+    Probe {
+        authority: String,
+    },
+    Remember {
+        authority: String,
+        sha256: String,
+    },
+    ListExams,
+    OpenRoom(ExamId),
+    LeaveRoom,
+    /// Tiles whose source changed: nothing of the source before may be drawn any more.
+    Forget(Vec<u16>),
+    SetIntents(Vec<Intent>),
+    /// Who is heard, and in which slot.
+    Listen(Option<(u16, PublicationRef)>),
+    Looked(ParticipantId),
+    Send {
+        to: ParticipantId,
+        kind: MessageKind,
+        text: String,
+    },
+    DecodeInRust,
+}
+
+/// What the command line asks for.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// Open the exam with this code as soon as it is listed.
+    pub exam_code: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+struct PendingSignIn {
+    authority: String,
+    pin: Option<String>,
+    email: String,
+    password: String,
+    /// Setup code and name.
+    set_up: Option<(String, String)>,
+}
+
+impl PendingSignIn {
+    fn effect(&self) -> Effect {
+        let Self {
+            authority,
+            pin,
+            email,
+            password,
+            set_up,
+        } = self.clone();
+        match set_up {
+            Some((setup_code, name)) => Effect::SetUp {
+                authority,
+                pin,
+                setup_code,
+                name,
+                email,
+                password,
+            },
+            None => Effect::SignIn {
+                authority,
+                pin,
+                email,
+                password,
+            },
+        }
+    }
+}
+
+/// The state; see [`ProctorState::handle`].
+pub struct ProctorState {
+    start: Start,
+    step: ProctorStep,
+    busy: bool,
+    notice: Option<Notice>,
+    certificate: Option<CertificateQuestion>,
+    server: String,
+    email: String,
+    name: String,
+    pending: Option<PendingSignIn>,
+    exams: Vec<ExamListItem>,
+    opening: Option<ExamId>,
+    room: Room,
+    link: LinkTracker,
+    clock_offset: i64,
+    focus: Option<ParticipantId>,
+    listening: Option<ParticipantId>,
+    sending: Option<(SendState, i64)>,
+    web_decoder: bool,
+    slots: SlotTable,
+    audio: AudioSlots,
+    intents: Vec<Intent>,
+}
+
+impl ProctorState {
+    pub fn new(start: Start) -> Self {
+        Self {
+            start,
+            step: ProctorStep::SignIn,
+            busy: false,
+            notice: None,
+            certificate: None,
+            server: String::new(),
+            email: String::new(),
+            name: String::new(),
+            pending: None,
+            exams: Vec::new(),
+            opening: None,
+            room: Room::default(),
+            link: LinkTracker::default(),
+            clock_offset: 0,
+            focus: None,
+            listening: None,
+            sending: None,
+            web_decoder: true,
+            slots: SlotTable::default(),
+            audio: AudioSlots::default(),
+            intents: Vec::new(),
+        }
+    }
+
+    /// What is shown.
+    pub fn view(&self) -> ProctorView {
+        ProctorView {
+            step: self.step,
+            busy: self.busy,
+            notice: self.notice.clone(),
+            certificate: self.certificate.clone(),
+            server: self.server.clone(),
+            email: self.email.clone(),
+            name: self.name.clone(),
+            exams: self.exams.clone(),
+            exam: self.room.exam.clone(),
+            link: self.link.view(),
+            clock_offset: self.clock_offset,
+            candidates: self.room.tiles(),
+            timeline: self.room.timeline(),
+            focus: self.focus,
+            listening: self.listening,
+            sending: self.sending.map(|(state, _)| state),
+            web_decoder: self.web_decoder,
+        }
+    }
+
+    /// Where pictures go.
+    pub fn slots(&self) -> &SlotTable {
+        &self.slots
+    }
+
+    /// Whether the window decodes.
+    pub fn web_decoder(&self) -> bool {
+        self.web_decoder
+    }
+
+    /// The room, for those who label pictures.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// One step: what has to be done, and how much changed of what is shown. `now`: wall clock, microseconds.
+    pub fn handle(&mut self, input: Input, now: i64) -> (Vec<Effect>, Change) {
+        let mut effects = Vec::new();
+        let change = self.apply(input, now, &mut effects);
+        self.wish(&mut effects);
+        (effects, change)
+    }
+
+    fn apply(&mut self, input: Input, now: i64, effects: &mut Vec<Effect>) -> Change {
+        match input {
+            Input::Command(ProctorCommand::Show { pictures }) => {
+                self.show(&pictures, effects);
+                return Change::None;
+            }
+            Input::Command(command) => self.command(command, now, effects),
+            Input::SignedIn(result) => self.signed_in(result, effects),
+            Input::Probed(result) => self.probed(result),
+            Input::Exams(result) => self.listed(result, effects),
+            Input::Linking => self.link.connecting(),
+            Input::Linked => self.link.connected(now),
+            Input::Unlinked => self.link.offline(now),
+            Input::ClockOffset(offset) => {
+                if self.clock_offset.abs_diff(offset) < OFFSET_STEP_US {
+                    return Change::None;
+                }
+                self.clock_offset = offset;
+                return Change::Quiet;
+            }
+            Input::Room(state) => self.entered(*state),
+            Input::Participant(info) => self.room.participant(info),
+            Input::ParticipantLeft(participant) => self.room.left(participant),
+            Input::Publication(info) => self.room.publication(info),
+            Input::PublicationRemoved(source) => self.room.publication_removed(source),
+            Input::Freshness(participant, freshness) => return self.room.freshness(participant, &freshness),
+            Input::Timeline(entry) => self.room.entry(entry, self.focus),
+            Input::Bindings(bindings) => return self.room.bindings(&bindings),
+            Input::LayerSelected { slot, layer } => return self.room.layer_selected(slot, layer),
+            Input::MessageSent { delivered } => {
+                self.sending = Some((if delivered { SendState::Sent } else { SendState::Waiting }, now));
+            }
+            Input::MessageFailed(error) => {
+                self.sending = Some((SendState::Failed, now));
+                self.notice = Some(refusal(&error));
+            }
+            Input::MessageAcknowledged(message) => self.room.acknowledged(message),
+            Input::Looked { participant, at } => self.room.looked(participant, at),
+            Input::ExamUpdated { status, ends_at } => {
+                if let Some(exam) = &mut self.room.exam {
+                    (exam.status, exam.ends_at) = (status, ends_at);
+                }
+            }
+            Input::Speaker(problem) => {
+                if self
+                    .notice
+                    .as_ref()
+                    .is_some_and(|notice| notice.code.starts_with("speaker_"))
+                {
+                    self.notice = None;
+                }
+                self.notice = problem.map(Notice::new).or(self.notice.take());
+            }
+            Input::Refused(error) => {
+                (self.busy, self.notice) = (false, Some(refusal(&error)));
+                if self.step == ProctorStep::Wall {
+                    self.leave(effects);
+                }
+            }
+            Input::Tick => {
+                let over = self
+                    .sending
+                    .is_some_and(|(state, at)| state == SendState::Sent && now - at >= SENT_US);
+                if over {
+                    self.sending = None;
+                }
+                return if self.link.tick(now) || over {
+                    Change::Prompt
+                } else {
+                    Change::None
+                };
+            }
+        }
+        Change::Prompt
+    }
+
+    fn command(&mut self, command: ProctorCommand, now: i64, effects: &mut Vec<Effect>) {
+        match command {
+            ProctorCommand::SignIn {
+                server,
+                email,
+                password,
+            } => self.sign_in(server, email, password, None, effects),
+            ProctorCommand::SetUp {
+                server,
+                setup_code,
+                name,
+                email,
+                password,
+            } => {
+                self.sign_in(
+                    server,
+                    email,
+                    password,
+                    Some((setup_code.trim().to_uppercase(), name.trim().to_owned())),
+                    effects,
+                );
+            }
+            ProctorCommand::Trust { accept } => self.trust(accept, effects),
+            ProctorCommand::SignOut => {
+                self.leave(effects);
+                let (server, email) = (std::mem::take(&mut self.server), std::mem::take(&mut self.email));
+                *self = Self {
+                    server,
+                    email,
+                    web_decoder: self.web_decoder,
+                    ..Self::new(Start::default())
+                };
+            }
+            ProctorCommand::RefreshExams => {
+                if self.step == ProctorStep::Exams && !self.busy {
+                    self.busy = true;
+                    effects.push(Effect::ListExams);
+                }
+            }
+            ProctorCommand::OpenExam { exam } => {
+                if self.step == ProctorStep::Exams {
+                    self.open(exam, effects);
+                }
+            }
+            ProctorCommand::LeaveExam => {
+                self.leave(effects);
+                if self.step == ProctorStep::Exams {
+                    self.busy = true;
+                    effects.push(Effect::ListExams);
+                }
+            }
+            ProctorCommand::Show { .. } => {}
+            ProctorCommand::Focus { participant } => {
+                self.focus = participant.filter(|participant| self.room.has(*participant));
+                self.sending = None;
+                if let Some(participant) = self.focus {
+                    self.room.read(participant);
+                }
+            }
+            ProctorCommand::Listen { participant } => {
+                self.listening = participant.filter(|participant| self.room.has(*participant));
+                let source = self.listening.map(|participant| PublicationRef {
+                    participant,
+                    publication: PublicationKey::MICROPHONE,
+                });
+                self.audio.listen(source);
+                effects.push(Effect::Listen(self.audio.current()));
+            }
+            ProctorCommand::Looked { participant } => effects.push(Effect::Looked(participant)),
+            ProctorCommand::Send { to, kind, text } => self.send(to, kind, text.trim(), now, effects),
+            ProctorCommand::DecodeInRust => {
+                if self.web_decoder {
+                    self.web_decoder = false;
+                    effects.push(Effect::DecodeInRust);
+                }
+            }
+            ProctorCommand::DismissNotice => self.notice = None,
+        }
+    }
+
+    fn sign_in(
+        &mut self,
+        server: String,
+        email: String,
+        password: String,
+        set_up: Option<(String, String)>,
+        effects: &mut Vec<Effect>,
+    ) {
+        if self.step != ProctorStep::SignIn || self.busy {
+            return;
+        }
+        (self.server, self.email) = (server.trim().to_owned(), email.trim().to_owned());
+        (self.notice, self.certificate) = (None, None);
+        let (code_missing, name_missing) = set_up.as_ref().map_or((false, false), |(setup_code, name)| {
+            (setup_code.is_empty(), name.is_empty())
+        });
+        let fields = [
+            ("server", self.server.is_empty()),
+            ("setup_code", code_missing),
+            ("name", name_missing),
+            ("email", self.email.is_empty()),
+            ("password", password.is_empty()),
+        ];
+        if let Some((field, _)) = fields.into_iter().find(|(_, missing)| *missing) {
+            self.notice = Some(Notice::new("field_missing").with("field", field));
+            return;
+        }
+        let Some(authority) = authority::parse(&self.server) else {
+            self.notice = Some(Notice::new("unreachable").with("field", "server"));
+            return;
+        };
+        let pending = PendingSignIn {
+            authority,
+            pin: None,
+            email: self.email.clone(),
+            password,
+            set_up,
+        };
+        self.busy = true;
+        effects.push(pending.effect());
+        self.pending = Some(pending);
+    }
+
+    fn signed_in(&mut self, result: Result<Box<SignInResponse>, CallFailure>, effects: &mut Vec<Effect>) {
+        let Some(pending) = &self.pending else { return };
+        match result {
+            Ok(signed_in) => {
+                (self.name, self.pending, self.step) = (signed_in.name, None, ProctorStep::Exams);
+                effects.push(Effect::ListExams);
+            }
+            Err(CallFailure::Untrusted) => effects.push(Effect::Probe {
+                authority: pending.authority.clone(),
+            }),
+            Err(failure) => {
+                (self.busy, self.pending) = (false, None);
+                self.notice = Some(failure.notice());
+            }
+        }
+    }
+
+    fn probed(&mut self, result: Result<String, CallFailure>) {
+        let Some(pending) = &self.pending else { return };
+        self.busy = false;
+        match result {
+            Ok(sha256) => self.certificate = Some(question(&pending.authority, sha256, pending.pin.as_deref())),
+            Err(failure) => (self.notice, self.pending) = (Some(failure.notice()), None),
+        }
+    }
+
+    fn trust(&mut self, accept: bool, effects: &mut Vec<Effect>) {
+        let Some(question) = self.certificate.take() else {
+            return;
+        };
+        let Some(pending) = self.pending.as_mut().filter(|_| accept) else {
+            self.pending = None;
+            return;
+        };
+        pending.pin = Some(question.sha256.clone());
+        self.busy = true;
+        effects.push(Effect::Remember {
+            authority: question.authority,
+            sha256: question.sha256,
+        });
+        effects.push(pending.effect());
+    }
+
+    fn listed(&mut self, result: Result<Vec<ExamListItem>, CallFailure>, effects: &mut Vec<Effect>) {
+        self.busy = false;
+        match result {
+            Ok(exams) => {
+                self.exams = exams;
+                let code = self.start.exam_code.take();
+                let wanted = code.and_then(|code| {
+                    self.exams
+                        .iter()
+                        .find(|item| item.exam.code.eq_ignore_ascii_case(&code))
+                });
+                if let Some(exam) = wanted.map(|item| item.exam.id) {
+                    self.open(exam, effects);
+                }
+            }
+            Err(failure) => {
+                if failure.ends_sign_in() {
+                    self.step = ProctorStep::SignIn;
+                }
+                self.notice = Some(failure.notice());
+            }
+        }
+    }
+
+    fn open(&mut self, exam: ExamId, effects: &mut Vec<Effect>) {
+        if self.opening.is_none() {
+            (self.busy, self.opening, self.notice) = (true, Some(exam), None);
+            self.link.connecting();
+            effects.push(Effect::OpenRoom(exam));
+        }
+    }
+
+    fn entered(&mut self, state: RoomState) {
+        if self.opening.is_none() {
+            return;
+        }
+        (self.busy, self.step) = (false, ProctorStep::Wall);
+        self.room.enter(state, self.focus);
+        self.focus = self.focus.filter(|focus| self.room.has(*focus));
+    }
+
+    fn leave(&mut self, effects: &mut Vec<Effect>) {
+        if self.opening.take().is_none() {
+            return;
+        }
+        let tiles = self.slots.show(&[]);
+        self.audio.listen(None);
+        (self.room, self.focus, self.listening, self.sending) = (Room::default(), None, None, None);
+        self.intents.clear();
+        self.link.idle();
+        (self.step, self.busy) = (ProctorStep::Exams, false);
+        effects.extend([Effect::Listen(None), Effect::Forget(tiles), Effect::LeaveRoom]);
+    }
+
+    fn show(&mut self, pictures: &[WantedPicture], effects: &mut Vec<Effect>) {
+        if self.step != ProctorStep::Wall {
+            return;
+        }
+        let changed = self.slots.show(pictures);
+        if !changed.is_empty() {
+            effects.push(Effect::Forget(changed));
+        }
+    }
+
+    /// Sends the wish list when it differs from the last one.
+    fn wish(&mut self, effects: &mut Vec<Effect>) {
+        if self.step != ProctorStep::Wall {
+            return;
+        }
+        let room = &self.room;
+        let mut intents = self
+            .slots
+            .intents(|source| room.layers(source), |source| room.flagged(source.participant));
+        intents.extend(self.audio.intent());
+        if intents != self.intents {
+            self.intents.clone_from(&intents);
+            effects.push(Effect::SetIntents(intents));
+        }
+    }
+
+    fn send(&mut self, to: ParticipantId, kind: MessageKind, text: &str, now: i64, effects: &mut Vec<Effect>) {
+        if text.is_empty() || !self.room.has(to) {
+            return;
+        }
+        if text.chars().count() > MAX_MESSAGE_CHARS {
+            self.notice = Some(Notice::new("message_too_long").with("limit", MAX_MESSAGE_CHARS));
+            return;
+        }
+        self.sending = Some((SendState::Sending, now));
+        effects.push(Effect::Send {
+            to,
+            kind,
+            text: text.to_owned(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;
