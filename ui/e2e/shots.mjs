@@ -17,6 +17,7 @@ const csp = "default-src 'self'; style-src 'self'; img-src 'self' data:; connect
 const server = createServer((request, response) => {
   const path = normalize(new URL(request.url, 'http://x').pathname);
   const file = join(root, path);
+  if (path === '/favicon.ico') return response.writeHead(204).end();
   if (!file.startsWith(root) || !existsSync(file)) return response.writeHead(404).end();
   response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream', 'content-security-policy': csp });
   response.end(readFileSync(file));
