@@ -23,11 +23,15 @@ pub(super) enum Cipher {
         key: LessSafeKey,
         salt: [u8; 12],
     },
-    Cm {
-        key: EncryptingKey,
-        salt: [u8; 14],
-        auth: hmac::Key,
-    },
+    /// Boxed: the expanded keys are fifty times the size of a GCM key, which most peers use.
+    Cm(Box<CounterMode>),
+}
+
+/// AES counter mode with HMAC-SHA1.
+pub(super) struct CounterMode {
+    key: EncryptingKey,
+    salt: [u8; 14],
+    auth: hmac::Key,
 }
 
 fn be32(bytes: &[u8], at: usize) -> Option<u32> {
@@ -46,25 +50,31 @@ fn gcm_nonce(salt: &[u8; 12], ssrc: u32, index: u64) -> Nonce {
     Nonce::assume_unique_for_key(nonce)
 }
 
-/// RFC 3711 section 4.1.1; encryption and decryption are one.
-fn counter_mode(key: &EncryptingKey, salt: &[u8; 14], ssrc: u32, index: u64, data: &mut [u8]) -> Result<(), Forged> {
-    let mut iv = [0; 16];
-    iv[4..8].copy_from_slice(&ssrc.to_be_bytes());
-    iv[8..14].copy_from_slice(&index.to_be_bytes()[2..]);
-    for (byte, mask) in iv.iter_mut().zip(salt) {
-        *byte ^= mask;
+impl CounterMode {
+    /// RFC 3711 section 4.1.1; encryption and decryption are one.
+    fn apply(&self, ssrc: u32, index: u64, data: &mut [u8]) -> Result<(), Forged> {
+        let mut iv = [0; 16];
+        iv[4..8].copy_from_slice(&ssrc.to_be_bytes());
+        iv[8..14].copy_from_slice(&index.to_be_bytes()[2..]);
+        for (byte, mask) in iv.iter_mut().zip(&self.salt) {
+            *byte ^= mask;
+        }
+        let context = EncryptionContext::Iv128(FixedLength::from(iv));
+        self.key
+            .less_safe_encrypt(data, context)
+            .map(|_| ())
+            .map_err(|_| Forged)
     }
-    let context = EncryptionContext::Iv128(FixedLength::from(iv));
-    key.less_safe_encrypt(data, context).map(|_| ()).map_err(|_| Forged)
-}
 
-fn sha1_80(key: &hmac::Key, data: &[u8], then: &[u8]) -> [u8; SHA1_80_TAG] {
-    let mut context = hmac::Context::with_key(key);
-    context.update(data);
-    context.update(then);
-    let mut tag = [0; SHA1_80_TAG];
-    tag.copy_from_slice(&context.sign().as_ref()[..SHA1_80_TAG]);
-    tag
+    /// RFC 3711 section 4.2.1.
+    fn tag(&self, data: &[u8], then: &[u8]) -> [u8; SHA1_80_TAG] {
+        let mut context = hmac::Context::with_key(&self.auth);
+        context.update(data);
+        context.update(then);
+        let mut tag = [0; SHA1_80_TAG];
+        tag.copy_from_slice(&context.sign().as_ref()[..SHA1_80_TAG]);
+        tag
+    }
 }
 
 fn same(left: &[u8], right: &[u8]) -> Result<(), Forged> {
@@ -118,7 +128,7 @@ impl Cipher {
                     .and_then(EncryptingKey::ctr)
                     .map_err(|_| BadKey)?;
                 let auth = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, auth);
-                Ok(Cipher::Cm { key, salt: *salt, auth })
+                Ok(Cipher::Cm(Box::new(CounterMode { key, salt: *salt, auth })))
             }
         }
     }
@@ -126,7 +136,7 @@ impl Cipher {
     pub(super) fn profile(&self) -> SrtpProfile {
         match self {
             Cipher::Gcm { .. } => SrtpProfile::AeadAes128Gcm,
-            Cipher::Cm { .. } => SrtpProfile::Aes128CmHmacSha1_80,
+            Cipher::Cm(_) => SrtpProfile::Aes128CmHmacSha1_80,
         }
     }
 
@@ -152,9 +162,9 @@ impl Cipher {
                     .map_err(|_| Forged)?;
                 tag.copy_from_slice(made.as_ref());
             }
-            Cipher::Cm { key, salt, auth } => {
-                counter_mode(key, salt, ssrc, index, sealed.get_mut(header..len).ok_or(Forged)?)?;
-                let tag = sha1_80(auth, &sealed[..len], &((index >> 16) as u32).to_be_bytes());
+            Cipher::Cm(cm) => {
+                cm.apply(ssrc, index, sealed.get_mut(header..len).ok_or(Forged)?)?;
+                let tag = cm.tag(&sealed[..len], &((index >> 16) as u32).to_be_bytes());
                 sealed[len..].copy_from_slice(&tag);
             }
         }
@@ -174,12 +184,12 @@ impl Cipher {
                 key.open_in_place(gcm_nonce(salt, ssrc, index), Aad::from(&*head), rest)
                     .map_err(|_| Forged)?;
             }
-            Cipher::Cm { key, salt, auth } => {
+            Cipher::Cm(cm) => {
                 same(
-                    &sha1_80(auth, &packet[..len], &((index >> 16) as u32).to_be_bytes()),
+                    &cm.tag(&packet[..len], &((index >> 16) as u32).to_be_bytes()),
                     &packet[len..],
                 )?;
-                counter_mode(key, salt, ssrc, index, &mut packet[header..len])?;
+                cm.apply(ssrc, index, &mut packet[header..len])?;
             }
         }
         Ok(len)
@@ -203,10 +213,10 @@ impl Cipher {
                     .map_err(|_| Forged)?;
                 tag[..GCM_TAG].copy_from_slice(made.as_ref());
             }
-            Cipher::Cm { key, salt, auth } => {
-                counter_mode(key, salt, ssrc, index.into(), &mut sealed[RTCP_CLEAR..len])?;
+            Cipher::Cm(cm) => {
+                cm.apply(ssrc, index.into(), &mut sealed[RTCP_CLEAR..len])?;
                 sealed[len..len + 4].copy_from_slice(&word);
-                let tag = sha1_80(auth, &sealed[..len + 4], &[]);
+                let tag = cm.tag(&sealed[..len + 4], &[]);
                 sealed[len + 4..].copy_from_slice(&tag);
             }
         }
@@ -218,7 +228,7 @@ impl Cipher {
         packet.len().checked_sub(RTCP_CLEAR + self.profile().rtcp_overhead())?;
         let at = match self {
             Cipher::Gcm { .. } => packet.len() - 4,
-            Cipher::Cm { .. } => packet.len() - 4 - SHA1_80_TAG,
+            Cipher::Cm(_) => packet.len() - 4 - SHA1_80_TAG,
         };
         let word = be32(packet, at)?;
         (word & ENCRYPTED != 0).then_some(word & !ENCRYPTED)
@@ -243,9 +253,9 @@ impl Cipher {
                 )
                 .map_err(|_| Forged)?;
             }
-            Cipher::Cm { key, salt, auth } => {
-                same(&sha1_80(auth, &packet[..len + 4], &[]), &packet[len + 4..])?;
-                counter_mode(key, salt, ssrc, index.into(), &mut packet[RTCP_CLEAR..len])?;
+            Cipher::Cm(cm) => {
+                same(&cm.tag(&packet[..len + 4], &[]), &packet[len + 4..])?;
+                cm.apply(ssrc, index.into(), &mut packet[RTCP_CLEAR..len])?;
             }
         }
         Ok(len)

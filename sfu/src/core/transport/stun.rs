@@ -166,7 +166,7 @@ impl<'a> BindingRequest<'a> {
                 MESSAGE_INTEGRITY if value.len() == HMAC_LEN => integrity_at = Some(at),
                 MESSAGE_INTEGRITY => return Err(StunError::Malformed),
                 USERNAME if username.is_none() => {
-                    username = Some(split_username(value).ok_or(StunError::WrongUsername)?)
+                    username = Some(split_username(value).ok_or(StunError::WrongUsername)?);
                 }
                 USERNAME => return Err(StunError::Malformed),
                 PRIORITY => priority = Some(be32(value, 0).ok_or(StunError::Malformed)?),

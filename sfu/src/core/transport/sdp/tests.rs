@@ -314,8 +314,10 @@ fn m_lines_that_are_not_ours_are_refused_one_by_one() {
     );
     let only_video: Vec<SectionPlan> = planned
         .iter()
-        .cloned()
-        .map(|section| SectionPlan { codec: None, ..section })
+        .map(|section| SectionPlan {
+            codec: None,
+            ..section.clone()
+        })
         .collect();
     assert_eq!(
         answer(&other_profile, &only_video, &[]),

@@ -4,11 +4,12 @@ use super::super::association::{
     CONSENT, Event, FailReason, MAX_ADDRESSES, OpenError, SETUP_DEADLINE, SealError, State,
 };
 use super::super::credentials::Fingerprint;
-use super::super::dtls::{DtlsError, DtlsRole};
+use super::super::dtls::{Dtls, DtlsError, DtlsIdentity, DtlsRole};
 use super::super::srtp_kdf::SrtpProfile;
 use super::super::stun::StunError;
 use super::peer::{OURS, Pair, Request, THEIRS, addr, credentials};
 use super::rtp;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn connected(role: DtlsRole) -> Pair {
@@ -70,13 +71,49 @@ fn a_stranger_changes_nothing() {
                 .is_err()
         );
     }
-    // A flight of a real client, but from an address that never proved anything.
-    pair.peer.start(pair.now).unwrap();
-    pair.sfu
-        .handle_dtls(pair.now, stranger, &[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 9]);
     assert_eq!(pair.sfu.state(), State::New);
     assert!(pair.sfu.poll_event().is_none());
     assert!(pair.sfu.poll_transmit().is_none());
+}
+
+#[test]
+fn dtls_of_an_address_that_proved_nothing_is_not_read() {
+    let mut pair = Pair::new(DtlsRole::Server, THEIRS.fingerprint());
+    pair.bind(pair.peer_addr, true);
+    pair.peer.start(pair.now).unwrap();
+    let hello = pair.peer.poll_transmit().unwrap();
+    pair.sfu.handle_dtls(pair.now, addr("203.0.113.66:1"), &hello);
+    assert!(pair.sfu.poll_transmit().is_none());
+    pair.sfu.handle_dtls(pair.now, pair.peer_addr, &hello);
+    assert!(pair.sfu.poll_transmit().is_some());
+}
+
+/// A peer without GCM, and one with nothing that we do.
+#[test]
+fn the_profile_is_negotiated() {
+    use rtc_dtls::extension::extension_use_srtp::SrtpProtectionProfile as Theirs;
+    for role in [DtlsRole::Client, DtlsRole::Server] {
+        let identity = Arc::new(DtlsIdentity::generate_with(&[Theirs::Srtp_Aes128_Cm_Hmac_Sha1_80]).unwrap());
+        let mut pair = Pair::new(role, identity.fingerprint());
+        pair.peer = Dtls::new(identity, Pair::other(role), OURS.fingerprint());
+        pair.bind(pair.peer_addr, true);
+        pair.shake_hands();
+        assert_eq!(pair.sfu.profile(), Some(SrtpProfile::Aes128CmHmacSha1_80));
+        let mut packet = rtp(1, 1, 100);
+        packet.resize(112 + 16, 0);
+        assert_eq!(pair.sfu.seal_rtp(&mut packet, 12, 112), Ok(122));
+
+        let identity = Arc::new(DtlsIdentity::generate_with(&[Theirs::Srtp_Aes128_Cm_Hmac_Sha1_32]).unwrap());
+        let mut pair = Pair::new(role, identity.fingerprint());
+        pair.peer = Dtls::new(identity, Pair::other(role), OURS.fingerprint());
+        pair.bind(pair.peer_addr, true);
+        pair.shake_hands();
+        assert!(
+            matches!(pair.sfu.state(), State::Failed(FailReason::Dtls(_))),
+            "{:?}",
+            pair.sfu.state()
+        );
+    }
 }
 
 #[test]

@@ -129,6 +129,14 @@ impl Pair {
         }
     }
 
+    pub(super) fn other(role: DtlsRole) -> DtlsRole {
+        if role == DtlsRole::Client {
+            DtlsRole::Server
+        } else {
+            DtlsRole::Client
+        }
+    }
+
     /// A Binding request from `source`; returns the events that followed.
     pub(super) fn bind(&mut self, source: SocketAddr, nominates: bool) -> Vec<Event> {
         let mut request = Request::new(&self.local, &self.remote);

@@ -75,7 +75,6 @@ fn engine() -> MediaEngine {
                 RTCRtpCodecParameters {
                     rtp_codec,
                     payload_type,
-                    ..Default::default()
                 },
                 kind,
             )
@@ -223,7 +222,7 @@ impl World {
         }
     }
 
-    fn to_pc(&mut self, data: &[u8]) {
+    fn reach_pc(&mut self, data: &[u8]) {
         let transport = TransportContext {
             local_addr: self.pc_addr,
             peer_addr: self.sfu_addr,
@@ -239,7 +238,7 @@ impl World {
             .unwrap();
     }
 
-    fn to_sfu(&mut self, data: &[u8]) {
+    fn reach_sfu(&mut self, data: &[u8]) {
         match classify(data).unwrap() {
             DatagramKind::Stun => {
                 // The agent also answers; an ICE-lite side asks nothing, so only requests come.
@@ -247,7 +246,7 @@ impl World {
                     .sfu
                     .handle_stun(self.now, self.pc_addr, self.sfu_addr, data)
                     .unwrap();
-                self.to_pc(answer.as_bytes());
+                self.reach_pc(answer.as_bytes());
             }
             DatagramKind::Dtls => self.sfu.handle_dtls(self.now, self.pc_addr, data),
             DatagramKind::Rtp => {
@@ -268,12 +267,12 @@ impl World {
         let mut moved = false;
         while let Some(write) = self.pc.poll_write() {
             moved = true;
-            self.to_sfu(&write.message);
+            self.reach_sfu(&write.message);
         }
         while let Some(transmit) = self.sfu.poll_transmit() {
             moved = true;
             assert_eq!((transmit.to, transmit.from), (self.pc_addr, self.sfu_addr));
-            self.to_pc(&transmit.data);
+            self.reach_pc(&transmit.data);
         }
         while let Some(event) = self.sfu.poll_event() {
             self.events.push(event);
@@ -370,7 +369,7 @@ fn media_flows(mut world: World) {
         let len = packet.len();
         packet.resize(len + 16, 0);
         let sealed = world.sfu.seal_rtp(&mut packet, 12, len).unwrap();
-        world.to_pc(&packet[..sealed]);
+        world.reach_pc(&packet[..sealed]);
         while world.carry() {}
     }
     assert_eq!(world.at_pc.len(), 50);
@@ -386,7 +385,7 @@ fn media_flows(mut world: World) {
     let len = report.len();
     report.resize(len + 20, 0);
     let sealed = world.sfu.seal_rtcp(&mut report, len).unwrap();
-    world.to_pc(&report[..sealed]);
+    world.reach_pc(&report[..sealed]);
     while world.carry() {}
 }
 
