@@ -2,6 +2,7 @@
 //!
 //! Control decides who may see whom before it issues a command; the core only carries it out, and refuses what can't be right.
 
+use crate::core::tap::TapSender;
 use invigil_shared::binding::Binding;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
@@ -54,16 +55,34 @@ pub enum Command {
     RemoveTransport { transport: TransportId },
     /// Announces a native client's publication or changes its layers, before or after the transport's SDP. Reply:
     /// [`Reply::Demand`], the layers that somebody wants now.
-    Publish { participant: ParticipantId, publication: PublicationKey, codec: String, layers: Vec<LayerOffer> },
+    Publish {
+        participant: ParticipantId,
+        publication: PublicationKey,
+        codec: String,
+        layers: Vec<LayerOffer>,
+    },
     /// Reply: [`Reply::Done`].
-    Unpublish { participant: ParticipantId, publication: PublicationKey },
+    Unpublish {
+        participant: ParticipantId,
+        publication: PublicationKey,
+    },
     /// The subscriber's whole wish list, authorised by control. A revision older than the last changes nothing. Refused
     /// with `forbidden` for whoever publishes: candidates can't subscribe. Reply: [`Reply::Bindings`].
-    SetIntents { subscriber: ParticipantId, revision: u64, intents: Vec<Intent> },
+    SetIntents {
+        subscriber: ParticipantId,
+        revision: u64,
+        intents: Vec<Intent>,
+    },
     /// Asks the publisher for a key frame, throttled per layer. Reply: [`Reply::Done`].
     RequestKeyframe { source: PublicationRef, layer: Layer },
     /// Forgets a participant with its transports, publications and intents. Reply: [`Reply::Done`].
     RemoveParticipant { participant: ParticipantId },
+    /// Lets an in-process consumer read a layer's opened packets; it counts as a viewer of that layer. Reply: [`Reply::Done`].
+    AddTap {
+        source: PublicationRef,
+        layer: Layer,
+        tap: TapSender,
+    },
 }
 
 /// The answer to a [`Command`].
@@ -112,10 +131,7 @@ pub enum Event {
         layer: Layer,
     },
     /// Four times a second, for those who are not silent. Only for people who watch the exam.
-    AudioLevels {
-        exam: ExamId,
-        levels: Vec<AudioLevel>,
-    },
+    AudioLevels { exam: ExamId, levels: Vec<AudioLevel> },
     /// Packets of a layer began to arrive, or none came for [`invigil_shared::limits::FLOW_TIMEOUT_MS`].
     MediaFlow {
         participant: ParticipantId,
@@ -203,7 +219,15 @@ impl TransmitBatch {
             run.closed = length < run.segment;
             return;
         }
-        self.runs.push(Run { source, destination, offset, length, segment: length, count: 1, closed: false });
+        self.runs.push(Run {
+            source,
+            destination,
+            offset,
+            length,
+            segment: length,
+            count: 1,
+            closed: false,
+        });
     }
 
     pub fn is_empty(&self) -> bool {
@@ -222,7 +246,10 @@ impl TransmitBatch {
 
     /// One run's datagrams.
     pub fn datagrams<'a>(&'a self, run: &Run) -> impl Iterator<Item = &'a [u8]> {
-        self.bytes.get(run.offset..run.offset + run.length).unwrap_or_default().chunks(run.segment.max(1))
+        self.bytes
+            .get(run.offset..run.offset + run.length)
+            .unwrap_or_default()
+            .chunks(run.segment.max(1))
     }
 
     /// Forgets everything and keeps the memory.
@@ -247,7 +274,11 @@ mod tests {
             batch.push(address(1), address(2), &vec![length as u8; length]);
         }
         batch.push(address(1), address(3), &[1; 100]);
-        let shape: Vec<_> = batch.runs().iter().map(|run| (run.destination.port(), run.count, run.segment)).collect();
+        let shape: Vec<_> = batch
+            .runs()
+            .iter()
+            .map(|run| (run.destination.port(), run.count, run.segment))
+            .collect();
         assert_eq!(shape, [(2, 3, 100), (2, 1, 100), (3, 1, 100)]);
         let sizes: Vec<_> = batch.datagrams(&batch.runs()[0]).map(<[u8]>::len).collect();
         assert_eq!(sizes, [100, 100, 60]);

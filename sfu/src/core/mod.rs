@@ -1,5 +1,37 @@
 //! The media plane without I/O: no socket, no clock, no async, no database. Datagrams, commands and time are arguments;
-//! datagrams and events come out. One [`Shard`](crate::shard) thread owns one core.
+//! datagrams and events come out. One [`shard`](crate::shard) thread owns one [`Shard`].
 
+pub mod budget;
+mod commands;
+pub mod demux;
+mod feedback;
+pub mod forward_table;
+pub mod forwarder;
+pub mod h264;
+mod ingest;
 pub mod io;
+pub mod keyframe;
+pub mod layer_selector;
+pub mod media;
+mod offers;
+pub mod participant;
+pub mod peer;
+pub mod publication;
+pub mod receiver;
+pub mod room;
+pub mod rtcp;
+pub mod rtp;
+pub mod rtx;
+mod settle;
+mod state;
+pub mod subscription;
+pub mod tap;
+mod tick;
 pub mod transport;
+pub mod twcc;
+pub mod vp8;
+
+#[cfg(test)]
+mod tests;
+
+pub use state::{CoreConfig, Shard};

@@ -43,7 +43,10 @@ impl ShardHandle {
     /// What the core refuses, `rate_limited` when the mailbox is full, `server_draining` when the shard has stopped.
     pub async fn request(&self, command: Command) -> Result<Reply, ErrorBody> {
         let (reply, answer) = oneshot::channel();
-        self.put(Letter { command, reply: Some(reply) })?;
+        self.put(Letter {
+            command,
+            reply: Some(reply),
+        })?;
         answer.await.unwrap_or_else(|_| Err(ErrorCode::ServerDraining.into()))
     }
 
@@ -97,7 +100,12 @@ impl Mailbox {
             closed: AtomicBool::new(false),
             addresses,
         });
-        (ShardHandle { shared: Arc::clone(&shared) }, Self { shared })
+        (
+            ShardHandle {
+                shared: Arc::clone(&shared),
+            },
+            Self { shared },
+        )
     }
 
     /// Moves all that waits into `into`.
@@ -132,7 +140,9 @@ mod tests {
     use invigil_shared::id::ParticipantId;
 
     fn command() -> Command {
-        Command::RemoveParticipant { participant: ParticipantId::from_parts(1, [1; 10]) }
+        Command::RemoveParticipant {
+            participant: ParticipantId::from_parts(1, [1; 10]),
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A shard: one thread, one UDP port per address, one core. Control talks to it through a bounded mailbox.
 
 pub mod mailbox;
+mod socket;
 mod waker;
 mod worker;
 
@@ -62,7 +63,9 @@ pub enum ShardExit {
 /// # Errors
 /// The cryptographic provider failed.
 pub fn generate_certificate() -> Result<Arc<DtlsCertificate>, ShardError> {
-    DtlsCertificate::generate().map(Arc::new).map_err(|error| ShardError::Certificate(error.to_string()))
+    DtlsCertificate::generate()
+        .map(Arc::new)
+        .map_err(|error| ShardError::Certificate(error.to_string()))
 }
 
 /// Starts a shard: binds its sockets and its thread. Events go to `events`; when that is full they wait, bounded.

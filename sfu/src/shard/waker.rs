@@ -21,7 +21,11 @@ impl Waker {
         let (waiting, waking) = pair()?;
         waiting.set_nonblocking(true)?;
         waking.set_nonblocking(true)?;
-        Ok(Self { waiting, waking, pending: AtomicBool::new(false) })
+        Ok(Self {
+            waiting,
+            waking,
+            pending: AtomicBool::new(false),
+        })
     }
 
     /// Ends the wait that runs, or the next one.

@@ -1,25 +1,274 @@
-//! The thread of a shard.
+//! The thread of a shard: datagrams, letters and time go into its core, and what the core says goes out.
 
+use super::socket::{BatchSocket, RECEIVE_BATCH, wait};
 use super::{Event, ShardConfig, ShardError, ShardExit, ShardHandle, ShardId};
-use crate::shard::mailbox::Mailbox;
+use crate::core::io::TransmitBatch;
+use crate::core::{CoreConfig, Shard};
+use crate::shard::mailbox::{Letter, Mailbox};
 use crate::shard::waker::Waker;
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 
+/// Receive calls in a row before letters and timers get their turn: 4 x 64 datagrams are about a millisecond of work.
+const RECEIVE_ROUNDS: usize = 4;
+/// Events that wait for a control that is busy.
+const MAX_BACKLOG: usize = 16_384;
+/// How soon a backlog is tried again.
+const BACKLOG_RETRY: Duration = Duration::from_millis(5);
+
+/// Binds the sockets and starts the thread.
 pub(super) fn spawn(
     config: ShardConfig,
-    events: tokio::sync::mpsc::Sender<(ShardId, Event)>,
+    events: mpsc::Sender<(ShardId, Event)>,
 ) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
-    let first = *config.bind.first().ok_or(ShardError::NoAddress)?;
-    let socket = std::net::UdpSocket::bind(first).map_err(|source| ShardError::Bind { address: first, source })?;
+    if config.bind.is_empty() {
+        return Err(ShardError::NoAddress);
+    }
+    let mut sockets = Vec::with_capacity(config.bind.len());
+    for address in &config.bind {
+        let socket = BatchSocket::bind(*address).map_err(|source| ShardError::Bind {
+            address: *address,
+            source,
+        })?;
+        sockets.push(socket);
+    }
+    let addresses: Vec<SocketAddr> = sockets.iter().map(BatchSocket::local).collect();
+    let candidates = announced(&addresses, &config.announce)?;
     let waker = Waker::new().map_err(ShardError::Thread)?;
-    let addresses = socket.local_addr().into_iter().collect();
     let (handle, mailbox) = Mailbox::new(waker, addresses);
+    let unix_us = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as i64);
+    let core = CoreConfig {
+        candidates,
+        identity: Arc::clone(&config.certificate),
+        seed: config.seed,
+        unix_us,
+    };
+    let worker = Worker {
+        id: config.id,
+        core: Shard::new(core, Instant::now()),
+        sockets,
+        mailbox,
+        letters: VecDeque::new(),
+        events,
+        backlog: VecDeque::new(),
+        lost_events: 0,
+    };
     let thread = std::thread::Builder::new()
         .name(format!("shard-{}", config.id))
-        .spawn(move || {
-            let _ = (mailbox, events, socket);
-            ShardExit::Stopped
-        })
+        .spawn(move || worker.run_guarded())
         .map_err(ShardError::Thread)?;
     Ok((handle, thread))
+}
+
+/// What clients are told: the given addresses with the port of their family's socket, or what the sockets are bound to.
+fn announced(bound: &[SocketAddr], given: &[IpAddr]) -> Result<Vec<SocketAddr>, ShardError> {
+    let mut addresses = Vec::new();
+    for socket in bound {
+        let port = socket.port();
+        let of_family: Vec<IpAddr> = given
+            .iter()
+            .copied()
+            .filter(|ip| ip.is_ipv4() == socket.is_ipv4())
+            .collect();
+        if !of_family.is_empty() {
+            addresses.extend(of_family.into_iter().map(|ip| SocketAddr::new(ip, port)));
+        } else if !socket.ip().is_unspecified() {
+            addresses.push(*socket);
+        } else if given.is_empty() {
+            addresses.extend(own_address(socket.ip()).map(|ip| SocketAddr::new(ip, port)));
+        }
+    }
+    addresses.dedup();
+    if addresses.is_empty() {
+        Err(ShardError::NothingToAnnounce)
+    } else {
+        Ok(addresses)
+    }
+}
+
+/// The address that this machine uses towards others: what a socket gets that is pointed at a documentation address
+/// (RFC 5737, RFC 3849). Nothing is sent.
+fn own_address(unspecified: IpAddr) -> Option<IpAddr> {
+    let far: IpAddr = if unspecified.is_ipv4() {
+        Ipv4Addr::new(192, 0, 2, 1).into()
+    } else {
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into()
+    };
+    let probe = UdpSocket::bind((unspecified, 0)).ok()?;
+    probe.connect((far, 9)).ok()?;
+    probe
+        .local_addr()
+        .ok()
+        .map(|address| address.ip())
+        .filter(|ip| !ip.is_unspecified())
+}
+
+struct Worker {
+    id: ShardId,
+    core: Shard,
+    sockets: Vec<BatchSocket>,
+    mailbox: Mailbox,
+    letters: VecDeque<Letter>,
+    events: mpsc::Sender<(ShardId, Event)>,
+    backlog: VecDeque<Event>,
+    lost_events: u64,
+}
+
+impl Worker {
+    /// Runs to the end. A panic is a bug of ours: it is caught here and logged, the mailbox closes with the worker, and the
+    /// exit says what happened.
+    fn run_guarded(mut self) -> ShardExit {
+        let id = self.id;
+        match catch_unwind(AssertUnwindSafe(|| self.run())) {
+            Ok(exit) => exit,
+            Err(panic) => {
+                let text = panic
+                    .downcast_ref::<String>()
+                    .map(String::as_str)
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
+                tracing::error!(shard = %id, panic = text.unwrap_or("unknown"), "the shard panicked and has stopped");
+                ShardExit::Panicked
+            }
+        }
+    }
+
+    fn run(&mut self) -> ShardExit {
+        loop {
+            let stop = self.mailbox.should_stop();
+            self.read_letters();
+            let more = match self.receive() {
+                Ok(more) => more,
+                Err(error) => {
+                    tracing::error!(shard = %self.id, %error, "the shard's socket failed");
+                    return ShardExit::SocketFailed;
+                }
+            };
+            let now = Instant::now();
+            if self.core.poll_timeout().is_some_and(|at| at <= now) {
+                self.core.handle_timeout(now);
+            }
+            self.transmit();
+            self.tell();
+            if stop {
+                return ShardExit::Stopped;
+            }
+            if more {
+                continue;
+            }
+            let mut timeout = self
+                .core
+                .poll_timeout()
+                .map(|at| at.saturating_duration_since(Instant::now()));
+            if !self.backlog.is_empty() {
+                timeout = Some(timeout.map_or(BACKLOG_RETRY, |timeout| timeout.min(BACKLOG_RETRY)));
+            }
+            if let Err(error) = wait(&self.sockets, self.mailbox.waker().source(), timeout) {
+                tracing::error!(shard = %self.id, %error, "waiting for datagrams failed");
+                return ShardExit::SocketFailed;
+            }
+        }
+    }
+
+    fn read_letters(&mut self) {
+        self.mailbox.take(&mut self.letters);
+        while let Some(letter) = self.letters.pop_front() {
+            let result = self.core.handle_command(Instant::now(), letter.command);
+            match letter.reply {
+                // Whoever asked may have given up.
+                Some(reply) => drop(reply.send(result)),
+                None => {
+                    if let Err(error) = result {
+                        tracing::debug!(shard = %self.id, %error, "a command without a reply was refused");
+                    }
+                }
+            }
+        }
+    }
+
+    /// True when more may be waiting.
+    fn receive(&mut self) -> std::io::Result<bool> {
+        let mut more = false;
+        for socket in &mut self.sockets {
+            let local = socket.local();
+            for _ in 0..RECEIVE_ROUNDS {
+                let now = Instant::now();
+                let core = &mut self.core;
+                let count = socket.receive(|from, datagram| core.handle_datagram(now, from, local, datagram))?;
+                more = count == RECEIVE_BATCH;
+                if !more {
+                    break;
+                }
+            }
+        }
+        Ok(more)
+    }
+
+    fn transmit(&mut self) {
+        for socket in &mut self.sockets {
+            let local = socket.local();
+            let runs = |batch: &'_ TransmitBatch| batch.runs().len();
+            if self.core.transmits().map(runs).sum::<usize>() == 0 {
+                return;
+            }
+            let mut runs = self
+                .core
+                .transmits()
+                .flat_map(|batch| batch.runs().iter().map(move |run| (batch.bytes(), run)))
+                .filter(|(_, run)| run.source == local);
+            let sent = socket.send(&mut runs);
+            if sent.dropped > 0 {
+                tracing::debug!(shard = %self.id, dropped = sent.dropped, "the kernel refused datagrams");
+            }
+        }
+        self.core.clear_transmits();
+    }
+
+    fn tell(&mut self) {
+        while let Some(event) = self.core.poll_event() {
+            if self.backlog.len() >= MAX_BACKLOG {
+                self.backlog.pop_front();
+                self.lost_events += 1;
+                if self.lost_events.is_power_of_two() {
+                    tracing::error!(shard = %self.id, lost = self.lost_events, "control does not take the shard's events");
+                }
+            }
+            self.backlog.push_back(event);
+        }
+        while let Some(event) = self.backlog.pop_front() {
+            match self.events.try_send((self.id, event)) {
+                Ok(()) => {}
+                Err(TrySendError::Full((_, event))) => {
+                    self.backlog.push_front(event);
+                    return;
+                }
+                Err(TrySendError::Closed(_)) => {
+                    self.backlog.clear();
+                    return;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_announced_is_what_was_given_or_what_is_bound() {
+        let v4: SocketAddr = "0.0.0.0:7".parse().unwrap();
+        let v6: SocketAddr = "[::1]:8".parse().unwrap();
+        let given: IpAddr = "203.0.113.9".parse().unwrap();
+        assert_eq!(announced(&[v4, v6], &[given]).unwrap(), [SocketAddr::new(given, 7), v6]);
+        assert_eq!(announced(&[v6], &[]).unwrap(), [v6]);
+        assert!(matches!(announced(&[], &[]), Err(ShardError::NothingToAnnounce)));
+    }
 }

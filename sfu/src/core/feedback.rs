@@ -1,0 +1,120 @@
+//! RTCP: what publishers say of their streams, and what subscribers ask for.
+
+use crate::core::budget::BandwidthEstimator;
+use crate::core::demux::PeerKey;
+use crate::core::io::Direction;
+use crate::core::rtcp::{Item, nacked, ntp_middle, parse};
+use crate::core::state::Shard;
+use std::time::Instant;
+
+/// Packets that one compound may ask for: more is not a loss but a flood.
+const MAX_NACKED: usize = 512;
+
+impl Shard {
+    pub(super) fn handle_rtcp(&mut self, now: Instant, key: PeerKey, compound: &[u8]) {
+        match self.peers.get(&key).map(|peer| peer.direction) {
+            Some(Direction::Publish) => self.publisher_reports(now, key, compound),
+            Some(Direction::Subscribe) => self.subscriber_asks(now, key, compound),
+            None => {}
+        }
+    }
+
+    fn publisher_reports(&mut self, now: Instant, key: PeerKey, compound: &[u8]) {
+        let unix_us = self.unix_us(now);
+        let Some(peer) = self.peers.get(&key) else { return };
+        parse(compound, |item| {
+            if let Item::Sender(info) = item
+                && let Some(stream) = peer.streams.get(&info.ssrc)
+                && let Some(publication) = self.publications.get_mut(&stream.publication)
+            {
+                let native_video = publication.native && publication.source.publication.kind.is_video();
+                if let Some(state) = publication.layer_mut(stream.layer) {
+                    if native_video {
+                        // FrameInfo carries the capture's time; the report is needed for ours only.
+                        state.receiver.sender_report(now, ntp_middle(info.ntp));
+                    } else {
+                        state.sender_report(now, unix_us, ntp_middle(info.ntp), info.timestamp);
+                    }
+                }
+            }
+        });
+    }
+
+    fn subscriber_asks(&mut self, now: Instant, key: PeerKey, compound: &[u8]) {
+        let (mut lost, mut key_frames, mut feedback) = (Vec::new(), Vec::new(), Vec::new());
+        parse(compound, |item| match item {
+            Item::Nack { media, pairs } => {
+                lost.extend(
+                    nacked(pairs)
+                        .take(MAX_NACKED.saturating_sub(lost.len()))
+                        .map(|sequence| (media, sequence)),
+                );
+            }
+            Item::KeyFrame { media } => key_frames.push(media),
+            Item::TransportFeedback { control } => feedback.push(control),
+            Item::Sender(_) | Item::Report(_) | Item::Remb { .. } | Item::Bye => {}
+        });
+        for control in feedback {
+            let Some(peer) = self.peers.get_mut(&key) else { return };
+            let before = peer.estimator.estimate();
+            if let Some(feedback) = peer.sent.feedback(control) {
+                peer.estimator.on_feedback(now, &feedback);
+            }
+            if peer.estimator.estimate() != before {
+                let subscriber = peer.participant;
+                self.dirty_subscribers.insert(subscriber);
+            }
+        }
+        for (media, sequence) in lost {
+            self.resend(now, key, media, sequence);
+        }
+        for media in key_frames {
+            self.pass_key_frame_request(now, key, media);
+        }
+    }
+
+    fn resend(&mut self, now: Instant, key: PeerKey, media: u32, sequence: u16) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let position = peer
+            .slots
+            .iter()
+            .position(|slot| slot.as_ref().is_some_and(|slot| slot.out.config.ssrc == media));
+        let Some(position) = position else { return };
+        let Some(found) = peer.slots[position]
+            .as_mut()
+            .and_then(|slot| slot.out.find(now, sequence))
+        else {
+            return;
+        };
+        let (publication, layer, index, place) = found;
+        let kept = self
+            .publications
+            .get(&publication)
+            .and_then(|known| known.layer(layer))
+            .and_then(|state| state.kept.get(index));
+        if let Some(packet) = kept {
+            peer.retransmit(now, position as u16, place, &packet);
+            self.mark_outgoing(key);
+        }
+    }
+
+    /// A key frame is asked for in the layer that the slot shows, and in the one that it waits for.
+    fn pass_key_frame_request(&mut self, now: Instant, key: PeerKey, media: u32) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let slot = peer.slots.iter().flatten().find(|slot| slot.out.config.ssrc == media);
+        let Some(subscription) = slot.and_then(|slot| slot.subscription.as_ref()) else {
+            return;
+        };
+        let number = subscription.publication;
+        let layers = [subscription.selector.current(), subscription.selector.awaited()];
+        let Some(publication) = self.publications.get_mut(&number) else {
+            return;
+        };
+        for layer in layers.into_iter().flatten() {
+            if let Some(state) = publication.layer_mut(layer) {
+                state.keyframe.request();
+            }
+        }
+        self.ask_for_key_frames(now, number);
+    }
+}

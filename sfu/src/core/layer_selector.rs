@@ -1,0 +1,196 @@
+//! Which layer of a publication a subscription forwards. It changes only where a picture that stands by itself begins, by
+//! FrameInfo; until then the old layer goes on.
+
+use invigil_shared::frame_info::FrameInfo;
+use invigil_shared::publication::Layer;
+
+/// A set of layers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerSet([bool; 3]);
+
+impl LayerSet {
+    pub fn insert(&mut self, layer: Layer) {
+        self.0[layer.index()] = true;
+    }
+    pub fn contains(self, layer: Layer) -> bool {
+        self.0[layer.index()]
+    }
+    pub fn is_empty(self) -> bool {
+        self.0 == [false; 3]
+    }
+    pub fn union(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] || other.0[at]))
+    }
+    /// From the lowest up.
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = Layer> {
+        Layer::ALL.into_iter().filter(move |layer| self.contains(*layer))
+    }
+    /// The layer itself, or the best lower one, or whatever there is.
+    pub fn best(self, wanted: Layer) -> Option<Layer> {
+        self.iter()
+            .rev()
+            .find(|layer| *layer <= wanted)
+            .or_else(|| self.iter().next())
+    }
+}
+
+impl FromIterator<Layer> for LayerSet {
+    fn from_iter<T: IntoIterator<Item = Layer>>(layers: T) -> Self {
+        let mut set = Self::default();
+        layers.into_iter().for_each(|layer| set.insert(layer));
+        set
+    }
+}
+
+/// What to do with a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Drop,
+    Forward,
+    /// Forward it as the first packet of another layer.
+    Switch,
+}
+
+/// The state of one subscription's choice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LayerSelector {
+    current: Option<Layer>,
+    target: Option<Layer>,
+    /// The target was asked for and does not come: something lower is asked for as well.
+    stalled: bool,
+}
+
+impl LayerSelector {
+    /// Chooses what to go for: `wanted` or what comes nearest of `offered`; nothing when nothing may flow.
+    pub fn retarget(&mut self, wanted: Option<Layer>, offered: LayerSet) {
+        let target = wanted.and_then(|wanted| offered.best(wanted));
+        if target != self.target {
+            self.stalled = false;
+        }
+        self.target = target;
+        if target.is_none() || self.current.is_some_and(|current| !offered.contains(current)) {
+            self.current = None;
+        }
+    }
+
+    /// Judges a packet, and remembers the switch that it asks for.
+    pub fn judge(&mut self, layer: Layer, frame: &FrameInfo) -> Verdict {
+        let is_current = self.current == Some(layer);
+        let better = self.target == Some(layer) || (self.current.is_none() && self.target.is_some());
+        if !is_current && better && frame.key && frame.start {
+            self.current = Some(layer);
+            self.stalled = false;
+            return Verdict::Switch;
+        }
+        if is_current { Verdict::Forward } else { Verdict::Drop }
+    }
+
+    /// The layer has stopped.
+    pub fn stopped(&mut self, layer: Layer) {
+        if self.current == Some(layer) {
+            self.current = None;
+        }
+    }
+
+    /// The target has been awaited for too long with nothing to show.
+    pub fn set_stalled(&mut self) {
+        self.stalled = self.current.is_none();
+    }
+
+    /// Whether the target was awaited in vain.
+    pub fn is_stalled(&self) -> bool {
+        self.stalled && self.current.is_none()
+    }
+
+    pub fn current(&self) -> Option<Layer> {
+        self.current
+    }
+
+    pub fn target(&self) -> Option<Layer> {
+        self.target
+    }
+
+    /// The layer whose key frame is awaited.
+    pub fn awaited(&self) -> Option<Layer> {
+        self.target.filter(|target| self.current != Some(*target))
+    }
+
+    /// The layers that have to be sent for this subscription.
+    pub fn demand(&self, offered: LayerSet) -> LayerSet {
+        let fallback = self.target.filter(|_| self.stalled).and_then(|target| {
+            offered
+                .iter()
+                .filter(|layer| *layer < target)
+                .next_back()
+                .or_else(|| offered.iter().find(|layer| *layer > target))
+        });
+        [self.target, self.current.filter(|_| self.target.is_some()), fallback]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Layer::{High, Low, Mid};
+
+    fn frame(key: bool, start: bool) -> FrameInfo {
+        FrameInfo {
+            key,
+            start,
+            end: false,
+            layer: Low,
+            temporal: 0,
+            captured: None,
+        }
+    }
+
+    fn set(layers: &[Layer]) -> LayerSet {
+        layers.iter().copied().collect()
+    }
+
+    #[test]
+    fn a_layer_changes_only_where_a_key_frame_begins_and_the_old_one_goes_on_until_then() {
+        let mut selector = LayerSelector::default();
+        selector.retarget(Some(Low), set(&[Low, High]));
+        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, false)), Verdict::Forward);
+        selector.retarget(Some(High), set(&[Low, High]));
+        assert_eq!(selector.demand(set(&[Low, High])), set(&[Low, High]));
+        assert_eq!(selector.judge(High, &frame(false, true)), Verdict::Drop);
+        assert_eq!(
+            selector.judge(High, &frame(true, false)),
+            Verdict::Drop,
+            "the middle of a key frame"
+        );
+        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Forward);
+        assert_eq!(selector.judge(High, &frame(true, true)), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Drop);
+        assert_eq!(selector.demand(set(&[Low, High])), set(&[High]));
+    }
+
+    #[test]
+    fn a_missing_layer_gives_the_best_lower_one_or_any() {
+        assert_eq!(set(&[Low, High]).best(Mid), Some(Low));
+        assert_eq!(set(&[High]).best(Low), Some(High));
+        assert_eq!(set(&[]).best(Low), None);
+    }
+
+    #[test]
+    fn while_nothing_is_shown_any_picture_will_do_and_a_stalled_target_asks_for_a_lower_one() {
+        let mut selector = LayerSelector::default();
+        selector.retarget(Some(High), set(&[Low, Mid, High]));
+        assert_eq!(selector.demand(set(&[Low, Mid, High])), set(&[High]));
+        selector.set_stalled();
+        assert_eq!(selector.demand(set(&[Low, Mid, High])), set(&[Mid, High]));
+        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Switch);
+        assert_eq!(selector.awaited(), Some(High));
+        assert_eq!(selector.demand(set(&[Low, Mid, High])), set(&[Low, High]));
+        selector.retarget(None, set(&[Low]));
+        assert!(selector.demand(set(&[Low])).is_empty());
+        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Drop);
+    }
+}

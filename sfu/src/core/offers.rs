@@ -1,0 +1,411 @@
+//! Offers answered: what a browser publishes is found in them, and the slots that we send on are made from them.
+
+use crate::core::forwarder::{OutStream, StreamConfig};
+use crate::core::io::{Direction, Event, Profile};
+use crate::core::media::{Codec, mime_of};
+use crate::core::peer::{Credentials, Incoming, MAX_STREAMS, Peer, Stream};
+use crate::core::publication::Publication;
+use crate::core::state::Shard;
+use crate::core::subscription::Slot;
+use crate::core::transport::credentials::IceCredentials;
+use crate::core::transport::sdp::{self, AnswerParams, ExtensionIds, MediaSection, Offer, SectionPlan, SendStream};
+use crate::core::transport::{Association, AssociationConfig};
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::{ParticipantId, TransportId};
+use invigil_shared::publication::{Kind, Layer, LayerOffer, PublicationKey};
+use rand::Rng;
+use rand::rngs::StdRng;
+use std::collections::BTreeSet;
+use std::time::Instant;
+
+/// Packets of replay protection: RTX and reordering of a second fit.
+const REPLAY_WINDOW: u16 = 512;
+/// One name for all that goes to one subscriber: browsers play what shares it in sync.
+pub(super) const CNAME: &str = "invigil";
+
+impl Shard {
+    pub(super) fn answer(&mut self, now: Instant, id: TransportId, text: &str) -> Result<String, ErrorBody> {
+        let key = *self.transports.get(&id).ok_or(ErrorCode::TransportUnknown)?;
+        let offer = Offer::parse(text)?;
+        let preference = self.preference(key);
+        let plan = sdp::plan(&offer, &preference);
+        let peer = self.peers.get(&key).ok_or(ErrorCode::TransportUnknown)?;
+        let known = peer
+            .credentials
+            .as_ref()
+            .map(|known| (known.local.clone(), known.remote.clone(), known.fingerprint));
+        if known
+            .as_ref()
+            .is_some_and(|(.., fingerprint)| !fingerprint.matches(&offer.fingerprint))
+        {
+            // Another certificate is another association: the client has to make a new transport.
+            return Err(ErrorCode::FingerprintMismatch.into());
+        }
+        let restarts = known.as_ref().is_none_or(|(_, remote, _)| *remote != offer.ice);
+        let local = match &known {
+            Some((local, ..)) if !restarts => local.clone(),
+            _ => self.new_credentials(key),
+        };
+        let sends = self.take_over(key, &offer, &plan);
+        let peer = self.peers.get_mut(&key).ok_or(ErrorCode::TransportUnknown)?;
+        let params = AnswerParams {
+            session_id: peer.session.0,
+            session_version: peer.session.1,
+            local: &local,
+            fingerprint: self.config.identity.fingerprint(),
+            role: offer.answer_role(),
+            candidates: &self.config.candidates,
+        };
+        let answer = match sdp::write_answer(&offer, &plan, &params, &sends) {
+            Ok(answer) => answer,
+            Err(error) => {
+                if restarts {
+                    self.demux.remove_ufrag(&local.ufrag);
+                }
+                return Err(error.into());
+            }
+        };
+        peer.session.1 += 1;
+        match peer.association.as_mut() {
+            Some(association) if restarts => association.restart_ice(&local, &offer.ice),
+            Some(_) => {}
+            None => {
+                let config = AssociationConfig {
+                    local: local.clone(),
+                    remote: offer.ice.clone(),
+                    remote_fingerprint: offer.fingerprint,
+                    role: offer.answer_role(),
+                    identity: std::sync::Arc::clone(&self.config.identity),
+                    replay_window: REPLAY_WINDOW,
+                };
+                peer.association = Some(Association::new(config, now));
+            }
+        }
+        peer.credentials = Some(Credentials {
+            local,
+            remote: offer.ice,
+            fingerprint: offer.fingerprint,
+        });
+        self.attend(now, key);
+        Ok(answer)
+    }
+
+    fn new_credentials(&mut self, key: u32) -> IceCredentials {
+        loop {
+            let credentials = IceCredentials::from_random(self.rng.random());
+            if self.demux.add_ufrag(&credentials.ufrag, key) {
+                return credentials;
+            }
+        }
+    }
+
+    /// Video codecs in the order in which they are taken. To a browser that watches, the codec of what it wants comes first.
+    fn preference(&self, key: u32) -> Vec<Codec> {
+        let Some(peer) = self.peers.get(&key) else {
+            return Vec::new();
+        };
+        if peer.profile == Profile::Native {
+            return vec![Codec::H264];
+        }
+        let intents = self
+            .participants
+            .get(&peer.participant)
+            .map(|known| known.intents.as_slice())
+            .unwrap_or_default();
+        let wanted = intents
+            .iter()
+            .filter_map(|intent| self.publications.get(&self.publication_of(intent.wanted)?))
+            .map(|publication| publication.codec)
+            .find(|codec| *codec != Codec::Opus);
+        match wanted {
+            Some(Codec::Vp8) => vec![Codec::Vp8, Codec::H264],
+            _ => vec![Codec::H264, Codec::Vp8],
+        }
+    }
+
+    /// Takes the offer's media over; returns what we send on each m-line.
+    fn take_over(&mut self, key: u32, offer: &Offer, plan: &[SectionPlan]) -> Vec<Option<SendStream>> {
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return Vec::new();
+        };
+        let (person, direction, profile) = (peer.participant, peer.direction, peer.profile);
+        peer.extensions = merge(plan);
+        peer.formats.clear();
+        for chosen in plan.iter().filter_map(|section| section.codec.as_ref()) {
+            peer.formats.insert(chosen.pt, (chosen.codec, false));
+            peer.formats.extend(chosen.rtx_pt.map(|pt| (pt, (chosen.codec, true))));
+        }
+        match (direction, profile) {
+            (Direction::Subscribe, _) => {
+                let sends = self.make_slots(key, offer, plan);
+                self.dirty_subscribers.insert(person);
+                sends
+            }
+            (Direction::Publish, Profile::Native) => {
+                self.rebuild_streams(person);
+                Vec::new()
+            }
+            (Direction::Publish, Profile::Browser) => {
+                self.find_publications(key, offer, plan);
+                Vec::new()
+            }
+        }
+    }
+
+    fn make_slots(&mut self, key: u32, offer: &Offer, plan: &[SectionPlan]) -> Vec<Option<SendStream>> {
+        let mut sends = Vec::with_capacity(plan.len());
+        let Some(peer) = self.peers.get_mut(&key) else {
+            return sends;
+        };
+        let mut used: BTreeSet<u32> = peer
+            .slots
+            .iter()
+            .flatten()
+            .flat_map(|slot| [slot.out.config.ssrc, slot.out.config.rtx_ssrc])
+            .collect();
+        let rng = &mut self.rng;
+        let mut fresh = |rng: &mut StdRng| loop {
+            let ssrc = rng.random_range(1..u32::MAX);
+            if used.insert(ssrc) {
+                return ssrc;
+            }
+        };
+        peer.slots.resize_with(plan.len().max(peer.slots.len()), || None);
+        for (index, (section, planned)) in offer.media.iter().zip(plan).enumerate() {
+            let slot = &mut peer.slots[index];
+            let Some(chosen) = planned.codec.as_ref().filter(|_| planned.may_send) else {
+                sends.push(None);
+                continue;
+            };
+            if let Some(slot) = slot.as_mut().filter(|slot| slot.out.config.codec == chosen.codec) {
+                slot.out.config.payload_type = chosen.pt;
+                slot.out.config.rtx_payload_type = chosen.rtx_pt;
+                slot.out.config.extensions = planned.extensions;
+            } else if slot.is_none() {
+                let config = StreamConfig {
+                    mid: section.mid.clone(),
+                    codec: chosen.codec,
+                    payload_type: chosen.pt,
+                    rtx_payload_type: chosen.rtx_pt,
+                    ssrc: fresh(rng),
+                    rtx_ssrc: fresh(rng),
+                    extensions: planned.extensions,
+                };
+                *slot = Some(Slot::new(OutStream::new(config, rng.random(), rng.random())));
+            }
+            sends.push(slot.as_ref().map(|slot| SendStream {
+                ssrc: slot.out.config.ssrc,
+                rtx_ssrc: Some(slot.out.config.rtx_ssrc),
+                cname: CNAME.to_owned(),
+                stream: CNAME.to_owned(),
+                track: format!("slot-{index}"),
+            }));
+        }
+        sends
+    }
+
+    /// What a browser sends: audio is the microphone, the first video the camera, the second the screen.
+    fn find_publications(&mut self, key: u32, offer: &Offer, plan: &[SectionPlan]) {
+        let Some(person) = self.peers.get(&key).map(|peer| peer.participant) else {
+            return;
+        };
+        let mut found: Vec<PublicationKey> = Vec::new();
+        let mut incoming = Vec::new();
+        for (section, planned) in offer.media.iter().zip(plan).filter(|(_, planned)| planned.receives) {
+            let Some(chosen) = &planned.codec else { continue };
+            let kinds: &[Kind] = if chosen.codec == Codec::Opus {
+                &[Kind::Microphone]
+            } else {
+                &[Kind::Camera, Kind::Screen]
+            };
+            let free = kinds
+                .iter()
+                .map(|kind| PublicationKey {
+                    kind: *kind,
+                    instance: 0,
+                })
+                .find(|name| !found.contains(name));
+            let Some(name) = free else { continue };
+            found.push(name);
+            let rids = name_rids(&section.rids);
+            let layers = browser_layers(section, &rids);
+            let known = self
+                .participants
+                .get(&person)
+                .and_then(|known| known.publications.get(&name))
+                .copied();
+            let same = known.filter(|number| {
+                self.publications
+                    .get(number)
+                    .is_some_and(|known| known.codec == chosen.codec)
+            });
+            if let (Some(old), None) = (known, same) {
+                self.remove_publication(old);
+            }
+            let number =
+                same.unwrap_or_else(|| self.add_publication(Publication::new(person, name, chosen.codec, false)));
+            let Some(publication) = self.publications.get_mut(&number) else {
+                continue;
+            };
+            publication.set_layers(&layers);
+            incoming.push(Incoming {
+                mid: section.mid.clone(),
+                publication: number,
+                rids,
+            });
+            if same.is_none() {
+                self.emit(Event::BrowserPublished {
+                    participant: person,
+                    publication: name,
+                    codec: mime_of(chosen.codec).to_owned(),
+                    layers,
+                });
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.incoming = incoming;
+        }
+        self.rebuild_streams(person);
+        self.touch_room_of(person);
+    }
+
+    /// The SSRCs that a publisher's transport may carry, from what was announced.
+    pub(super) fn rebuild_streams(&mut self, person: ParticipantId) {
+        let Some(participant) = self.participants.get(&person) else {
+            return;
+        };
+        let Some(peer) = participant.publish.and_then(|key| self.peers.get_mut(&key)) else {
+            return;
+        };
+        // What a browser's packets have told (by rid) stays as long as the publication does.
+        let publications = &self.publications;
+        peer.streams
+            .retain(|_, stream| publications.get(&stream.publication).is_some_and(|known| !known.native));
+        for number in participant.publications.values() {
+            let Some(publication) = publications.get(number) else {
+                continue;
+            };
+            for (layer, state) in publication.layers() {
+                for (ssrc, rtx) in [(state.offer.ssrc, false), (state.offer.rtx_ssrc, true)] {
+                    if let Some(ssrc) = ssrc.filter(|_| peer.streams.len() < MAX_STREAMS) {
+                        peer.streams.insert(
+                            ssrc,
+                            Stream {
+                                publication: *number,
+                                layer,
+                                rtx,
+                            },
+                        );
+                    }
+                }
+            }
+        }
+    }
+
+    /// A publisher's transport is gone: its layers begin anew on the next one. A browser's publications go with it.
+    pub(super) fn stop_publications(&mut self, peer: &Peer) {
+        if peer.direction != Direction::Publish {
+            return;
+        }
+        let numbers: Vec<u64> = match self.participants.get(&peer.participant) {
+            Some(participant) => participant.publications.values().copied().collect(),
+            None => return,
+        };
+        for number in numbers {
+            let Some(publication) = self.publications.get_mut(&number) else {
+                continue;
+            };
+            let (source, codec) = (publication.source, publication.codec);
+            let stopped: Vec<Layer> = publication
+                .layers_mut()
+                .filter_map(|(layer, state)| state.reset(codec, true).then_some(layer))
+                .collect();
+            let native = publication.native;
+            for layer in stopped {
+                self.layer_stopped(number, layer);
+                self.emit(Event::MediaFlow {
+                    participant: source.participant,
+                    publication: source.publication,
+                    layer,
+                    flowing: false,
+                });
+            }
+            self.interrupt(number);
+            if !native {
+                self.remove_publication(number);
+            }
+        }
+        self.touch_room_of(peer.participant);
+    }
+}
+
+/// In a bundle one id means one extension on every m-line (RFC 8843 section 9.2).
+fn merge(plan: &[SectionPlan]) -> ExtensionIds {
+    let mut merged = ExtensionIds::default();
+    for ids in plan.iter().map(|section| &section.extensions) {
+        merged.mid = merged.mid.or(ids.mid);
+        merged.rid = merged.rid.or(ids.rid);
+        merged.repaired_rid = merged.repaired_rid.or(ids.repaired_rid);
+        merged.transport_cc = merged.transport_cc.or(ids.transport_cc);
+        merged.capture_time = merged.capture_time.or(ids.capture_time);
+        merged.audio_level = merged.audio_level.or(ids.audio_level);
+        merged.frame_info = merged.frame_info.or(ids.frame_info);
+    }
+    merged
+}
+
+/// Which layer each rid is: by the names that are in use, or else by their order, smallest first.
+fn name_rids(rids: &[String]) -> Vec<(String, Layer)> {
+    let by_name = |rid: &str| match rid {
+        "low" | "l" | "q" => Some(Layer::Low),
+        "mid" | "m" | "h" => Some(Layer::Mid),
+        "high" | "f" => Some(Layer::High),
+        _ => None,
+    };
+    let named: Vec<Layer> = rids.iter().filter_map(|rid| by_name(rid)).collect();
+    let distinct: BTreeSet<Layer> = named.iter().copied().collect();
+    if named.len() == rids.len() && distinct.len() == rids.len() {
+        return rids.iter().cloned().zip(named).collect();
+    }
+    rids.iter().cloned().zip(Layer::ALL).collect()
+}
+
+fn browser_layers(section: &MediaSection, rids: &[(String, Layer)]) -> Vec<LayerOffer> {
+    let offer = |rid, ssrc, rtx_ssrc| LayerOffer {
+        rid,
+        ssrc,
+        rtx_ssrc,
+        width: 0,
+        height: 0,
+        fps: 0,
+        kbps: 0,
+    };
+    if rids.is_empty() {
+        let source = section.ssrcs.first();
+        return vec![offer(
+            Layer::High,
+            source.map(|source| source.ssrc),
+            source.and_then(|source| source.rtx),
+        )];
+    }
+    rids.iter().map(|(_, layer)| offer(*layer, None, None)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rids_are_layers_by_name_or_by_order() {
+        let named = |rids: &[&str]| -> Vec<Layer> {
+            name_rids(&rids.iter().map(|rid| (*rid).to_owned()).collect::<Vec<_>>())
+                .into_iter()
+                .map(|(_, layer)| layer)
+                .collect()
+        };
+        assert_eq!(named(&["high", "low"]), [Layer::High, Layer::Low]);
+        assert_eq!(named(&["f", "h", "q"]), [Layer::High, Layer::Mid, Layer::Low]);
+        assert_eq!(named(&["1", "2", "3"]), [Layer::Low, Layer::Mid, Layer::High]);
+        assert_eq!(named(&["low", "x"]), [Layer::Low, Layer::Mid]);
+    }
+}

@@ -1,0 +1,41 @@
+//! A participant as the media plane knows it: transports, publications, wishes. Who publishes never subscribes.
+
+use crate::core::demux::PeerKey;
+use crate::core::io::Direction;
+use invigil_shared::binding::Binding;
+use invigil_shared::id::ExamId;
+use invigil_shared::intent::Intent;
+use invigil_shared::publication::PublicationKey;
+use std::collections::BTreeMap;
+
+/// One participant.
+#[derive(Debug, Default)]
+pub struct Participant {
+    /// Known with the first transport.
+    pub exam: Option<ExamId>,
+    /// Once a participant has done one of both, the other is closed to it for as long as it stays.
+    pub side: Option<Direction>,
+    pub publish: Option<PeerKey>,
+    pub subscribe: Option<PeerKey>,
+    /// Numbers of its publications in the shard.
+    pub publications: BTreeMap<PublicationKey, u64>,
+    pub revision: u64,
+    pub intents: Vec<Intent>,
+    /// What control was last told.
+    pub bindings: Vec<Binding>,
+}
+
+impl Participant {
+    /// Takes a side, or refuses because it has taken the other. This is what keeps candidates apart in the core, whatever
+    /// control asks for.
+    pub fn take_side(&mut self, side: Direction) -> bool {
+        *self.side.get_or_insert(side) == side
+    }
+
+    pub fn transport(&mut self, direction: Direction) -> &mut Option<PeerKey> {
+        match direction {
+            Direction::Publish => &mut self.publish,
+            Direction::Subscribe => &mut self.subscribe,
+        }
+    }
+}

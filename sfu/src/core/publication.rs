@@ -1,0 +1,354 @@
+//! A publication as it arrives: for each layer its streams, losses, key frames, kept packets and capture clock.
+
+use crate::core::h264;
+use crate::core::keyframe::KeyframeThrottle;
+use crate::core::layer_selector::LayerSet;
+use crate::core::media::{Codec, Meta};
+use crate::core::receiver::Receiver;
+use crate::core::rtp::RtpHeader;
+use crate::core::rtx::RetransmissionBuffer;
+use crate::core::tap::TapSender;
+use crate::core::transport::sdp::ExtensionIds;
+use crate::core::vp8::Vp8;
+use invigil_shared::frame_info::FrameInfo;
+use invigil_shared::id::ParticipantId;
+use invigil_shared::limits::{FLOW_TIMEOUT_MS, SCREEN_FLOW_TIMEOUT_MS};
+use invigil_shared::publication::{Kind, Layer, LayerOffer, PublicationKey, PublicationRef};
+use std::time::{Duration, Instant};
+
+/// One layer of a publication.
+#[derive(Debug)]
+pub struct LayerState {
+    pub offer: LayerOffer,
+    pub receiver: Receiver,
+    pub kept: RetransmissionBuffer,
+    pub keyframe: KeyframeThrottle,
+    pub flowing: bool,
+    last_packet: Option<Instant>,
+    /// Timestamp of the newest frame, to tell where the next one begins.
+    frame: Option<u32>,
+    /// An RTP timestamp and the server time, microseconds, at which it was captured.
+    clock: Option<(u32, i64)>,
+}
+
+/// A publication of a participant.
+#[derive(Debug)]
+pub struct Publication {
+    pub source: PublicationRef,
+    pub codec: Codec,
+    /// Its packets carry FrameInfo.
+    pub native: bool,
+    layers: [Option<LayerState>; 3],
+    /// What its publisher was last told to send.
+    pub demanded: LayerSet,
+    /// What somebody wants now.
+    pub wanted: LayerSet,
+    pub taps: Vec<(Layer, TapSender)>,
+    /// The loudest level since the last report (RFC 6464: 0 is loudest).
+    pub loudest: u8,
+}
+
+/// Silence (RFC 6464 section 3).
+pub const SILENT: u8 = 127;
+
+impl LayerState {
+    fn new(codec: Codec, offer: LayerOffer, recovers: bool) -> Self {
+        Self {
+            offer,
+            receiver: Receiver::new(codec.clock_rate(), codec != Codec::Opus && recovers),
+            kept: RetransmissionBuffer::default(),
+            keyframe: KeyframeThrottle::default(),
+            flowing: false,
+            last_packet: None,
+            frame: None,
+            clock: None,
+        }
+    }
+
+    /// Takes note of a sender report (RFC 3550 section 6.4.1). A browser's wall clock is not ours, so its report only says
+    /// which timestamp is now.
+    pub fn sender_report(&mut self, now: Instant, unix_us: i64, ntp_middle: u32, timestamp: u32) {
+        self.receiver.sender_report(now, ntp_middle);
+        self.clock = Some((timestamp, unix_us));
+    }
+
+    fn captured(&mut self, codec: Codec, timestamp: u32, unix_us: i64) -> i64 {
+        let (reference, at) = *self.clock.get_or_insert((timestamp, unix_us));
+        let ticks = i64::from(timestamp.wrapping_sub(reference) as i32);
+        // Nothing is captured after it arrived.
+        (at + ticks * 1_000_000 / i64::from(codec.clock_rate())).min(unix_us)
+    }
+
+    /// A packet came. True when the layer begins to flow with it.
+    pub fn touch(&mut self, now: Instant) -> bool {
+        self.last_packet = Some(now);
+        !std::mem::replace(&mut self.flowing, true)
+    }
+
+    /// True when the layer has just stopped.
+    pub fn check_flow(&mut self, now: Instant, patience: Duration) -> bool {
+        let silent = self.last_packet.is_none_or(|last| last + patience <= now);
+        silent && std::mem::take(&mut self.flowing)
+    }
+
+    /// Its transport is gone: what comes next is a new stream. True when it was flowing.
+    pub fn reset(&mut self, codec: Codec, recovers: bool) -> bool {
+        let was_flowing = self.flowing;
+        *self = Self::new(codec, self.offer.clone(), recovers);
+        was_flowing
+    }
+}
+
+impl Publication {
+    pub fn new(participant: ParticipantId, key: PublicationKey, codec: Codec, native: bool) -> Self {
+        Self {
+            source: PublicationRef {
+                participant,
+                publication: key,
+            },
+            codec,
+            native,
+            layers: [None, None, None],
+            demanded: LayerSet::default(),
+            wanted: LayerSet::default(),
+            taps: Vec::new(),
+            loudest: SILENT,
+        }
+    }
+
+    /// Takes the layers over. One whose sources have not changed keeps its state.
+    pub fn set_layers(&mut self, offers: &[LayerOffer]) {
+        for layer in Layer::ALL {
+            let offer = offers.iter().find(|offer| offer.rid == layer);
+            let slot = &mut self.layers[layer.index()];
+            match (slot.as_mut(), offer) {
+                (_, None) => *slot = None,
+                (Some(state), Some(offer))
+                    if (state.offer.ssrc, state.offer.rtx_ssrc) == (offer.ssrc, offer.rtx_ssrc) =>
+                {
+                    state.offer = offer.clone();
+                }
+                (_, Some(offer)) => *slot = Some(LayerState::new(self.codec, offer.clone(), true)),
+            }
+        }
+    }
+
+    pub fn layer(&self, layer: Layer) -> Option<&LayerState> {
+        self.layers[layer.index()].as_ref()
+    }
+
+    pub fn layer_mut(&mut self, layer: Layer) -> Option<&mut LayerState> {
+        self.layers[layer.index()].as_mut()
+    }
+
+    /// The layers, from the lowest up.
+    pub fn layers(&self) -> impl Iterator<Item = (Layer, &LayerState)> {
+        Layer::ALL
+            .into_iter()
+            .zip(&self.layers)
+            .filter_map(|(layer, state)| Some((layer, state.as_ref()?)))
+    }
+
+    pub fn layers_mut(&mut self) -> impl Iterator<Item = (Layer, &mut LayerState)> {
+        Layer::ALL
+            .into_iter()
+            .zip(&mut self.layers)
+            .filter_map(|(layer, state)| Some((layer, state.as_mut()?)))
+    }
+
+    pub fn offered(&self) -> LayerSet {
+        self.layers().map(|(layer, _)| layer).collect()
+    }
+
+    /// How long a layer may be silent and still count as flowing. A screen that does not change sends next to nothing.
+    pub fn patience(&self) -> Duration {
+        Duration::from_millis(match self.source.publication.kind {
+            Kind::Screen => SCREEN_FLOW_TIMEOUT_MS,
+            Kind::Camera | Kind::Microphone => FLOW_TIMEOUT_MS,
+        })
+    }
+
+    /// Whether subscriptions lose a layer that is silent. A still screen stays as it is.
+    pub fn silence_ends(&self) -> bool {
+        self.source.publication.kind != Kind::Screen
+    }
+
+    /// What a packet says of its frame: from the extension for our clients, from the payload for browsers.
+    pub fn describe(
+        &mut self,
+        layer: Layer,
+        header: &RtpHeader,
+        (packet, payload): (&[u8], &[u8]),
+        ids: &ExtensionIds,
+        unix_us: i64,
+    ) -> Option<Meta> {
+        let codec = self.codec;
+        let native = self.native;
+        let extension = |id: Option<u8>| header.extension(packet, id?);
+        let audio_level = extension(ids.audio_level).and_then(|data| data.first().copied());
+        if let Some(level) = audio_level.filter(|_| codec == Codec::Opus) {
+            self.loudest = self.loudest.min(level & 0x7f);
+        }
+        let state = self.layer_mut(layer)?;
+        let told = extension(ids.frame_info).and_then(FrameInfo::read).filter(|_| native);
+        let (mut frame, vp8) = match (told, codec) {
+            (Some(frame), _) => {
+                if let Some(captured) = frame.captured {
+                    state.clock = Some((header.timestamp, captured));
+                }
+                // Which layer it is, its SSRC says.
+                (FrameInfo { layer, ..frame }, None)
+            }
+            (None, Codec::Opus) => (
+                FrameInfo {
+                    key: true,
+                    start: true,
+                    end: true,
+                    layer,
+                    temporal: 0,
+                    captured: None,
+                },
+                None,
+            ),
+            (None, Codec::H264) => {
+                let begins = h264::begins_key_frame(payload);
+                let start = state.frame != Some(header.timestamp);
+                (
+                    FrameInfo {
+                        key: begins,
+                        start,
+                        end: header.marker,
+                        layer,
+                        temporal: 0,
+                        captured: None,
+                    },
+                    None,
+                )
+            }
+            (None, Codec::Vp8) => {
+                let vp8 = Vp8::parse(payload);
+                let key = vp8.is_some_and(|vp8| vp8.key_start);
+                let start = vp8.is_some_and(|vp8| vp8.start);
+                let temporal = vp8.map_or(0, |vp8| vp8.temporal);
+                (
+                    FrameInfo {
+                        key,
+                        start,
+                        end: header.marker,
+                        layer,
+                        temporal,
+                        captured: None,
+                    },
+                    vp8,
+                )
+            }
+        };
+        state.frame = Some(header.timestamp);
+        if frame.start && frame.captured.is_none() && !(native && codec != Codec::Opus) {
+            frame.captured = Some(state.captured(codec, header.timestamp, unix_us));
+        }
+        Some(Meta {
+            timestamp: header.timestamp,
+            marker: header.marker,
+            frame,
+            audio_level,
+            vp8,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::rtp::{ExtensionList, write_header};
+
+    fn publication(codec: Codec, native: bool) -> Publication {
+        let participant = ParticipantId::from_parts(1, [1; 10]);
+        let mut publication = Publication::new(participant, PublicationKey::CAMERA, codec, native);
+        let offer = LayerOffer {
+            rid: Layer::Low,
+            ssrc: Some(5),
+            rtx_ssrc: None,
+            width: 1,
+            height: 1,
+            fps: 1,
+            kbps: 1,
+        };
+        publication.set_layers(&[offer]);
+        publication
+    }
+
+    fn packet(timestamp: u32, payload: &[u8], extension: &[u8]) -> Vec<u8> {
+        let mut list = ExtensionList::default();
+        list.push(4, extension);
+        let mut packet = Vec::new();
+        write_header(&mut packet, (false, 96), (1, timestamp, 5), &list);
+        packet.extend_from_slice(payload);
+        packet
+    }
+
+    fn describe(publication: &mut Publication, packet: &[u8], unix_us: i64) -> Meta {
+        let header = RtpHeader::parse(packet).unwrap();
+        let ids = ExtensionIds {
+            frame_info: Some(4),
+            ..Default::default()
+        };
+        publication
+            .describe(Layer::Low, &header, (packet, header.payload_of(packet)), &ids, unix_us)
+            .unwrap()
+    }
+
+    #[test]
+    fn our_clients_say_it_and_a_browser_is_read() {
+        let told = FrameInfo {
+            key: true,
+            start: true,
+            end: false,
+            layer: Layer::High,
+            temporal: 0,
+            captured: Some(77),
+        };
+        let mut bytes = [0; 9];
+        let length = told.write(&mut bytes);
+        let mut native = publication(Codec::H264, true);
+        let meta = describe(&mut native, &packet(9, &[0xff; 4], &bytes[..length]), 100);
+        assert_eq!(
+            meta.frame,
+            FrameInfo {
+                layer: Layer::Low,
+                ..told
+            }
+        );
+        let mut browser = publication(Codec::H264, false);
+        let meta = describe(
+            &mut browser,
+            &packet(9, &[0x78, 0, 1, 0x67], &bytes[..length]),
+            1_000_000,
+        );
+        assert_eq!(
+            (meta.frame.key, meta.frame.start, meta.frame.captured),
+            (true, true, Some(1_000_000))
+        );
+        let meta = describe(&mut browser, &packet(9, &[0x7c, 0x85], &[]), 1_000_000);
+        assert!(!meta.frame.start, "the same frame goes on");
+        let meta = describe(&mut browser, &packet(9_009, &[0x61], &[]), 1_500_000);
+        assert_eq!(
+            (meta.frame.key, meta.frame.start, meta.frame.captured),
+            (false, true, Some(1_100_000))
+        );
+    }
+
+    #[test]
+    fn a_layer_flows_until_it_is_silent() {
+        let now = Instant::now();
+        let mut publication = publication(Codec::H264, true);
+        let patience = publication.patience();
+        let layer = publication.layer_mut(Layer::Low).unwrap();
+        assert!(layer.touch(now));
+        assert!(!layer.touch(now));
+        assert!(!layer.check_flow(now + patience / 2, patience));
+        assert!(layer.check_flow(now + patience, patience));
+        assert!(!layer.check_flow(now + patience, patience));
+        assert!(layer.touch(now + patience * 2));
+    }
+}

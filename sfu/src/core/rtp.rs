@@ -1,0 +1,238 @@
+//! RTP packets read where they lie and written where they leave (RFC 3550 section 5, RFC 8285).
+
+/// What a packet's header says, as offsets into the packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RtpHeader {
+    pub marker: bool,
+    pub payload_type: u8,
+    pub sequence: u16,
+    pub timestamp: u32,
+    pub ssrc: u32,
+    /// Where the payload begins and ends, padding left out.
+    pub payload: (usize, usize),
+    /// Extension profile and where its elements lie.
+    extension: Option<(u16, usize, usize)>,
+}
+
+const ONE_BYTE: u16 = 0xBEDE;
+
+fn word(packet: &[u8], at: usize) -> Option<u32> {
+    Some(u32::from_be_bytes(*packet.get(at..)?.first_chunk()?))
+}
+fn half(packet: &[u8], at: usize) -> Option<u16> {
+    Some(u16::from_be_bytes(*packet.get(at..)?.first_chunk()?))
+}
+
+impl RtpHeader {
+    /// Reads a plaintext packet; none when a length in it doesn't fit.
+    pub fn parse(packet: &[u8]) -> Option<Self> {
+        let (&first, &second) = (packet.first()?, packet.get(1)?);
+        if first >> 6 != 2 {
+            return None;
+        }
+        let (sequence, timestamp, ssrc) = (half(packet, 2)?, word(packet, 4)?, word(packet, 8)?);
+        let mut start = 12 + 4 * usize::from(first & 0x0f);
+        let mut extension = None;
+        if first & 0x10 != 0 {
+            let (profile, words) = (half(packet, start)?, half(packet, start + 2)?);
+            let end = start + 4 + 4 * usize::from(words);
+            extension = Some((profile, start + 4, end));
+            start = end;
+        }
+        let mut end = packet.len();
+        if first & 0x20 != 0 {
+            let padding = usize::from(*packet.last()?);
+            if padding == 0 {
+                return None;
+            }
+            end = end.checked_sub(padding)?;
+        }
+        if start > end {
+            return None;
+        }
+        Some(Self {
+            marker: second & 0x80 != 0,
+            payload_type: second & 0x7f,
+            sequence,
+            timestamp,
+            ssrc,
+            payload: (start, end),
+            extension,
+        })
+    }
+
+    /// The payload of the packet that this header was read from.
+    pub fn payload_of<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
+        packet.get(self.payload.0..self.payload.1).unwrap_or_default()
+    }
+
+    /// The data of the header extension `id`; none for id 0, which is nobody's.
+    pub fn extension<'a>(&self, packet: &'a [u8], id: u8) -> Option<&'a [u8]> {
+        if id == 0 {
+            return None;
+        }
+        let (profile, mut at, end) = self.extension?;
+        let two_byte = profile & 0xfff0 == 0x1000;
+        if !two_byte && profile != ONE_BYTE {
+            return None;
+        }
+        while at < end {
+            let first = *packet.get(at)?;
+            if first == 0 {
+                at += 1;
+                continue;
+            }
+            let (found, length, data) = if two_byte {
+                (first, usize::from(*packet.get(at + 1)?), at + 2)
+            } else {
+                // RFC 8285 section 4.2: id 15 ends the list.
+                if first >> 4 == 15 {
+                    return None;
+                }
+                (first >> 4, usize::from(first & 0x0f) + 1, at + 1)
+            };
+            if data + length > end {
+                return None;
+            }
+            if found == id {
+                return packet.get(data..data + length);
+            }
+            at = data + length;
+        }
+        None
+    }
+}
+
+/// Header extensions of one packet that is being written; at most five small ones.
+pub struct ExtensionList {
+    bytes: [u8; 96],
+    length: usize,
+    entries: [(u8, u8, u8); 8],
+    count: usize,
+}
+
+impl Default for ExtensionList {
+    fn default() -> Self {
+        Self {
+            bytes: [0; 96],
+            length: 0,
+            entries: [(0, 0, 0); 8],
+            count: 0,
+        }
+    }
+}
+
+impl ExtensionList {
+    /// Adds an element; id 0 (not negotiated), data over 64 bytes, and what no longer fits are left out.
+    pub fn push(&mut self, id: u8, data: &[u8]) {
+        let end = self.length + data.len();
+        if id == 0 || data.len() > 64 || end > self.bytes.len() || self.count == self.entries.len() {
+            return;
+        }
+        self.bytes[self.length..end].copy_from_slice(data);
+        self.entries[self.count] = (id, self.length as u8, data.len() as u8);
+        self.count += 1;
+        self.length = end;
+    }
+}
+
+/// Appends a header with its extensions to `out`; returns the header's length.
+pub fn write_header(
+    out: &mut Vec<u8>,
+    (marker, payload_type): (bool, u8),
+    (sequence, timestamp, ssrc): (u16, u32, u32),
+    extensions: &ExtensionList,
+) -> usize {
+    let start = out.len();
+    let entries = extensions.entries.get(..extensions.count).unwrap_or_default();
+    out.push(0x80 | u8::from(!entries.is_empty()) << 4);
+    out.push(u8::from(marker) << 7 | (payload_type & 0x7f));
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out.extend_from_slice(&timestamp.to_be_bytes());
+    out.extend_from_slice(&ssrc.to_be_bytes());
+    if entries.is_empty() {
+        return out.len() - start;
+    }
+    let one_byte = entries
+        .iter()
+        .all(|&(id, _, length)| id <= 14 && (1..=16).contains(&length));
+    out.extend_from_slice(&if one_byte { ONE_BYTE } else { 0x1000 }.to_be_bytes());
+    let words_at = out.len();
+    out.extend_from_slice(&[0, 0]);
+    for &(id, at, length) in entries {
+        if one_byte {
+            out.push(id << 4 | (length - 1));
+        } else {
+            out.extend_from_slice(&[id, length]);
+        }
+        let at = usize::from(at);
+        out.extend_from_slice(&extensions.bytes[at..at + usize::from(length)]);
+    }
+    while !(out.len() - words_at - 2).is_multiple_of(4) {
+        out.push(0);
+    }
+    let words = ((out.len() - words_at - 2) / 4) as u16;
+    out[words_at..words_at + 2].copy_from_slice(&words.to_be_bytes());
+    out.len() - start
+}
+
+/// The index nearest to `reference` whose low 16 bits are `sequence`.
+pub fn unwrap_sequence(reference: u64, sequence: u16) -> u64 {
+    let ahead = sequence.wrapping_sub(reference as u16) as i16;
+    reference.saturating_add_signed(i64::from(ahead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        for ids in [[3u8, 4], [3, 20]] {
+            let mut list = ExtensionList::default();
+            list.push(ids[0], b"mid");
+            list.push(ids[1], &[1, 2]);
+            list.push(0, b"never");
+            let mut packet = Vec::new();
+            let header = write_header(&mut packet, (true, 102), (7, 8, 9), &list);
+            packet.extend_from_slice(b"payload");
+            let read = RtpHeader::parse(&packet).unwrap();
+            assert_eq!(read.payload.0, header);
+            assert_eq!((read.marker, read.payload_type), (true, 102));
+            assert_eq!((read.sequence, read.timestamp, read.ssrc), (7, 8, 9));
+            assert_eq!(read.extension(&packet, ids[0]), Some(&b"mid"[..]));
+            assert_eq!(read.extension(&packet, ids[1]), Some(&[1u8, 2][..]));
+            assert_eq!(read.extension(&packet, 9), None);
+            assert_eq!(read.payload_of(&packet), b"payload");
+        }
+    }
+
+    #[test]
+    fn padding_is_no_payload_and_too_much_of_it_is_refused() {
+        let mut packet = Vec::new();
+        write_header(&mut packet, (false, 96), (1, 2, 3), &ExtensionList::default());
+        packet[0] |= 0x20;
+        packet.extend_from_slice(&[5, 5, 0, 0, 3]);
+        assert_eq!(RtpHeader::parse(&packet).unwrap().payload_of(&packet), [5, 5]);
+        *packet.last_mut().unwrap() = 200;
+        assert_eq!(RtpHeader::parse(&packet), None);
+    }
+
+    #[test]
+    fn sequence_numbers_unwrap_both_ways() {
+        assert_eq!(unwrap_sequence(65_536 + 65_535, 2), 2 * 65_536 + 2);
+        assert_eq!(unwrap_sequence(2 * 65_536 + 2, 65_535), 65_536 + 65_535);
+        assert_eq!(unwrap_sequence(70_000, 70_000u64 as u16), 70_000);
+    }
+
+    proptest! {
+        #[test]
+        fn bytes_of_a_stranger_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..128), id in 0u8..20) {
+            if let Some(header) = RtpHeader::parse(&bytes) {
+                let _ = header.extension(&bytes, id);
+                prop_assert!(header.payload.1 <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! After every input: wishes become bindings, bindings become demand, and both are told to control when they change.
+
+use crate::core::budget::{BandwidthEstimator, Wish, allocate};
+use crate::core::demux::PeerKey;
+use crate::core::forward_table::Target;
+use crate::core::ingest::ssrc_of;
+use crate::core::io::{Demand, Event};
+use crate::core::layer_selector::LayerSet;
+use crate::core::media::Codec;
+use crate::core::peer::Peer;
+use crate::core::rtcp::{write_pli, write_receiver_reports};
+use crate::core::state::Shard;
+use crate::core::subscription::Subscription;
+use invigil_shared::binding::{Binding, BindingState};
+use invigil_shared::id::ParticipantId;
+use invigil_shared::intent::Intent;
+use invigil_shared::publication::Layer;
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+/// What a layer costs when its publisher did not say, bits per second.
+const UNKNOWN_COST: u64 = 300_000;
+
+impl Shard {
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.dirty_subscribers.is_empty() && self.dirty_publications.is_empty() {
+            return;
+        }
+        let subscribers = self.resolve_subscribers();
+        for number in std::mem::take(&mut self.dirty_publications) {
+            self.tell_demand(number);
+            self.ask_for_key_frames(now, number);
+        }
+        for subscriber in subscribers {
+            self.tell_bindings(subscriber);
+        }
+    }
+
+    /// Binds what the dirty subscribers wish for; returns them.
+    pub(super) fn resolve_subscribers(&mut self) -> Vec<ParticipantId> {
+        let subscribers: Vec<ParticipantId> = std::mem::take(&mut self.dirty_subscribers).into_iter().collect();
+        for subscriber in &subscribers {
+            self.resolve(*subscriber);
+        }
+        subscribers
+    }
+
+    /// The publication that an intent may have: of the subscriber's own exam, of somebody else, of somebody who publishes.
+    fn allowed(&self, subscriber: ParticipantId, intent: &Intent) -> Option<u64> {
+        let exam = self.participants.get(&subscriber)?.exam?;
+        let publisher = self.participants.get(&intent.wanted.participant)?;
+        if publisher.exam != Some(exam) || intent.wanted.participant == subscriber {
+            return None;
+        }
+        publisher.publications.get(&intent.wanted.publication).copied()
+    }
+
+    fn resolve(&mut self, subscriber: ParticipantId) {
+        let Some(participant) = self.participants.get(&subscriber) else {
+            return;
+        };
+        let Some(key) = participant.subscribe else { return };
+        let intents = participant.intents.clone();
+        let mut wanted: BTreeMap<u16, (u64, Intent)> = BTreeMap::new();
+        for intent in &intents {
+            if let Some(number) = self.allowed(subscriber, intent) {
+                wanted.insert(intent.slot, (number, *intent));
+            }
+        }
+        let now = self.now;
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let mut bound: Vec<u16> = Vec::new();
+        let mut wishes: Vec<Wish> = Vec::new();
+        for index in 0..peer.slots.len() {
+            let slot_number = index as u16;
+            let Some(slot) = peer.slots[index].as_mut() else {
+                continue;
+            };
+            let publications = &self.publications;
+            let goal = wanted.get(&slot_number).filter(|(number, _)| {
+                publications
+                    .get(number)
+                    .is_some_and(|publication| publication.codec == slot.out.config.codec)
+            });
+            let target = Target {
+                peer: key,
+                slot: slot_number,
+            };
+            if let Some(old) = slot.subscription.as_ref().map(|carried| carried.publication)
+                && goal.is_none_or(|(number, _)| *number != old)
+            {
+                slot.subscription = None;
+                self.table.remove(old, target);
+                self.dirty_publications.insert(old);
+            }
+            let Some(&(number, intent)) = goal else { continue };
+            let Some(publication) = publications.get(&number) else {
+                continue;
+            };
+            let carried = slot
+                .subscription
+                .get_or_insert_with(|| Subscription::new(now, number, intent.layer, intent.priority));
+            (carried.wanted, carried.priority) = (intent.layer, intent.priority);
+            self.table.add(number, target);
+            self.dirty_publications.insert(number);
+            bound.push(slot_number);
+            let mut cost = [UNKNOWN_COST; 3];
+            for (layer, state) in publication.layers() {
+                if state.offer.kbps > 0 {
+                    cost[layer.index()] = u64::from(state.offer.kbps) * 1_000;
+                }
+            }
+            wishes.push(Wish {
+                audio: publication.codec == Codec::Opus,
+                priority: intent.priority,
+                wanted: intent.layer,
+                offered: publication.offered(),
+                cost,
+            });
+        }
+        let given = allocate(peer.estimator.estimate(), &wishes);
+        for ((slot, wish), layer) in bound.into_iter().zip(&wishes).zip(given) {
+            let Some(carried) = peer.slot_mut(slot).and_then(|slot| slot.subscription.as_mut()) else {
+                continue;
+            };
+            let before = carried.selector.target();
+            carried.selector.retarget(layer, wish.offered);
+            carried.denied = layer.is_none() && !wish.offered.is_empty();
+            if carried.selector.target() != before {
+                (carried.since, carried.asked) = (now, None);
+            }
+            if let Some(awaited) = carried.needs_key_frame(now)
+                && let Some(state) = self
+                    .publications
+                    .get_mut(&carried.publication)
+                    .and_then(|known| known.layer_mut(awaited))
+            {
+                state.keyframe.request();
+            }
+        }
+    }
+
+    /// The layers of a publication that anybody wants.
+    pub(super) fn wanted(&self, number: u64) -> LayerSet {
+        let Some(publication) = self.publications.get(&number) else {
+            return LayerSet::default();
+        };
+        let offered = publication.offered();
+        let slots = self.table.targets(number).iter().filter_map(|target| {
+            let slot = self
+                .peers
+                .get(&target.peer)?
+                .slots
+                .get(usize::from(target.slot))?
+                .as_ref()?;
+            slot.subscription
+                .as_ref()
+                .map(|carried| carried.selector.demand(offered))
+        });
+        let taps = publication
+            .taps
+            .iter()
+            .filter_map(|(layer, _)| offered.best(*layer))
+            .collect();
+        slots.fold(taps, LayerSet::union)
+    }
+
+    fn tell_demand(&mut self, number: u64) {
+        let wanted = self.wanted(number);
+        let Some(publication) = self.publications.get_mut(&number) else {
+            return;
+        };
+        publication.wanted = wanted;
+        if publication.demanded == wanted {
+            return;
+        }
+        publication.demanded = wanted;
+        let source = publication.source;
+        let demand = Demand {
+            publication: source.publication,
+            layers: wanted.iter().collect(),
+        };
+        self.emit(Event::LayerDemand {
+            participant: source.participant,
+            demands: vec![demand],
+        });
+    }
+
+    fn tell_bindings(&mut self, subscriber: ParticipantId) {
+        let Some(participant) = self.participants.get(&subscriber) else {
+            return;
+        };
+        let bindings: Vec<Binding> = participant
+            .intents
+            .iter()
+            .map(|intent| self.binding(subscriber, participant.subscribe, intent))
+            .collect();
+        let Some(participant) = self.participants.get_mut(&subscriber) else {
+            return;
+        };
+        if participant.bindings != bindings {
+            participant.bindings.clone_from(&bindings);
+            let revision = participant.revision;
+            self.emit(Event::Bindings {
+                subscriber,
+                revision,
+                bindings,
+            });
+        }
+    }
+
+    fn binding(&self, subscriber: ParticipantId, key: Option<PeerKey>, intent: &Intent) -> Binding {
+        let bind = |layer: Option<Layer>, state| Binding {
+            slot: intent.slot,
+            source: intent.wanted,
+            layer,
+            state,
+        };
+        let Some(number) = self.allowed(subscriber, intent) else {
+            return bind(None, BindingState::NotFound);
+        };
+        let slot = key.and_then(|key| self.peers.get(&key)?.slots.get(usize::from(intent.slot))?.as_ref());
+        let carried = slot
+            .and_then(|slot| slot.subscription.as_ref())
+            .filter(|carried| carried.publication == number);
+        let Some(carried) = carried else {
+            return bind(None, BindingState::NoMedia);
+        };
+        if carried.denied {
+            return bind(None, BindingState::Bandwidth);
+        }
+        match (carried.selector.current(), carried.selector.target()) {
+            (Some(current), _) => bind(Some(current), BindingState::Active),
+            (None, Some(_)) if carried.selector.is_stalled() => bind(None, BindingState::NoMedia),
+            (None, Some(target)) => bind(Some(target), BindingState::WaitingKeyFrame),
+            (None, None) => bind(None, BindingState::NoMedia),
+        }
+    }
+
+    /// Sends the key frame requests that are due to a publication's publisher.
+    pub(super) fn ask_for_key_frames(&mut self, now: Instant, number: u64) {
+        let Some(publication) = self.publications.get_mut(&number) else {
+            return;
+        };
+        let key = self
+            .participants
+            .get(&publication.source.participant)
+            .and_then(|publisher| publisher.publish);
+        let Some((key, peer)) = key.and_then(|key| Some((key, self.peers.get_mut(&key)?))) else {
+            return;
+        };
+        if !peer.is_connected() || publication.codec == Codec::Opus {
+            return;
+        }
+        let mut asked = false;
+        for (layer, state) in publication.layers_mut() {
+            let Some(ssrc) = ssrc_of(peer, number, layer) else {
+                continue;
+            };
+            if state.keyframe.poll(now) {
+                let reporter = peer.reporter;
+                peer.report(now, |out| {
+                    if out.is_empty() {
+                        write_receiver_reports(out, reporter, &[]);
+                    }
+                    write_pli(out, reporter, ssrc);
+                });
+                asked = true;
+            }
+        }
+        if asked {
+            peer.flush_rtcp(now);
+            self.mark_outgoing(key);
+        }
+    }
+
+    /// A layer sends nothing any more: who showed it shows the next best picture that comes.
+    pub(super) fn layer_stopped(&mut self, number: u64, layer: Layer) {
+        let now = self.now;
+        for target in self.table.targets(number).to_vec() {
+            let Some(peer) = self.peers.get_mut(&target.peer) else {
+                continue;
+            };
+            let subscriber = peer.participant;
+            if let Some(carried) = peer.slot_mut(target.slot).and_then(|slot| slot.subscription.as_mut()) {
+                carried.selector.stopped(layer);
+                (carried.since, carried.asked) = (now, None);
+                self.dirty_subscribers.insert(subscriber);
+            }
+        }
+        self.dirty_publications.insert(number);
+    }
+
+    /// A publisher's transport is gone: nothing of it flows, whatever is still numbered as current.
+    pub(super) fn interrupt(&mut self, number: u64) {
+        for layer in Layer::ALL {
+            self.layer_stopped(number, layer);
+        }
+    }
+
+    /// Takes all of a subscriber's slots out of the table.
+    pub(super) fn unbind_all(&mut self, peer: &mut Peer) {
+        for (index, slot) in peer.slots.iter_mut().enumerate() {
+            if let Some(carried) = slot.as_mut().and_then(|slot| slot.subscription.take()) {
+                self.table.remove(
+                    carried.publication,
+                    Target {
+                        peer: peer.key,
+                        slot: index as u16,
+                    },
+                );
+                self.dirty_publications.insert(carried.publication);
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! All that a shard knows, and its doors: datagrams, commands and time go in; datagrams and events come out.
+
+use crate::core::demux::{Demux, PeerKey};
+use crate::core::forward_table::ForwardTable;
+use crate::core::io::{Command, CommandResult, Event, TransmitBatch};
+use crate::core::participant::Participant;
+use crate::core::peer::Peer;
+use crate::core::publication::Publication;
+use crate::core::room::Levels;
+use crate::core::tick::Ticks;
+use crate::core::transport::dtls::DtlsError;
+use crate::core::transport::{self, Association, DatagramKind, DtlsIdentity, FailReason};
+use invigil_shared::error::ErrorCode;
+use invigil_shared::id::{ParticipantId, TransportId};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Events that control has not yet taken. Past it the oldest audio levels go, then the oldest of all.
+const MAX_EVENTS: usize = 8_192;
+
+/// What a core is made of.
+pub struct CoreConfig {
+    /// The addresses that stand in answers.
+    pub candidates: Vec<SocketAddr>,
+    pub identity: Arc<DtlsIdentity>,
+    /// ICE credentials, SSRCs and first sequence numbers come from it.
+    pub seed: [u8; 32],
+    /// Server time at `now` of [`Shard::new`], microseconds since the Unix epoch.
+    pub unix_us: i64,
+}
+
+/// The sans-I/O state of a shard.
+pub struct Shard {
+    pub(super) config: CoreConfig,
+    epoch: Instant,
+    /// The time of the input that is being handled.
+    pub(super) now: Instant,
+    pub(super) rng: StdRng,
+    pub(super) peers: BTreeMap<PeerKey, Peer>,
+    pub(super) next_peer: PeerKey,
+    pub(super) transports: BTreeMap<TransportId, PeerKey>,
+    pub(super) demux: Demux,
+    pub(super) participants: BTreeMap<ParticipantId, Participant>,
+    pub(super) publications: BTreeMap<u64, Publication>,
+    pub(super) next_publication: u64,
+    pub(super) table: ForwardTable,
+    pub(super) levels: Levels,
+    pub(super) dirty_subscribers: BTreeSet<ParticipantId>,
+    pub(super) dirty_publications: BTreeSet<u64>,
+    pub(super) ticks: Ticks,
+    events: VecDeque<Event>,
+    outgoing: BTreeSet<PeerKey>,
+    farewell: TransmitBatch,
+}
+
+impl Shard {
+    pub fn new(config: CoreConfig, now: Instant) -> Self {
+        let rng = StdRng::from_seed(config.seed);
+        Self {
+            config,
+            epoch: now,
+            now,
+            rng,
+            peers: BTreeMap::new(),
+            next_peer: 1,
+            transports: BTreeMap::new(),
+            demux: Demux::default(),
+            participants: BTreeMap::new(),
+            publications: BTreeMap::new(),
+            next_publication: 1,
+            table: ForwardTable::default(),
+            levels: Levels::default(),
+            dirty_subscribers: BTreeSet::new(),
+            dirty_publications: BTreeSet::new(),
+            ticks: Ticks::new(now),
+            events: VecDeque::new(),
+            outgoing: BTreeSet::new(),
+            farewell: TransmitBatch::default(),
+        }
+    }
+
+    /// Server time, microseconds since the Unix epoch.
+    pub(super) fn unix_us(&self, now: Instant) -> i64 {
+        self.config
+            .unix_us
+            .saturating_add(now.saturating_duration_since(self.epoch).as_micros() as i64)
+    }
+
+    /// Reads a datagram that arrived from `source` on our address `local`; opens it in place.
+    pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, local: SocketAddr, datagram: &mut [u8]) {
+        self.now = now;
+        let Some((key, kind)) = self.demux.route(source, datagram) else {
+            return;
+        };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let Some(association) = peer.association.as_mut() else {
+            return;
+        };
+        match kind {
+            DatagramKind::Stun => {
+                if let Ok(answer) = association.handle_stun(now, source, local, datagram) {
+                    peer.batch.push(local, source, answer.as_bytes());
+                }
+                self.outgoing.insert(key);
+                self.attend(now, key);
+            }
+            DatagramKind::Dtls => {
+                association.handle_dtls(now, source, datagram);
+                self.attend(now, key);
+            }
+            DatagramKind::Rtp => {
+                if let Ok(length) = association.open_rtp(datagram)
+                    && let Some(packet) = datagram.get(..length)
+                {
+                    self.handle_rtp(now, key, packet);
+                }
+            }
+            DatagramKind::Rtcp => {
+                if let Ok(length) = association.open_rtcp(datagram)
+                    && let Some(compound) = datagram.get(..length)
+                {
+                    self.handle_rtcp(now, key, compound);
+                }
+            }
+        }
+        self.settle(now);
+    }
+
+    /// Carries out a command of control.
+    ///
+    /// # Errors
+    /// A stable code for what can't be done.
+    pub fn handle_command(&mut self, now: Instant, command: Command) -> CommandResult {
+        self.now = now;
+        let result = self.carry_out(now, command);
+        self.settle(now);
+        result
+    }
+
+    /// Lets time pass.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.tick(now);
+        self.settle(now);
+    }
+
+    /// When [`Self::handle_timeout`] is due. Ask again after every input.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        (!self.peers.is_empty()).then(|| self.ticks.next())
+    }
+
+    /// The next thing that control should know.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What has to be sent, destination by destination. Send all of it, then call [`Self::clear_transmits`].
+    pub fn transmits(&self) -> impl Iterator<Item = &TransmitBatch> {
+        let peers = self
+            .outgoing
+            .iter()
+            .filter_map(|key| self.peers.get(key))
+            .map(|peer| &peer.batch);
+        std::iter::once(&self.farewell)
+            .chain(peers)
+            .filter(|batch| !batch.is_empty())
+    }
+
+    /// Everything of [`Self::transmits`] was sent, or can't be.
+    pub fn clear_transmits(&mut self) {
+        self.farewell.clear();
+        for key in std::mem::take(&mut self.outgoing) {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.batch.clear();
+            }
+        }
+    }
+
+    /// The transport has something to send.
+    pub(super) fn mark_outgoing(&mut self, key: PeerKey) {
+        self.outgoing.insert(key);
+    }
+
+    pub(super) fn emit(&mut self, event: Event) {
+        if self.events.len() >= MAX_EVENTS {
+            let expendable = self
+                .events
+                .iter()
+                .position(|event| matches!(event, Event::AudioLevels { .. }));
+            self.events.remove(expendable.unwrap_or(0));
+        }
+        self.events.push_back(event);
+    }
+
+    /// Takes over what an association has to say after an input.
+    pub(super) fn attend(&mut self, now: Instant, key: PeerKey) {
+        let mut lost = None;
+        while let Some(event) = self
+            .peers
+            .get_mut(&key)
+            .and_then(|peer| peer.association.as_mut())
+            .and_then(Association::poll_event)
+        {
+            match event {
+                transport::Event::AddressAdded(address) => self.demux.add_address(address, key),
+                transport::Event::AddressRemoved(address) => self.demux.remove_address(address, key),
+                transport::Event::PathChanged(_) | transport::Event::ConsentRegained => {}
+                transport::Event::Restarted { retired_ufrag } => self.demux.remove_ufrag(&retired_ufrag),
+                transport::Event::Connected => self.connected(key),
+                transport::Event::ConsentLost => lost = Some(ErrorCode::IdleTimeout),
+                transport::Event::Failed(why) => {
+                    lost = Some(match why {
+                        FailReason::Dtls(DtlsError::FingerprintMismatch) => ErrorCode::FingerprintMismatch,
+                        FailReason::SetupTimedOut => ErrorCode::IdleTimeout,
+                        FailReason::Dtls(_) => ErrorCode::TransportUnknown,
+                    });
+                }
+            }
+        }
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.collect();
+            self.outgoing.insert(key);
+        }
+        if let Some(reason) = lost {
+            self.lose_transport(now, key, reason);
+        }
+    }
+
+    fn connected(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        // What was asked for before anything could arrive is asked for again.
+        for subscription in peer
+            .slots
+            .iter_mut()
+            .flatten()
+            .filter_map(|slot| slot.subscription.as_mut())
+        {
+            subscription.asked = None;
+        }
+        let (transport, participant, direction) = (peer.id, peer.participant, peer.direction);
+        self.dirty_subscribers.insert(participant);
+        self.emit(Event::TransportConnected {
+            transport,
+            participant,
+            direction,
+        });
+    }
+
+    /// Takes a transport out and says so.
+    pub(super) fn lose_transport(&mut self, now: Instant, key: PeerKey, reason: ErrorCode) {
+        if let Some((transport, participant)) = self.remove_peer(now, key) {
+            self.emit(Event::TransportLost {
+                transport,
+                participant,
+                reason,
+            });
+        }
+    }
+
+    /// Takes a transport out of everything; what it still has to say is sent.
+    pub(super) fn remove_peer(&mut self, now: Instant, key: PeerKey) -> Option<(TransportId, ParticipantId)> {
+        let mut peer = self.peers.remove(&key)?;
+        if let Some(association) = peer.association.as_mut() {
+            association.close(now);
+        }
+        peer.collect();
+        for run in peer.batch.runs() {
+            for datagram in peer.batch.datagrams(run) {
+                self.farewell.push(run.source, run.destination, datagram);
+            }
+        }
+        self.demux.remove(key);
+        self.transports.remove(&peer.id);
+        self.unbind_all(&mut peer);
+        if let Some(participant) = self.participants.get_mut(&peer.participant) {
+            let slot = participant.transport(peer.direction);
+            if *slot == Some(key) {
+                *slot = None;
+            }
+        }
+        self.dirty_subscribers.insert(peer.participant);
+        self.stop_publications(&peer);
+        Some((peer.id, peer.participant))
+    }
+}

@@ -1,0 +1,80 @@
+//! A slot of a subscriber's pool, and the subscription that an intent put into it.
+
+use crate::core::forwarder::OutStream;
+use crate::core::layer_selector::LayerSelector;
+use invigil_shared::intent::Priority;
+use invigil_shared::publication::Layer;
+use std::time::{Duration, Instant};
+
+/// A target that brought nothing for this long is helped by a lower layer.
+pub const STALL: Duration = Duration::from_secs(2);
+/// A key frame that did not come is asked for again.
+pub const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// What a slot carries.
+#[derive(Debug)]
+pub struct Subscription {
+    /// The publication's number in its shard.
+    pub publication: u64,
+    pub wanted: Layer,
+    pub priority: Priority,
+    pub selector: LayerSelector,
+    /// The path is too narrow for it.
+    pub denied: bool,
+    /// Since when the present target is awaited.
+    pub since: Instant,
+    pub asked: Option<Instant>,
+}
+
+impl Subscription {
+    pub fn new(now: Instant, publication: u64, wanted: Layer, priority: Priority) -> Self {
+        Self {
+            publication,
+            wanted,
+            priority,
+            selector: LayerSelector::default(),
+            denied: false,
+            since: now,
+            asked: None,
+        }
+    }
+
+    /// Whether a key frame of the returned layer has to be asked for now, for the first time or again.
+    pub fn needs_key_frame(&mut self, now: Instant) -> Option<Layer> {
+        let awaited = self.selector.awaited()?;
+        if self.asked.is_some_and(|asked| now < asked + ASK_AGAIN) {
+            return None;
+        }
+        self.asked = Some(now);
+        Some(awaited)
+    }
+
+    /// True when the target has been awaited for [`STALL`] and nothing is shown: the demand changes.
+    pub fn check_stall(&mut self, now: Instant) -> bool {
+        let stalls = self.selector.current().is_none() && self.selector.target().is_some() && self.since + STALL <= now;
+        if stalls {
+            self.selector.set_stalled();
+            self.since = now;
+        }
+        stalls
+    }
+}
+
+/// A slot: an m-line of the subscriber's pool that we send on.
+#[derive(Debug)]
+pub struct Slot {
+    pub out: OutStream,
+    pub subscription: Option<Subscription>,
+    /// When the next sender report is due; none until something was sent.
+    pub report_at: Option<Instant>,
+}
+
+impl Slot {
+    pub fn new(out: OutStream) -> Self {
+        Self {
+            out,
+            subscription: None,
+            report_at: None,
+        }
+    }
+}

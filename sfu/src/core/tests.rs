@@ -1,0 +1,1 @@
+//! The whole core in memory.

@@ -1,0 +1,255 @@
+//! What happens by time alone: repairs asked for, reports written, silence noticed.
+
+use crate::core::demux::PeerKey;
+use crate::core::ingest::ssrc_of;
+use crate::core::io::{Direction, Event};
+use crate::core::offers::CNAME;
+use crate::core::publication::SILENT;
+use crate::core::rtcp::{write_nack, write_receiver_reports, write_sender_report, write_transport_feedback};
+use crate::core::state::Shard;
+use std::time::{Duration, Instant};
+
+/// Losses are asked for and feedback leaves on this grid: finer than a frame, coarser than a packet.
+const STEP: Duration = Duration::from_millis(10);
+/// A congestion controller reacts to feedback of the last 50 ms.
+const FEEDBACK: Duration = Duration::from_millis(50);
+/// DESIGN.md section 3: levels go out at 4 Hz. Silence and stalls are looked for as often.
+const LEVELS: Duration = Duration::from_millis(250);
+const REPORTS: Duration = Duration::from_secs(1);
+
+/// When each kind of work is due.
+#[derive(Debug)]
+pub(super) struct Ticks {
+    step: Instant,
+    feedback: Instant,
+    levels: Instant,
+    reports: Instant,
+}
+
+impl Ticks {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            step: now + STEP,
+            feedback: now + FEEDBACK,
+            levels: now + LEVELS,
+            reports: now + REPORTS,
+        }
+    }
+
+    pub fn next(&self) -> Instant {
+        self.step
+    }
+}
+
+/// Whether it is time, and when it is next. A late clock skips what it missed instead of catching up.
+fn due(at: &mut Instant, every: Duration, now: Instant) -> bool {
+    if *at > now {
+        return false;
+    }
+    *at += every;
+    if *at <= now {
+        *at = now + every;
+    }
+    true
+}
+
+impl Shard {
+    pub(super) fn tick(&mut self, now: Instant) {
+        self.now = now;
+        if !due(&mut self.ticks.step, STEP, now) {
+            return;
+        }
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in &keys {
+            let association = self.peers.get_mut(key).and_then(|peer| peer.association.as_mut());
+            if let Some(association) = association
+                && association.poll_timeout().is_some_and(|at| at <= now)
+            {
+                association.handle_timeout(now);
+                self.attend(now, *key);
+            }
+        }
+        self.ask_for_losses(now);
+        if due(&mut self.ticks.feedback, FEEDBACK, now) {
+            self.write_feedback(now);
+        }
+        if due(&mut self.ticks.levels, LEVELS, now) {
+            self.watch(now);
+        }
+        if due(&mut self.ticks.reports, REPORTS, now) {
+            self.report_to_publishers(now);
+        }
+        self.report_to_subscribers(now);
+        for key in keys {
+            if let Some(peer) = self.peers.get_mut(&key) {
+                peer.flush_rtcp(now);
+                if !peer.batch.is_empty() {
+                    self.mark_outgoing(key);
+                }
+            }
+        }
+    }
+
+    fn publisher(&mut self, number: u64) -> Option<PeerKey> {
+        let source = self.publications.get(&number)?.source;
+        self.participants.get(&source.participant)?.publish
+    }
+
+    fn ask_for_losses(&mut self, now: Instant) {
+        let mut wanted = Vec::new();
+        for number in self.publications.keys().copied().collect::<Vec<_>>() {
+            let key = self.publisher(number);
+            let Some(publication) = self.publications.get_mut(&number) else {
+                continue;
+            };
+            for (layer, state) in publication.layers_mut() {
+                if state.receiver.next_request().is_none_or(|due| due > now) {
+                    continue;
+                }
+                wanted.clear();
+                state.receiver.requests(now, &mut wanted);
+                let Some(peer) = key.and_then(|key| self.peers.get_mut(&key)) else {
+                    continue;
+                };
+                let has_repair = peer.formats.values().any(|(_, repair)| *repair);
+                if let Some(ssrc) = ssrc_of(peer, number, layer).filter(|_| has_repair && !wanted.is_empty()) {
+                    let reporter = peer.reporter;
+                    peer.report(now, |out| {
+                        if out.is_empty() {
+                            write_receiver_reports(out, reporter, &[]);
+                        }
+                        write_nack(out, reporter, ssrc, &wanted);
+                    });
+                }
+            }
+            self.ask_for_key_frames(now, number);
+        }
+    }
+
+    fn write_feedback(&mut self, now: Instant) {
+        let mut control = Vec::new();
+        for peer in self
+            .peers
+            .values_mut()
+            .filter(|peer| peer.direction == Direction::Publish)
+        {
+            let (reporter, media) = (peer.reporter, peer.feedback_media);
+            while !peer.arrivals.is_empty() {
+                control.clear();
+                if !peer.arrivals.write(&mut control) || control.is_empty() {
+                    break;
+                }
+                peer.report(now, |out| {
+                    if out.is_empty() {
+                        write_receiver_reports(out, reporter, &[]);
+                    }
+                    write_transport_feedback(out, reporter, media, &control);
+                });
+            }
+        }
+    }
+
+    /// Looks at who speaks, what has fallen silent, and what is awaited in vain.
+    fn watch(&mut self, now: Instant) {
+        let mut stopped = Vec::new();
+        for (number, publication) in &mut self.publications {
+            let level = std::mem::replace(&mut publication.loudest, SILENT);
+            if let Some(exam) = self
+                .participants
+                .get(&publication.source.participant)
+                .and_then(|known| known.exam)
+            {
+                self.levels.note(exam, publication.source.participant, level);
+            }
+            let (patience, ends, source) = (publication.patience(), publication.silence_ends(), publication.source);
+            for (layer, state) in publication.layers_mut() {
+                if state.check_flow(now, patience) {
+                    stopped.push((*number, layer, ends, source));
+                }
+            }
+        }
+        for (number, layer, ends, source) in stopped {
+            if ends {
+                self.layer_stopped(number, layer);
+            }
+            let (participant, publication) = (source.participant, source.publication);
+            self.emit(Event::MediaFlow {
+                participant,
+                publication,
+                layer,
+                flowing: false,
+            });
+        }
+        let heard: Vec<_> = self.levels.take().collect();
+        for (exam, levels) in heard {
+            self.emit(Event::AudioLevels { exam, levels });
+        }
+        for peer in self.peers.values_mut() {
+            for carried in peer
+                .slots
+                .iter_mut()
+                .flatten()
+                .filter_map(|slot| slot.subscription.as_mut())
+            {
+                let stalls = carried.check_stall(now);
+                let Some(publication) = self.publications.get_mut(&carried.publication) else {
+                    continue;
+                };
+                if let Some(state) = carried
+                    .needs_key_frame(now)
+                    .and_then(|layer| publication.layer_mut(layer))
+                {
+                    state.keyframe.request();
+                    self.dirty_publications.insert(carried.publication);
+                }
+                if stalls {
+                    self.dirty_publications.insert(carried.publication);
+                    self.dirty_subscribers.insert(peer.participant);
+                }
+            }
+        }
+    }
+
+    fn report_to_publishers(&mut self, now: Instant) {
+        for peer in self
+            .peers
+            .values_mut()
+            .filter(|peer| peer.direction == Direction::Publish && peer.is_connected())
+        {
+            let mut blocks = Vec::new();
+            for (ssrc, stream) in peer.streams.iter().filter(|(_, stream)| !stream.rtx) {
+                let state = self
+                    .publications
+                    .get_mut(&stream.publication)
+                    .and_then(|known| known.layer_mut(stream.layer));
+                blocks.extend(state.and_then(|state| state.receiver.report(now, *ssrc)));
+            }
+            if !blocks.is_empty() {
+                let reporter = peer.reporter;
+                peer.report(now, |out| write_receiver_reports(out, reporter, &blocks));
+            }
+        }
+    }
+
+    fn report_to_subscribers(&mut self, now: Instant) {
+        let unix_us = self.unix_us(now);
+        for peer in self
+            .peers
+            .values_mut()
+            .filter(|peer| peer.direction == Direction::Subscribe)
+        {
+            for index in 0..peer.slots.len() {
+                let Some(slot) = peer.slots[index].as_mut() else {
+                    continue;
+                };
+                if slot.report_at.is_none_or(|at| at > now) {
+                    continue;
+                }
+                slot.report_at = Some(now + REPORTS);
+                if let Some(info) = slot.out.sender_info(now, unix_us) {
+                    peer.report(now, |out| write_sender_report(out, &info, CNAME));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Transport-wide feedback in both directions (draft-holmer-rmcat-transport-wide-cc-extensions-01): what arrived from a
+//! publisher and when, and what of ours arrived at a subscriber.
+
+use crate::core::rtp::unwrap_sequence;
+use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
+
+/// Packets of one feedback message: with the widest deltas it still fits a datagram.
+const MAX_REPORTED: u64 = 400;
+/// Packets that wait to be reported.
+const MAX_PENDING: usize = 2_048;
+/// Sent packets whose fate is awaited: a second of 25 Mbit/s.
+const MAX_SENT: usize = 2_048;
+/// The unit of arrival deltas.
+const TICK_US: i64 = 250;
+/// The unit of the reference time.
+const REFERENCE_US: i64 = 64_000;
+
+/// Arrivals on one transport, to be reported to its sender.
+#[derive(Debug)]
+pub struct Arrivals {
+    epoch: Instant,
+    pending: BTreeMap<u64, Instant>,
+    last: Option<u64>,
+    /// The first number that the next message speaks of.
+    next_base: Option<u64>,
+    count: u8,
+}
+
+impl Arrivals {
+    /// Times are reported relative to `epoch`.
+    pub fn new(epoch: Instant) -> Self {
+        Self {
+            epoch,
+            pending: BTreeMap::new(),
+            last: None,
+            next_base: None,
+            count: 0,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    /// Notes the packet that carried `sequence`.
+    pub fn receive(&mut self, now: Instant, sequence: u16) {
+        let index = self
+            .last
+            .map_or((1 << 16) + u64::from(sequence), |last| unwrap_sequence(last, sequence));
+        self.last = Some(self.last.map_or(index, |last| last.max(index)));
+        if self.pending.len() < MAX_PENDING {
+            self.pending.entry(index).or_insert(now);
+        }
+    }
+
+    /// Writes the control information of one message, from the base sequence number on, and forgets what it reports.
+    /// False when nothing has arrived. Call again while it returns true.
+    pub fn write(&mut self, out: &mut Vec<u8>) -> bool {
+        let Some((&first, &first_at)) = self.pending.first_key_value() else {
+            return false;
+        };
+        // What is missing between two messages is reported as lost by the later one.
+        let base = self
+            .next_base
+            .filter(|base| *base <= first && first - base < MAX_REPORTED / 2)
+            .unwrap_or(first);
+        let reference = self.micros(first_at) / REFERENCE_US;
+        let mut statuses: Vec<u8> = Vec::new();
+        let mut deltas: Vec<u8> = Vec::new();
+        let mut previous = reference * REFERENCE_US;
+        let mut end = base;
+        for (&index, &at) in &self.pending {
+            if index - base >= MAX_REPORTED {
+                break;
+            }
+            let ticks = (self.micros(at) - previous).div_euclid(TICK_US);
+            let Ok(wide) = i16::try_from(ticks) else { break };
+            statuses.resize((index - base) as usize, 0);
+            if let Ok(small) = u8::try_from(ticks) {
+                statuses.push(1);
+                deltas.push(small);
+            } else {
+                statuses.push(2);
+                deltas.extend_from_slice(&wide.to_be_bytes());
+            }
+            previous += ticks * TICK_US;
+            end = index + 1;
+        }
+        if statuses.is_empty() {
+            // The first packet is further from its own reference than a delta can say: cannot be, but never loop on it.
+            self.pending.remove(&first);
+            return !self.pending.is_empty();
+        }
+        out.extend_from_slice(&(base as u16).to_be_bytes());
+        out.extend_from_slice(&(statuses.len() as u16).to_be_bytes());
+        out.extend_from_slice(&(reference as u32).to_be_bytes()[1..]);
+        out.push(self.count);
+        write_chunks(out, &statuses);
+        out.extend_from_slice(&deltas);
+        self.count = self.count.wrapping_add(1);
+        self.pending = self.pending.split_off(&end);
+        self.next_base = Some(end);
+        true
+    }
+
+    fn micros(&self, at: Instant) -> i64 {
+        at.saturating_duration_since(self.epoch).as_micros() as i64
+    }
+}
+
+/// Runs where 7 or more statuses are equal, two-bit vectors elsewhere.
+fn write_chunks(out: &mut Vec<u8>, statuses: &[u8]) {
+    let mut rest = statuses;
+    while let Some(&status) = rest.first() {
+        let run = rest.iter().take(0x1fff).take_while(|next| **next == status).count();
+        if run >= 7 || run == rest.len() {
+            out.extend_from_slice(&(u16::from(status) << 13 | run as u16).to_be_bytes());
+            rest = &rest[run..];
+        } else {
+            let (now, later) = rest.split_at(rest.len().min(7));
+            let vector = now.iter().enumerate().fold(0xc000u16, |bits, (at, status)| {
+                bits | u16::from(*status) << (12 - 2 * at)
+            });
+            out.extend_from_slice(&vector.to_be_bytes());
+            rest = later;
+        }
+    }
+}
+
+/// What a subscriber's feedback said of the packets that it covers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Feedback {
+    pub received: u32,
+    pub lost: u32,
+    /// Of the received ones.
+    pub bytes: u64,
+    /// When the last of the covered packets was sent.
+    pub sent_at: Option<Instant>,
+    /// From the first to the last received one, as they were sent.
+    pub span: Duration,
+}
+
+/// Packets sent to one subscriber, until its feedback names them.
+#[derive(Debug, Default)]
+pub struct Sent {
+    next: u64,
+    packets: VecDeque<(Instant, u16)>,
+}
+
+impl Sent {
+    /// The number of the next packet, which is noted as sent with `bytes`.
+    pub fn send(&mut self, now: Instant, bytes: usize) -> u16 {
+        let number = self.next;
+        self.next += 1;
+        if self.packets.len() >= MAX_SENT {
+            self.packets.pop_front();
+        }
+        self.packets.push_back((now, bytes.min(usize::from(u16::MAX)) as u16));
+        number as u16
+    }
+
+    /// Reads a feedback's control information; none when it is cut or speaks of packets that were never sent.
+    pub fn feedback(&mut self, control: &[u8]) -> Option<Feedback> {
+        let half = |at: usize| Some(u16::from_be_bytes(*control.get(at..)?.first_chunk()?));
+        let (base, count) = (half(0)?, usize::from(half(2)?));
+        let last = self.next.checked_sub(1)?;
+        let base = unwrap_sequence(last, base);
+        if count > MAX_SENT || base + count as u64 > self.next {
+            return None;
+        }
+        let oldest = self.next - self.packets.len() as u64;
+        let (mut result, mut first_sent, mut seen, mut at) = (Feedback::default(), None, 0, 8);
+        while seen < count {
+            let chunk = half(at)?;
+            at += 2;
+            let (length, symbol): (usize, Box<dyn Fn(usize) -> u16>) = match chunk >> 14 {
+                0 | 1 => (usize::from(chunk & 0x1fff), Box::new(move |_| chunk >> 13 & 3)),
+                2 => (14, Box::new(move |bit| chunk >> (13 - bit) & 1)),
+                _ => (7, Box::new(move |pair| chunk >> (12 - 2 * pair) & 3)),
+            };
+            if length == 0 {
+                return None;
+            }
+            for position in 0..length.min(count - seen) {
+                let index = base + (seen + position) as u64;
+                let Some((sent_at, bytes)) = index.checked_sub(oldest).and_then(|at| self.packets.get(at as usize))
+                else {
+                    continue;
+                };
+                if symbol(position) == 0 {
+                    result.lost += 1;
+                } else {
+                    result.received += 1;
+                    result.bytes += u64::from(*bytes);
+                    let first = *first_sent.get_or_insert(*sent_at);
+                    result.span = sent_at.saturating_duration_since(first);
+                }
+                result.sent_at = Some(*sent_at);
+            }
+            seen += length;
+        }
+        Some(result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::rtcp::{Item, parse, write_transport_feedback};
+    use proptest::prelude::*;
+    use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+
+    fn message(arrivals: &mut Arrivals) -> Vec<u8> {
+        let (mut control, mut bytes) = (Vec::new(), Vec::new());
+        assert!(arrivals.write(&mut control));
+        write_transport_feedback(&mut bytes, 1, 2, &control);
+        bytes
+    }
+
+    #[test]
+    fn another_implementation_reads_our_feedback() {
+        let epoch = Instant::now();
+        let mut arrivals = Arrivals::new(epoch);
+        for (sequence, ms) in [(65_534u16, 100), (65_535, 101), (1, 300), (2, 299), (40, 310)] {
+            arrivals.receive(epoch + Duration::from_millis(ms), sequence);
+        }
+        let bytes = message(&mut arrivals);
+        let read = rtc_rtcp::packet::unmarshal(&mut bytes::Bytes::from(bytes)).unwrap();
+        let read = read[0].as_any().downcast_ref::<TransportLayerCc>().unwrap();
+        assert_eq!(
+            (read.base_sequence_number, read.packet_status_count, read.reference_time),
+            (65_534, 43, 1)
+        );
+        let deltas: Vec<i64> = read.recv_deltas.iter().map(|delta| delta.delta).collect();
+        assert_eq!(deltas, [36_000, 1_000, 199_000, -1_000, 11_000]);
+        assert!(!arrivals.write(&mut Vec::new()), "reported once");
+    }
+
+    proptest! {
+        #[test]
+        fn feedback_tells_what_arrived(lost in proptest::collection::vec(any::<bool>(), 1..900)) {
+            let epoch = Instant::now();
+            let (mut sent, mut arrivals) = (Sent::default(), Arrivals::new(epoch));
+            for _ in 0..70_000u32 {
+                sent.send(epoch, 1);
+            }
+            let mut wanted = (0u32, 0u64);
+            let mut any = false;
+            for (at, lost) in lost.iter().enumerate() {
+                let now = epoch + Duration::from_millis(at as u64 * 3);
+                let number = sent.send(now, 100 + at);
+                if !lost {
+                    arrivals.receive(now + Duration::from_millis(20), number);
+                    wanted = (wanted.0 + 1, wanted.1 + 100 + at as u64);
+                    any = true;
+                }
+            }
+            if any {
+                let mut total = (0, 0);
+                loop {
+                    let mut control = Vec::new();
+                    if !arrivals.write(&mut control) {
+                        break;
+                    }
+                    let mut bytes = Vec::new();
+                    write_transport_feedback(&mut bytes, 1, 2, &control);
+                    parse(&bytes, |item| {
+                        if let Item::TransportFeedback { control } = item {
+                            let read = sent.feedback(control).unwrap();
+                            total = (total.0 + read.received, total.1 + read.bytes);
+                        }
+                    });
+                }
+                prop_assert_eq!(total, wanted);
+            }
+        }
+
+        #[test]
+        fn bytes_of_a_stranger_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut sent = Sent::default();
+            for _ in 0..100 {
+                sent.send(Instant::now(), 100);
+            }
+            sent.feedback(&bytes);
+        }
+    }
+}
