@@ -17,6 +17,9 @@ pub mod server;
 pub mod ui_port;
 pub mod window;
 
+#[cfg(test)]
+mod grants;
+
 #[cfg(feature = "candidate")]
 pub mod candidate;
 #[cfg(feature = "proctor")]

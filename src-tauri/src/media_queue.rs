@@ -235,11 +235,11 @@ mod tests {
         queue.push(frame(3, false, 10));
         assert!(!queue.ready());
         assert_eq!(queue.keys_wanted(now), [3]);
-        assert_eq!(queue.keys_wanted(now), []);
+        assert!(queue.keys_wanted(now).is_empty());
         assert_eq!(queue.keys_wanted(now + KEY_PAUSE), [3]);
         queue.push(frame(3, true, 10));
         queue.push(frame(3, false, 10));
-        assert_eq!(queue.keys_wanted(now + 2 * KEY_PAUSE), []);
+        assert!(queue.keys_wanted(now + 2 * KEY_PAUSE).is_empty());
         assert_eq!(records(&queue.take(0).unwrap()), 2);
     }
 
@@ -254,7 +254,10 @@ mod tests {
         }
         queue.push(frame(0, false, 10));
         assert_eq!(queue.take(0), None);
-        assert_eq!(queue.keys_wanted(now), [], "nobody is asked while the window is behind");
+        assert!(
+            queue.keys_wanted(now).is_empty(),
+            "nobody is asked while the window is behind"
+        );
         queue.acknowledge(MAX_UNACKNOWLEDGED);
         queue.push(frame(0, false, 10));
         assert!(!queue.ready(), "what follows a dropped frame can't be decoded");

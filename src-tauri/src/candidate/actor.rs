@@ -2,7 +2,8 @@
 //! does what it asks for.
 
 use super::devices::{Devices, Wanted};
-use super::state::{CandidateState, Effect, Input, Start};
+use super::io::{Effect, Input, Start};
+use super::state::CandidateState;
 use crate::call::CallFailure;
 use crate::clock::wall_us;
 use crate::media_port::{MediaEvent, MediaPort};

@@ -2,9 +2,9 @@
 
 use super::actor::Inputs;
 use super::feed::{Feed, audio_sink, video_sink};
+use super::io::Input;
 use super::preview::Previewer;
 use super::source::SourceChange;
-use super::state::Input;
 use crate::media_port::MediaPort;
 use invigil_capture::SourceProblem;
 use invigil_capture::{CameraConfig, CameraSource, cameras};

@@ -3,8 +3,9 @@
 mod actor;
 mod devices;
 mod feed;
+pub mod io;
 mod preview;
-mod source;
+pub mod source;
 pub mod state;
 
 use crate::environment;

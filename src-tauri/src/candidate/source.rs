@@ -1,6 +1,6 @@
 //! One source of the candidate's machine, as it is shown and as its losses are reported.
 
-use super::state::Effect;
+use super::io::Effect;
 use invigil_shared::exam::SourceRule;
 use invigil_shared::integrity::IntegrityKind;
 use invigil_shared::publication::{Kind, PublicationKey, SourceState};

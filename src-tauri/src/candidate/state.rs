@@ -1,12 +1,12 @@
 //! The candidate's sitting, as a state machine: what happened goes in, what has to be done comes out, and what is shown can
 //! be asked for at any time. No Tauri, no clock, no socket.
 
+use super::io::{Effect, Input, Start};
 use super::source::{Source, SourceChange};
 use crate::authority;
 use crate::call::{CallFailure, question, refusal};
 use crate::link::LinkTracker;
 use crate::ui_port::Change;
-use invigil_shared::error::ErrorBody;
 use invigil_shared::exam::{ExamInfo, ExamStatus, SourceRule};
 use invigil_shared::id::MessageId;
 use invigil_shared::integrity::IntegrityKind;
@@ -15,9 +15,7 @@ use invigil_shared::publication::{PublicationKey, SourceState};
 use invigil_shared::rest::{JoinLink, JoinResponse};
 use invigil_shared::signal::{Action, Message, RoomState};
 use invigil_shared::timeline::MessageKind;
-use invigil_view::candidate::{
-    CandidateCommand, CandidateStep, CandidateView, ChatLine, DeviceChoice, Mark, SourceView,
-};
+use invigil_view::candidate::{CandidateCommand, CandidateStep, CandidateView, ChatLine, Mark, SourceView};
 use invigil_view::common::{CertificateQuestion, LinkView, Notice};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -29,92 +27,6 @@ const MAX_WARNINGS: usize = 20;
 const OFFSET_STEP_US: u64 = 20_000;
 /// Catalogue code for a required field that is empty.
 const FIELD_MISSING: &str = "field_missing";
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub enum Input {
-    Command(CandidateCommand),
-    Joined(Result<Box<JoinResponse>, CallFailure>),
-    /// SHA-256 of the certificate that the server presents.
-    Probed(Result<String, CallFailure>),
-    Source(PublicationKey, SourceChange),
-    Devices(PublicationKey, Vec<DeviceChoice>),
-    /// Somebody receives the publication, or nobody does.
-    Sending(PublicationKey, bool),
-    Linking,
-    Linked,
-    Unlinked,
-    ClockOffset(i64),
-    Room(Box<RoomState>),
-    Message(Message),
-    /// Our own line, stored by the server.
-    ChatStored {
-        local: MessageId,
-        at: i64,
-    },
-    Action(Action),
-    ExamUpdated {
-        status: ExamStatus,
-        ends_at: i64,
-    },
-    Listening(bool),
-    Unsent(u32),
-    /// The session ended well, or was ended.
-    Ended,
-    /// The server refused something that can't be tried again.
-    Refused(ErrorBody),
-    /// The window has the focus, or lost it.
-    Focus(bool),
-    Tick,
-}
-
-/// What has to be done.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    Join {
-        authority: String,
-        pin: Option<String>,
-        exam_code: String,
-        secret: String,
-    },
-    Probe {
-        authority: String,
-    },
-    Remember {
-        authority: String,
-        sha256: String,
-    },
-    Open {
-        publication: PublicationKey,
-        device: Option<String>,
-        test_picture: bool,
-    },
-    CloseSources,
-    /// Link up and publish every source.
-    Connect,
-    Disconnect,
-    /// An integrity event; for an end, `begins` names the kind of its beginning.
-    Report {
-        kind: IntegrityKind,
-        begins: Option<IntegrityKind>,
-        facts: BTreeMap<String, String>,
-    },
-    Chat {
-        local: MessageId,
-        text: String,
-    },
-    Acknowledge(MessageId),
-    Finish,
-}
-
-/// What the command line asks for.
-#[derive(Clone, Debug, Default)]
-pub struct Start {
-    /// Agree and start without a person; honoured only where policy allows test pictures.
-    pub auto: bool,
-    /// Use the test picture even if there is a camera; honoured only where policy allows it.
-    pub test_picture: bool,
-}
 
 #[derive(Clone, Debug)]
 struct PendingJoin {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::clock::SECOND;
-use invigil_shared::error::ErrorCode;
+use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{Allowances, Policy};
 use invigil_shared::id::{ExamId, ParticipantId, SessionId};
 use invigil_shared::role::Role;
