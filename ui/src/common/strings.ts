@@ -418,7 +418,7 @@ export const strings = {
   'tile.frozen': 'Frozen {time}',
   'tile.live': 'Live',
   'tile.unchanged': 'Live, unchanged {time}',
-  'tile.unchanged_chip': 'Unchanged {time}',
+  'tile.unchanged_chip': 'Still {time}',
   'tile.no_screen': 'No screen',
   'tile.no_camera': 'No camera',
   'tile.no_microphone': 'Mic off',

@@ -55,6 +55,9 @@ async function open(target: HTMLElement): Promise<void> {
       return view;
     });
     mount(App, { target, props: { backend, media, first } });
+  } else if (app === 'media') {
+    const { openProbe } = await import('./media-probe');
+    await openProbe(target);
   } else {
     await import('../proctor/proctor.css');
     document.body.classList.add('scroll');

@@ -6,6 +6,8 @@ import type { Media, Picture, Rect } from './types';
 export interface Slot {
   handle: number | null;
   at: Rect;
+  /** What it shows is not live. */
+  dim: boolean;
 }
 
 /** One tile or the focus view. */
@@ -15,7 +17,6 @@ export interface Cell {
   inset: Slot | null;
   caption: Rect | null;
   meter: Rect | null;
-  dim: boolean;
 }
 
 const DIM = '#06080bb8';
@@ -106,8 +107,8 @@ export class Painter {
     }
     const cells = this.#all ? this.#cells : this.#dirty;
     for (const cell of cells) {
-      this.#picture(context, cell.main, cell.dim, colours.plate);
-      if (cell.inset && (cell.inset.handle === null || this.media.picture(cell.inset.handle))) this.#inset(context, cell.inset, cell.dim);
+      this.#picture(context, cell.main, colours.plate);
+      if (cell.inset && (cell.inset.handle === null || this.media.picture(cell.inset.handle))) this.#inset(context, cell.inset);
       if (!this.#all) continue;
       if (cell.caption) {
         context.fillStyle = colours.plate;
@@ -122,21 +123,21 @@ export class Painter {
     this.#report();
   }
 
-  #picture(context: CanvasRenderingContext2D, slot: Slot, dim: boolean, plate: string): void {
+  #picture(context: CanvasRenderingContext2D, slot: Slot, plate: string): void {
     const picture = slot.handle === null ? undefined : this.media.picture(slot.handle);
     context.fillStyle = picture ? '#000' : plate;
     context.fillRect(slot.at.x, slot.at.y, slot.at.w, slot.at.h);
     if (!picture) return;
     contain(context, picture, slot.at);
-    if (dim) grey(context, slot.at);
+    if (slot.dim) grey(context, slot.at);
   }
 
-  #inset(context: CanvasRenderingContext2D, slot: Slot, dim: boolean): void {
+  #inset(context: CanvasRenderingContext2D, slot: Slot): void {
     if (slot.handle === null) return;
     const { x, y, w, h } = slot.at;
     context.fillStyle = RING;
     context.fillRect(x - 2, y - 2, w + 4, h + 4);
-    this.#picture(context, slot, dim, RING);
+    this.#picture(context, slot, RING);
   }
 
   #meter(context: CanvasRenderingContext2D, cell: Cell, plate: string, colours: MeterColours): void {
@@ -144,7 +145,7 @@ export class Painter {
     const { x, y, w, h } = cell.meter;
     context.fillStyle = plate;
     context.fillRect(x, y, w, h);
-    paintMeter(context, cell.meter, cell.dim ? 0 : (this.#levels.get(cell.id) ?? 0), 5, colours);
+    paintMeter(context, cell.meter, this.#levels.get(cell.id) ?? 0, 5, colours);
   }
 
   /** Tells the media of every picture that is on the screen for the first time. */

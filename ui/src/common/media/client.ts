@@ -21,6 +21,8 @@ interface Handle {
   gated: boolean;
   missedKey: boolean;
   askedAt: number;
+  /** Asking again after the pause. */
+  asking: ReturnType<typeof setTimeout> | undefined;
 }
 
 export interface MediaOptions {
@@ -64,6 +66,9 @@ export class MediaClient implements Media {
     entry.decoder.reset();
     entry.gated = true;
     entry.missedKey = false;
+    entry.askedAt = -KEY_PAUSE;
+    clearTimeout(entry.asking);
+    entry.asking = undefined;
     entry.screen = source?.publication.startsWith('screen/') ?? false;
     this.#tell(handle);
   }
@@ -99,7 +104,10 @@ export class MediaClient implements Media {
   close(): void {
     this.#closed = true;
     this.#socket?.close();
-    for (const entry of this.#handles.values()) entry.decoder.reset();
+    for (const entry of this.#handles.values()) {
+      clearTimeout(entry.asking);
+      entry.decoder.reset();
+    }
   }
 
   #connect(port: MediaPort): void {
@@ -142,7 +150,7 @@ export class MediaClient implements Media {
     const known = this.#handles.get(tile);
     if (known) return known;
     if (tile >= MAX_HANDLES) return null;
-    const entry: Handle = { decoder: this.#decoder(tile), screen: false, gated: false, missedKey: false, askedAt: -KEY_PAUSE };
+    const entry: Handle = { decoder: this.#decoder(tile), screen: false, gated: false, missedKey: false, askedAt: -KEY_PAUSE, asking: undefined };
     this.#handles.set(tile, entry);
     return entry;
   }
@@ -159,9 +167,16 @@ export class MediaClient implements Media {
   }
 
   #askKey(tile: number, entry: Handle): void {
-    const now = performance.now();
-    if (now - entry.askedAt < KEY_PAUSE) return;
-    entry.askedAt = now;
+    if (entry.asking !== undefined) return;
+    const pause = entry.askedAt + KEY_PAUSE - performance.now();
+    if (pause > 0) {
+      entry.asking = setTimeout(() => {
+        entry.asking = undefined;
+        if (!entry.gated && entry.decoder.starving) this.#askKey(tile, entry);
+      }, pause);
+      return;
+    }
+    entry.askedAt = performance.now();
     this.#send({ type: 'key', tile });
   }
 

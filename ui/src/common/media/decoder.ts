@@ -37,6 +37,11 @@ export class TileDecoder {
 
   constructor(readonly host: DecoderHost) {}
 
+  /** Nothing can be shown before the next key frame. */
+  get starving(): boolean {
+    return this.#wantKey;
+  }
+
   push(record: PackedRecord): void {
     if (record.codec === CODEC.i420) return this.#raw(record);
     if (typeof VideoDecoder === 'undefined' || typeof EncodedVideoChunk === 'undefined') return this.host.unsupported();
