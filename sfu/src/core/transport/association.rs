@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 pub const CONSENT: Duration = Duration::from_secs(30);
 /// From creation to keys. ICE's own patience is 26 s at most.
 pub const SETUP_DEADLINE: Duration = Duration::from_secs(30);
-/// A peer that validates a path nominates it one round trip later; DTLS waits this long for that, so that the first
-/// flight is not sent to a peer which does not listen yet, and starts anyway for peers which nominate late.
-const NOMINATION_PATIENCE: Duration = Duration::from_millis(150);
+/// A peer reads DTLS once it has nominated a path: `rtc-ice` 200 ms after its first check, browsers with it. A hello that
+/// comes earlier is lost and costs [`super::dtls`]'s flight interval, so DTLS waits for the nomination, and starts without
+/// one for agents that send it late.
+const NOMINATION_PATIENCE: Duration = Duration::from_secs(1);
 /// A path that is silent this long gives way to one that isn't, without a nomination: the peer's NAT has moved it.
 const PATH_SILENCE: Duration = Duration::from_secs(3);
 /// Addresses of one peer: interfaces times transports, and a few that a NAT left behind.

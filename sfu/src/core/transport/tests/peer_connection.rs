@@ -325,7 +325,9 @@ fn connects(role: DtlsRole) -> World {
             world.answer
         )
     });
-    assert!(took < Duration::from_secs(1), "{role:?} took {took:?}");
+    // 201 ms of it are the agent's wait before its nomination; as a client we are connected in the same instant.
+    let most = if role == DtlsRole::Client { 250 } else { 1_000 };
+    assert!(took < Duration::from_millis(most), "{role:?} took {took:?}");
     assert_eq!(world.sfu.profile(), Some(SrtpProfile::AeadAes128Gcm));
     assert!(world.events.contains(&Event::Connected));
     world
