@@ -47,7 +47,16 @@ impl Control {
         match settle_member(room, participant) {
             Settled::Same => {}
             Settled::Left => self.forget(participant).await,
-            Settled::Lost => self.note(room, participant, TimelineBody::Presence { presence: Presence::Lost }).await,
+            Settled::Lost => {
+                self.note(
+                    room,
+                    participant,
+                    TimelineBody::Presence {
+                        presence: Presence::Lost,
+                    },
+                )
+                .await
+            }
         }
     }
 
@@ -150,7 +159,9 @@ enum Settled {
 
 fn settle_member(room: &OpenRoom, participant: ParticipantId) -> Settled {
     let mut state = room.state.lock();
-    let Some(member) = state.members.get_mut(&participant) else { return Settled::Same };
+    let Some(member) = state.members.get_mut(&participant) else {
+        return Settled::Same;
+    };
     if let Part::Watcher(_) = member.part {
         if member.client.is_some() {
             return Settled::Same;
@@ -164,7 +175,11 @@ fn settle_member(room: &OpenRoom, participant: ParticipantId) -> Settled {
     if member.set_presence(presence, clock::now_us()) {
         state.tell_updated(participant);
     }
-    if presence == Presence::Lost && before != Presence::Lost { Settled::Lost } else { Settled::Same }
+    if presence == Presence::Lost && before != Presence::Lost {
+        Settled::Lost
+    } else {
+        Settled::Same
+    }
 }
 
 fn take_client(room: &OpenRoom, participant: ParticipantId, connection: u64) -> bool {

@@ -151,9 +151,9 @@ impl OutboxReader {
         Outbox(Arc::clone(&self.shared)).close(reason);
     }
 
-    /// The next thing to write. `server_draining` leaves in order behind what is queued; other reasons overtake it.
+    /// The next thing to write. The farewell leaves behind what is queued, except to those who read too slowly.
     pub async fn next(&mut self) -> Next {
-        let urgent = |reason: &Option<ErrorBody>| reason.as_ref().is_some_and(|r| r.code != ErrorCode::ServerDraining);
+        let urgent = |reason: &Option<ErrorBody>| reason.as_ref().is_some_and(|r| r.code == ErrorCode::TooSlow);
         tokio::select! {
             biased;
             Ok(reason) = self.urgent.wait_for(urgent) => {

@@ -1,0 +1,199 @@
+//! The real binary: `serve` beside the other commands on one data directory.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+fn command(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_invigil-sfu"));
+    command.args(arguments).arg("--data-dir").arg(directory);
+    command
+}
+
+fn run(directory: &Path, arguments: &[&str]) -> (bool, String, String) {
+    let output = command(directory, arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+fn json(directory: &Path, arguments: &[&str]) -> Value {
+    let (ok, out, err) = run(directory, arguments);
+    assert!(ok, "{arguments:?}: {err}");
+    serde_json::from_str(&out).unwrap_or_else(|_| panic!("{arguments:?}: {out}"))
+}
+
+struct Serving(Child, Value);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn serve(directory: &Path) -> Serving {
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--media", "127.0.0.1:0"];
+    let mut child = command(directory, &arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    Serving(
+        child,
+        serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {line}")),
+    )
+}
+
+#[test]
+fn the_commands_work_beside_a_running_server() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = &temporary.path().join("data");
+    let serving = serve(directory);
+    assert_eq!(serving.1["ready"], true);
+    assert!(serving.1["setup_code"].is_string());
+    let exam = json(
+        directory,
+        &["exam", "create", "--title", "Mathematics", "--code", "math-1", "--json"],
+    );
+    assert_eq!(
+        (exam["code"].as_str(), exam["status"].as_str()),
+        (Some("MATH-1"), Some("active"))
+    );
+    let entry = json(
+        directory,
+        &[
+            "roster",
+            "add",
+            "--exam",
+            "MATH-1",
+            "--label",
+            "Candidate 1",
+            "--seat",
+            "A3",
+            "--json",
+        ],
+    );
+    let link = invigil_shared::rest::JoinLink::parse(entry["link"].as_str().unwrap()).unwrap();
+    assert_eq!(link.authority, serving.1["https"].as_str().unwrap());
+    assert_eq!(
+        link.certificate_sha256.as_deref(),
+        serving.1["certificate_sha256"].as_str()
+    );
+    assert_eq!(link.secret, entry["secret"].as_str().unwrap());
+    let candidate = json(
+        directory,
+        &[
+            "token",
+            "--role",
+            "candidate",
+            "--exam",
+            "MATH-1",
+            "--entry",
+            "Candidate 1",
+            "--json",
+        ],
+    );
+    assert!(candidate["access_token"].as_str().unwrap().matches('.').count() == 2);
+    let arguments = [
+        "user",
+        "add",
+        "--email",
+        "p@x.org",
+        "--name",
+        "Pat",
+        "--role",
+        "proctor",
+        "--password-stdin",
+    ];
+    let mut child = command(directory, &arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"a long password\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let (ok, token, _) = run(directory, &["token", "--role", "proctor", "--user", "P@x.org"]);
+    assert!(ok && token.trim().matches('.').count() == 2);
+    let list = json(directory, &["exam", "list", "--json"]);
+    assert_eq!(
+        (list[0]["code"].as_str(), list[0]["roster"].as_u64()),
+        (Some("MATH-1"), Some(1))
+    );
+
+    for (arguments, words) in [
+        (vec!["exam", "create", "--title", "x", "--code", "MATH-1"], "already"),
+        (vec!["exam", "create", "--title", "x", "--code", "m"], "4 to 16"),
+        (vec!["roster", "add", "--exam", "NONE-1", "--label", "x"], "no exam"),
+        (
+            vec!["roster", "add", "--exam", "MATH-1", "--label", "Candidate 1"],
+            "already",
+        ),
+        (
+            vec!["user", "add", "--email", "nobody", "--name", "x", "--role", "lead"],
+            "e-mail",
+        ),
+        (
+            vec![
+                "user",
+                "add",
+                "--email",
+                "c@x.org",
+                "--name",
+                "x",
+                "--role",
+                "candidate",
+            ],
+            "proctor, lead, admin",
+        ),
+        (vec!["token", "--role", "admin", "--user", "p@x.org"], "is proctor"),
+        (vec!["token", "--role", "proctor", "--user", "q@x.org"], "no account"),
+    ] {
+        let (ok, _, err) = run(directory, &arguments);
+        assert!(!ok && err.contains(words), "{arguments:?}: {err}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_data_directory_is_private_and_a_killed_server_starts_again() {
+    use std::os::unix::fs::PermissionsExt;
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = &temporary.path().join("data");
+    let first = serve(directory);
+    let pin = first.1["certificate_sha256"].clone();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(directory), 0o700);
+    for file in [
+        "token-key.p8",
+        "secret-key.bin",
+        "certificate-key.pem",
+        "invigil.sqlite",
+    ] {
+        assert_eq!(mode(&directory.join(file)), 0o600, "{file}");
+    }
+    drop(first); // SIGKILL
+    let second = serve(directory);
+    assert_eq!(second.1["certificate_sha256"], pin, "clients' pins stay good");
+    let pid = second.0.id().to_string();
+    let mut second = second;
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert!(second.0.wait().unwrap().success(), "SIGTERM ends it cleanly");
+}
+
+#[test]
+fn a_certificate_that_is_none_is_a_clear_error() {
+    let temporary = tempfile::tempdir().unwrap();
+    let bad = temporary.path().join("bad.pem");
+    std::fs::write(&bad, "not a certificate").unwrap();
+    let bad = bad.to_str().unwrap();
+    let directory = temporary.path().join("data");
+    let (ok, _, err) = run(&directory, &["serve", "--cert", bad, "--key", bad]);
+    assert!(!ok && err.contains("bad.pem"), "{err}");
+    let (ok, _, err) = run(&directory, &["serve", "--cert", bad]);
+    assert!(!ok && err.contains("--key"), "{err}");
+}
