@@ -102,7 +102,8 @@ assert.equal(await probe('status', 0), 'failed');
 await probe('send', 0, key, H264, now());
 await pixel('recovered', 0, [192, 32, 32]);
 assert.equal(await probe('status', 0), 'live');
-await probe('avcc', false);
+assert.equal(await probe('isAvcc'), false, 'one broken stream changes nothing for others');
+assert.equal(await probe('proven'), true);
 step('a decoder that fails starts again at the next key frame');
 
 replies.length = 0;

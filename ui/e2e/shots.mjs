@@ -13,7 +13,7 @@ mkdirSync(out, { recursive: true });
 
 const types = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.woff2': 'font/woff2' };
 // The apps' own policy: an inline style or script of ours would fail here as it does there.
-const csp = "default-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws://127.0.0.1:*";
+const csp = "default-src 'none'; script-src 'self'; style-src 'self'; style-src-attr 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-src 'none'; object-src 'none'";
 const server = createServer((request, response) => {
   const path = normalize(new URL(request.url, 'http://x').pathname);
   const file = join(root, path);

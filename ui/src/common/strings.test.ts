@@ -26,10 +26,12 @@ describe('the catalogue', () => {
     expect(all.length).toBeGreaterThan(2);
     expect(all.flatMap((one) => prefixes.map((prefix) => prefix + one)).filter((key) => !isKey(key))).toEqual([]);
   });
-  it('has words for every problem of a source that Rust names', () => {
-    const named = [...bindings('SourceView').matchAll(/`((?:camera|microphone|screen)_\w+)`/g)].map((match) => match[1]);
-    expect(named.length).toBeGreaterThan(8);
-    expect(named.filter((code) => !isKey(`notice.${code}`))).toEqual([]);
+  it('has words for every code that the apps name in Rust', () => {
+    const rust = readdirSync('../src-tauri', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.rs') && !/target|tests/.test(file));
+    const texts = [bindings('SourceView'), bindings('Notice'), ...rust.map((file) => readFileSync(join('../src-tauri', file), 'utf8'))].join('\n');
+    const named = [...texts.matchAll(/[`"]((?:camera|microphone|screen|speaker)_(?:none|denied|gone|in_use|silent|unsupported))[`"]|(?:Notice|SourceProblem)::new\("(\w+)"/g)].map((match) => match[1] ?? match[2] ?? '');
+    expect(named.length).toBeGreaterThan(20);
+    expect([...new Set(named)].filter((code) => !isKey(`notice.${code}`))).toEqual([]);
   });
   it('fills in parameters and picks the sentence that has them', () => {
     expect(t('wall.page', { from: 1, to: 30, total: 118 })).toBe('1 to 30 of 118');

@@ -99,6 +99,8 @@ export async function openProbe(target: HTMLElement): Promise<void> {
     pixel: (handle: number) => [...(canvas.getContext('2d')?.getImageData(W / 2, handle * H + H / 2, 1, 1).data ?? [])].slice(0, 3),
     status: (handle: number) => media.status(handle),
     avcc: (on: boolean) => (TileDecoder.avcc = on),
+    isAvcc: () => TileDecoder.avcc,
+    proven: () => TileDecoder.proven,
     unsupported: () => unsupported,
     codec: CODEC,
   };

@@ -19,6 +19,16 @@ export interface Cell {
   meter: Rect | null;
 }
 
+interface Colours {
+  wall: string;
+  plate: string;
+  meter: MeterColours;
+}
+function readColours(): Colours {
+  const style = getComputedStyle(document.documentElement);
+  return { wall: style.getPropertyValue('--wall'), plate: style.getPropertyValue('--raised'), meter: meterColours() };
+}
+
 const DIM = '#06080bb8';
 const RING = '#0b0e12';
 
@@ -30,6 +40,7 @@ export class Painter {
   #all = true;
   #metered = new Set<Cell>();
   #frame = 0;
+  #colours: Colours | null = null;
   #scale = 1;
   #size = { w: 0, h: 0 };
   #shown = new Map<number, number>();
@@ -99,8 +110,7 @@ export class Painter {
     const context = this.#context;
     if (!context) return;
     context.setTransform(this.#scale, 0, 0, this.#scale, 0, 0);
-    const style = getComputedStyle(document.documentElement);
-    const colours = { wall: style.getPropertyValue('--wall'), plate: style.getPropertyValue('--raised'), meter: meterColours() };
+    const colours = this.#all || !this.#colours ? (this.#colours = readColours()) : this.#colours;
     if (this.#all) {
       context.fillStyle = colours.wall;
       context.fillRect(0, 0, this.#size.w, this.#size.h);

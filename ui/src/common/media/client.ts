@@ -116,6 +116,8 @@ export class MediaClient implements Media {
     socket.binaryType = 'arraybuffer';
     socket.onopen = () => {
       this.#retry = RETRY_FIRST;
+      // What was sent while no socket was there is missing: every stream goes on at a key frame.
+      for (const entry of this.#handles.values()) entry.decoder.restart();
     };
     socket.onmessage = (event) => this.#message(event.data);
     socket.onclose = () => this.#again();

@@ -8,8 +8,11 @@ import type { HandleStatus, Picture } from './types';
 const H264 = 'avc1.42C01F';
 /** Chunks that a decoder may hold before the tile waits for the next key frame: under a second at 10 pictures/s. */
 const MAX_QUEUE = 8;
-/** Key frames taken without any picture coming out, before the other form of H.264 is tried. */
+/** Key frames, and milliseconds, without any picture coming out, before a decoder counts as failed. */
 const SILENT_KEYS = 3;
+const SILENT_MS = 2000;
+/** Failures in a row before a web view that has never decoded anything is given up. */
+const HOPELESS = 4;
 
 export interface DecoderHost {
   /** A new picture, or a change of status. */
@@ -27,6 +30,7 @@ export class TileDecoder {
   #wantKey = true;
   #serial = 0;
   #silentKeys = 0;
+  #silentSince = 0;
   #errors = 0;
   #generation = 0;
   #described: string | null = null;
@@ -34,6 +38,8 @@ export class TileDecoder {
 
   /** Whether H.264 goes in with lengths and a description; found out once, then true for all tiles. */
   static avcc = false;
+  /** This web view has decoded H.264: from then on a failure is the stream's, and one bad stream changes nothing for others. */
+  static proven = false;
 
   constructor(readonly host: DecoderHost) {}
 
@@ -67,6 +73,11 @@ export class TileDecoder {
     }
   }
 
+  /** Keeps the picture, and decodes nothing before the next key frame. */
+  restart(): void {
+    this.#wantKey = true;
+  }
+
   /** Forgets source and picture. */
   reset(): void {
     this.#drop();
@@ -78,7 +89,9 @@ export class TileDecoder {
   }
 
   #configure(record: PackedRecord): void {
-    const described = record.codec === CODEC.h264 && TileDecoder.avcc ? describe(record.data) : null;
+    const avcc = record.codec === CODEC.h264 && TileDecoder.avcc;
+    const described = avcc ? describe(record.data) : null;
+    if (avcc && !described) throw new Error('a key frame without parameter sets');
     const fingerprint = described ? `${described.codec}${described.description.join()}` : null;
     if (this.#decoder && this.#described === fingerprint) {
       this.#noteKey();
@@ -103,14 +116,16 @@ export class TileDecoder {
   }
 
   #noteKey(): void {
-    if (++this.#silentKeys <= SILENT_KEYS || this.#codec !== CODEC.h264) return;
+    if (this.#silentKeys++ === 0) this.#silentSince = performance.now();
+    if (this.#silentKeys <= SILENT_KEYS || performance.now() - this.#silentSince < SILENT_MS) return;
     this.#silentKeys = 0;
-    this.#failed();
+    throw new Error('nothing comes out');
   }
 
   #show(frame: VideoFrame): void {
     this.#silentKeys = 0;
     this.#errors = 0;
+    if (this.#codec === CODEC.h264) TileDecoder.proven = true;
     this.#setPicture({ image: frame, width: frame.displayWidth, height: frame.displayHeight, capturedAt: frame.timestamp, serial: ++this.#serial });
     this.status = 'live';
     this.host.changed();
@@ -144,16 +159,14 @@ export class TileDecoder {
   }
 
   #failed(): void {
-    const neverWorked = this.#serial === 0 || this.#errors > 0;
-    const h264 = this.#codec === CODEC.h264;
     this.#drop();
     this.#errors++;
     this.#setPicture(undefined);
     this.status = 'failed';
-    if (neverWorked && h264) {
-      if (!TileDecoder.avcc) TileDecoder.avcc = true;
-      else if (this.#errors > 4) this.host.unsupported();
-    } else if (this.#errors > 8) this.host.unsupported();
+    if (!TileDecoder.proven) {
+      if (this.#errors > HOPELESS) this.host.unsupported();
+      else TileDecoder.avcc = !TileDecoder.avcc;
+    }
     this.host.changed();
     this.host.needKey();
   }
