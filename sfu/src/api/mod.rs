@@ -25,6 +25,10 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr);
 
+/// A connection's place under the cap. A WebSocket keeps it after the HTTP connection has handed its stream over.
+#[derive(Clone, Debug)]
+pub struct Place(pub Arc<tokio::sync::OwnedSemaphorePermit>);
+
 /// A body of our own calls: an e-mail, a password, a key.
 const MAX_BODY: usize = 16 * 1024;
 

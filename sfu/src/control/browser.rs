@@ -11,8 +11,8 @@ use crate::shard::{Command, Profile, Reply};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
 use invigil_shared::intent::{Intent, Priority};
-use invigil_shared::limits::{MAX_BROWSER_RESOURCES, VIDEO_SLOTS};
-use invigil_shared::publication::{Layer, PublicationRef};
+use invigil_shared::limits::MAX_BROWSER_RESOURCES;
+use invigil_shared::publication::{Kind, Layer, PublicationRef};
 use invigil_shared::signal::{Direction, ServerMessage};
 use invigil_shared::timeline::TimelineBody;
 use tokio::sync::watch;
@@ -98,6 +98,7 @@ impl Control {
         if !room.state.lock().has_publication(source) {
             return Err(ErrorCode::NotFound.into());
         }
+        let slot = section_of(&offer, source.publication.kind).ok_or(ErrorCode::SdpInvalid)?;
         let owner = identity.participant;
         if self.browsers.lock().values().filter(|r| r.owner == owner).count() >= MAX_BROWSER_RESOURCES {
             return Err(ErrorBody::from(ErrorCode::TransportLimit).with("limit", MAX_BROWSER_RESOURCES));
@@ -126,11 +127,6 @@ impl Control {
                 offer,
             )
             .await?;
-        let slot = if source.publication.kind.is_video() {
-            0
-        } else {
-            VIDEO_SLOTS
-        };
         let intents = vec![Intent {
             slot,
             wanted: source,
@@ -232,5 +228,28 @@ impl Control {
         if changed {
             state.tell_updated(participant);
         }
+    }
+}
+
+/// The slot that a kind of publication goes to: the index of the first m-line of its media (RFC 8866 section 5.14).
+fn section_of(offer: &str, kind: Kind) -> Option<u16> {
+    let media = if kind.is_video() { "m=video " } else { "m=audio " };
+    let index = offer
+        .lines()
+        .filter(|line| line.starts_with("m="))
+        .position(|line| line.starts_with(media));
+    index.and_then(|index| u16::try_from(index).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publication_goes_to_the_first_section_of_its_media() {
+        let offer = "v=0\r\nm=audio 9 x 111\r\na=mid:0\r\nm=video 9 x 102\r\nm=video 9 x 102\r\n";
+        assert_eq!(section_of(offer, Kind::Microphone), Some(0));
+        assert_eq!(section_of(offer, Kind::Screen), Some(1));
+        assert_eq!(section_of("v=0\r\nm=audio 9 x 111\r\n", Kind::Camera), None);
     }
 }

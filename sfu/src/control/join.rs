@@ -133,8 +133,8 @@ impl Control {
                 let member = candidate_member(&state.exam, &record, &entry, now);
                 state.members.insert(record.participant, member);
             }
+            self.places.lock().insert(record.participant, exam);
         }
-        self.places.lock().insert(record.participant, exam);
         let first = self.store.mark_joined(session, now).await?;
         Ok(Seated { room, record, first })
     }
@@ -244,6 +244,7 @@ impl Control {
                     watcher,
                 )
             });
+            self.places.lock().insert(identity.participant, exam);
             // A new connection counts its wish lists anew.
             if let Some(watcher) = member.watcher_mut() {
                 watcher.revision = 0;
@@ -265,7 +266,6 @@ impl Control {
                 state.tell_watchers_but(Some(identity.participant), joined);
             }
         }
-        self.places.lock().insert(identity.participant, exam);
         link.room = Some(room);
         Ok(())
     }

@@ -44,9 +44,8 @@ impl Control {
 
     /// Brings a member's presence in line with its connection and transports.
     pub(super) async fn settle(&self, room: &OpenRoom, participant: ParticipantId) {
-        match settle_member(room, participant) {
+        match self.settle_member(room, participant) {
             Settled::Same => {}
-            Settled::Left => self.forget(participant).await,
             Settled::Lost => {
                 self.note(
                     room,
@@ -60,6 +59,32 @@ impl Control {
         }
     }
 
+    fn settle_member(&self, room: &OpenRoom, participant: ParticipantId) -> Settled {
+        let mut state = room.state.lock();
+        let Some(member) = state.members.get_mut(&participant) else {
+            return Settled::Same;
+        };
+        if let Part::Watcher(_) = member.part {
+            if member.client.is_some() {
+                return Settled::Same;
+            }
+            state.members.remove(&participant);
+            state.update_listening();
+            state.tell_watchers(ServerMessage::ParticipantLeft { participant });
+            self.forget(participant);
+            return Settled::Same;
+        }
+        let (before, presence) = (member.info.presence, member.presence());
+        if member.set_presence(presence, clock::now_us()) {
+            state.tell_updated(participant);
+        }
+        if presence == Presence::Lost && before != Presence::Lost {
+            Settled::Lost
+        } else {
+            Settled::Same
+        }
+    }
+
     /// Writes a timeline entry and tells those who watch. A failing store is logged: there is nobody to answer.
     pub(super) async fn note(&self, room: &OpenRoom, participant: ParticipantId, body: TimelineBody) {
         let entry = entry_now(participant, body);
@@ -69,10 +94,11 @@ impl Control {
         }
     }
 
-    /// Removes a participant from the shard.
-    pub(super) async fn forget(&self, participant: ParticipantId) {
+    /// Removes a participant from the shard. Called under the room's lock: whatever comes back into the room afterwards comes
+    /// to the shard afterwards too.
+    fn forget(&self, participant: ParticipantId) {
         self.places.lock().remove(&participant);
-        if let Err(error) = self.shard.request(Command::RemoveParticipant { participant }).await {
+        if let Err(error) = self.shard.post(Command::RemoveParticipant { participant }) {
             tracing::warn!(%error, %participant, "the shard did not forget a participant");
         }
     }
@@ -107,8 +133,8 @@ impl Control {
             }
             state.tell_updated(participant);
             state.tell_timeline(entry);
+            self.forget(participant);
         }
-        self.forget(participant).await;
         OK
     }
 
@@ -119,31 +145,32 @@ impl Control {
         loop {
             tokio::select! {
                 () = shutdown.begun() => return,
-                _ = ticks.tick() => self.sweep().await,
+                _ = ticks.tick() => self.sweep(),
             }
         }
     }
 
-    async fn sweep(&self) {
+    fn sweep(&self) {
         let rooms: Vec<_> = self.rooms.lock().values().cloned().collect();
         let now = clock::now_us();
         for room in rooms {
             refresh_browsers(&room, now);
-            if now > room.state.lock().last_end() {
-                self.end_room(&room).await;
+            let over = now > room.state.lock().last_end();
+            if over {
+                self.end_room(&room);
             }
         }
     }
 
     /// The exam's end and grace are over: everybody is told and let go.
-    async fn end_room(&self, room: &OpenRoom) {
+    fn end_room(&self, room: &OpenRoom) {
         self.rooms.lock().remove(&room.id);
         let members = std::mem::take(&mut room.state.lock().members);
         for (participant, member) in members {
             if let Some(client) = member.client {
                 client.close(ErrorBody::from(ErrorCode::ExamClosed));
             }
-            self.forget(participant).await;
+            self.forget(participant);
         }
     }
 }
@@ -151,35 +178,8 @@ impl Control {
 /// What became of a member when it was looked at again.
 enum Settled {
     Same,
-    /// Someone who watched is gone.
-    Left,
     /// A candidate can't be reached any more.
     Lost,
-}
-
-fn settle_member(room: &OpenRoom, participant: ParticipantId) -> Settled {
-    let mut state = room.state.lock();
-    let Some(member) = state.members.get_mut(&participant) else {
-        return Settled::Same;
-    };
-    if let Part::Watcher(_) = member.part {
-        if member.client.is_some() {
-            return Settled::Same;
-        }
-        state.members.remove(&participant);
-        state.update_listening();
-        state.tell_watchers(ServerMessage::ParticipantLeft { participant });
-        return Settled::Left;
-    }
-    let (before, presence) = (member.info.presence, member.presence());
-    if member.set_presence(presence, clock::now_us()) {
-        state.tell_updated(participant);
-    }
-    if presence == Presence::Lost && before != Presence::Lost {
-        Settled::Lost
-    } else {
-        Settled::Same
-    }
 }
 
 fn take_client(room: &OpenRoom, participant: ParticipantId, connection: u64) -> bool {

@@ -169,3 +169,39 @@ impl OutboxReader {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_closed_and_its_queue_is_bounded() {
+        let (outbox, mut reader) = outbox();
+        for _ in 0..MAX_CLIENT_QUEUE {
+            assert!(outbox.send(ServerMessage::Ok));
+        }
+        assert!(!outbox.send(ServerMessage::Ok));
+        outbox.close(ErrorCode::Replaced.into());
+        let Next::Close(reason) = reader.next().await else {
+            panic!("the farewell overtakes what was never read")
+        };
+        assert_eq!(reason.code, ErrorCode::TooSlow, "the first reason counts");
+    }
+
+    #[tokio::test]
+    async fn levels_are_coalesced_and_other_farewells_wait_their_turn() {
+        let (outbox, mut reader) = outbox();
+        let participant = crate::clock::fresh(invigil_shared::id::ParticipantId::from_parts);
+        for level in [10, 20, 30] {
+            outbox.levels(vec![AudioLevel { participant, level }]);
+        }
+        outbox.send(ServerMessage::Ok);
+        outbox.close(ErrorCode::Replaced.into());
+        assert!(matches!(reader.next().await, Next::Item(_)));
+        let Next::Levels(levels) = reader.next().await else {
+            panic!("the newest levels")
+        };
+        assert_eq!(levels, [AudioLevel { participant, level: 30 }]);
+        assert!(matches!(reader.next().await, Next::Close(reason) if reason.code == ErrorCode::Replaced));
+    }
+}

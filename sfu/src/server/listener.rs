@@ -1,6 +1,6 @@
 //! The HTTPS port: connections capped, handshakes and headers with deadlines, ended gracefully.
 
-use crate::api::Peer;
+use crate::api::{Peer, Place};
 use crate::shutdown::ShutdownSignal;
 use axum::Router;
 use hyper::body::Incoming;
@@ -46,10 +46,8 @@ pub async fn serve(
         match accepted {
             Ok((stream, peer)) => {
                 let (acceptor, router, shutdown) = (acceptor.clone(), router.clone(), shutdown.clone());
-                tokio::spawn(async move {
-                    connection(stream, peer, acceptor, router, shutdown).await;
-                    drop(place);
-                });
+                let place = Place(Arc::new(place));
+                tokio::spawn(connection(stream, peer, place, acceptor, router, shutdown));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -66,6 +64,7 @@ pub async fn serve(
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    place: Place,
     acceptor: TlsAcceptor,
     router: Router,
     mut shutdown: ShutdownSignal,
@@ -79,6 +78,7 @@ async fn connection(
     };
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
+        request.extensions_mut().insert(place.clone());
         // A router is always ready.
         router.clone().call(request)
     });

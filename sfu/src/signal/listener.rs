@@ -1,7 +1,8 @@
 //! The upgrade from HTTP to a WebSocket with our subprotocol and bounded buffers.
 
 use super::connection;
-use crate::api::{ApiError, Service};
+use crate::api::{ApiError, Place, Service};
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
 use axum::response::{IntoResponse, Response};
@@ -18,6 +19,7 @@ const BUFFER: usize = 8 * 1024;
 /// `GET /api/v1/signal`.
 pub async fn upgrade(
     State(service): State<Arc<Service>>,
+    Extension(place): Extension<Place>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
@@ -34,5 +36,8 @@ pub async fn upgrade(
         let error = ApiError::from(ErrorCode::Unsupported);
         return error.with("subprotocol", SUBPROTOCOL).into_response();
     }
-    upgrade.on_upgrade(move |socket| connection::serve(service, socket))
+    upgrade.on_upgrade(move |socket| async move {
+        connection::serve(service, socket).await;
+        drop(place);
+    })
 }
