@@ -1,6 +1,7 @@
 //! The candidate's client: one session kept alive over every link and transport that it takes.
 
 mod engine;
+mod publish;
 
 use crate::bounds::{MAX_COMMANDS, MAX_EVENTS};
 use crate::clock::ServerClock;
@@ -10,8 +11,8 @@ use crate::journal::Journal;
 pub use crate::journal::{EventReport, EventTicket};
 use crate::media::MediaOptions;
 use crate::rest::Api;
-use crate::sink::{SinkTable, Source};
 pub use crate::sink::{AudioSink, VideoSink, Written};
+use crate::sink::{SinkTable, Source};
 use crate::{ClientInfo, LinkState, MediaState};
 use invigil_shared::chain::ChainHead;
 use invigil_shared::error::{ErrorBody, ErrorCode};
@@ -63,32 +64,56 @@ pub enum CandidateEvent {
     /// The server knows the publication.
     Published(PublicationKey),
     /// The layers of `key` that somebody wants now. Sinks know it already.
-    Demand { key: PublicationKey, layers: Vec<Layer> },
+    Demand {
+        key: PublicationKey,
+        layers: Vec<Layer>,
+    },
     /// A receiver needs a key frame. The sink's `take_keyframe_request` says the same.
-    KeyframeRequest { key: PublicationKey, layer: Layer },
+    KeyframeRequest {
+        key: PublicationKey,
+        layer: Layer,
+    },
     /// A text for the candidate.
     Message(Message),
     /// Own chat line: stored by the server under this id, or refused.
-    ChatSent { ticket: ChatTicket, result: Result<(MessageId, i64), ErrorBody> },
-    Action { at: i64, action: Action },
+    ChatSent {
+        ticket: ChatTicket,
+        result: Result<(MessageId, i64), ErrorBody>,
+    },
+    Action {
+        at: i64,
+        action: Action,
+    },
     Listening(bool),
     /// `ends_at` and `time_left`: server time and a duration, microseconds.
-    ExamUpdated { status: ExamStatus, ends_at: i64, time_left: i64 },
+    ExamUpdated {
+        status: ExamStatus,
+        ends_at: i64,
+        time_left: i64,
+    },
     /// Everything up to this head is safe on the server.
     IntegrityAck(ChainHead),
     /// The session was handed in.
     Finished,
     /// The client has ended and won't come back by itself.
-    Ended { reason: Option<ErrorCode> },
+    Ended {
+        reason: Option<ErrorCode>,
+    },
     /// Something that was asked for did not happen.
     Error(ErrorBody),
 }
 
 pub(crate) enum Command {
-    Publish { spec: PublicationSpec, sources: Vec<Source> },
+    Publish {
+        spec: PublicationSpec,
+        sources: Vec<Source>,
+    },
     Unpublish(PublicationKey),
     Freshness(Vec<Freshness>),
-    Chat { ticket: ChatTicket, text: String },
+    Chat {
+        ticket: ChatTicket,
+        text: String,
+    },
     Acknowledge(MessageId),
     Stats(ClientStats),
     /// The journal has something new.
@@ -120,8 +145,13 @@ impl CandidateClient {
             clock: ServerClock::default(),
             tickets: Arc::default(),
         };
-        let engine =
-            engine::Engine::new(config, client.sinks.clone(), client.journal.clone(), client.clock.clone(), events);
+        let engine = engine::Engine::new(
+            config,
+            client.sinks.clone(),
+            client.journal.clone(),
+            client.clock.clone(),
+            events,
+        );
         tokio::spawn(engine.run(commands_end));
         (client, events_end)
     }
@@ -136,8 +166,16 @@ impl CandidateClient {
         let mut layers: Vec<Layer> = spec.layers.iter().map(|l| l.rid).collect();
         layers.sort_unstable();
         layers.dedup();
-        let codec = if spec.key.kind.is_video() { "video/H264" } else { "audio/opus" };
-        let allowed = if spec.key.kind.is_video() { 1..=MAX_LAYERS } else { 1..=1 };
+        let codec = if spec.key.kind.is_video() {
+            "video/H264"
+        } else {
+            "audio/opus"
+        };
+        let allowed = if spec.key.kind.is_video() {
+            1..=MAX_LAYERS
+        } else {
+            1..=1
+        };
         if layers.len() != spec.layers.len() || !allowed.contains(&layers.len()) || spec.codec != codec {
             return refuse(ErrorCode::PublicationInvalid);
         }
@@ -191,7 +229,10 @@ impl CandidateClient {
             return Err(ClientError::Refused(ErrorCode::MessageTooLong.into()));
         }
         let ticket = ChatTicket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        self.command(Command::Chat { ticket, text: text.to_owned() })?;
+        self.command(Command::Chat {
+            ticket,
+            text: text.to_owned(),
+        })?;
         Ok(ticket)
     }
 

@@ -10,7 +10,9 @@ const WINDOW: usize = 12;
 
 /// This machine's wall clock, microseconds since the Unix epoch.
 pub fn wall_us() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_micros()).unwrap_or(i64::MAX))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,15 +31,23 @@ impl OffsetFilter {
     /// Takes one exchange: `t0` and `t3` by our clock, `t1` and `t2` by the server's, microseconds. An exchange that ends
     /// before it began, or that the server answered before it came, says nothing and is dropped.
     pub fn add(&mut self, t0: i64, t1: i64, t2: i64, t3: i64) {
-        let parts = t3.checked_sub(t0).zip(t2.checked_sub(t1)).filter(|&(total, held)| held >= 0 && total >= held);
+        let parts = t3
+            .checked_sub(t0)
+            .zip(t2.checked_sub(t1))
+            .filter(|&(total, held)| held >= 0 && total >= held);
         let Some((total, held)) = parts else { return };
         let there = i128::from(t1) - i128::from(t0);
         let back = i128::from(t2) - i128::from(t3);
-        let Ok(offset_us) = i64::try_from((there + back) / 2) else { return };
+        let Ok(offset_us) = i64::try_from((there + back) / 2) else {
+            return;
+        };
         if self.samples.len() == WINDOW {
             self.samples.pop_front();
         }
-        self.samples.push_back(Sample { offset_us, round_trip_us: total - held });
+        self.samples.push_back(Sample {
+            offset_us,
+            round_trip_us: total - held,
+        });
     }
 
     fn best(&self) -> Option<Sample> {
@@ -71,7 +81,11 @@ pub struct ServerClock {
 
 impl Default for ServerClock {
     fn default() -> Self {
-        Self { started: Instant::now(), started_wall_us: wall_us(), filter: Arc::default() }
+        Self {
+            started: Instant::now(),
+            started_wall_us: wall_us(),
+            filter: Arc::default(),
+        }
     }
 }
 
@@ -84,7 +98,8 @@ impl ServerClock {
 
     /// Server time, microseconds since the Unix epoch; this machine's before the first exchange.
     pub fn now_us(&self) -> i64 {
-        self.local_us().saturating_add(self.filter.lock().offset_us().unwrap_or(0))
+        self.local_us()
+            .saturating_add(self.filter.lock().offset_us().unwrap_or(0))
     }
 
     /// Server time minus this machine's wall clock now, microseconds: what a window adds to its own clock.
@@ -123,7 +138,10 @@ mod tests {
         filter.add(0, 1_000_000, 1_000_000, 400_000); // offset 800 000, 400 ms
         filter.add(1_000_000, 2_010_000, 2_010_500, 1_020_500); // offset 1 000 000, 20 ms
         filter.add(2_000_000, 3_300_000, 3_300_000, 2_300_000); // offset 1 150 000, 300 ms
-        assert_eq!((filter.offset_us(), filter.uncertainty_us()), (Some(1_000_000), Some(10_000)));
+        assert_eq!(
+            (filter.offset_us(), filter.uncertainty_us()),
+            (Some(1_000_000), Some(10_000))
+        );
         assert_eq!(filter.round_trip_us(), Some(300_000));
     }
 

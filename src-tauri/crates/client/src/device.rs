@@ -39,7 +39,8 @@ impl DeviceKey {
             Ok(file) => {
                 let mut seed = Vec::with_capacity(33);
                 file.take(33).read_to_end(&mut seed).map_err(failed)?;
-                let seed = <[u8; 32]>::try_from(seed).map_err(|_| ClientError::DeviceKey("not a key file".to_owned()))?;
+                let seed =
+                    <[u8; 32]>::try_from(seed).map_err(|_| ClientError::DeviceKey("not a key file".to_owned()))?;
                 Ok(Self(SigningKey::from_bytes(&seed)))
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
@@ -67,8 +68,9 @@ impl DeviceKey {
 
     /// Signs the server's challenge (base64url without padding) for `session`; the same encoding comes back.
     pub fn sign(&self, session: SessionId, challenge: &str) -> Result<String, ClientError> {
-        let challenge =
-            URL_SAFE_NO_PAD.decode(challenge).map_err(|_| ClientError::BadAnswer("challenge".to_owned()))?;
+        let challenge = URL_SAFE_NO_PAD
+            .decode(challenge)
+            .map_err(|_| ClientError::BadAnswer("challenge".to_owned()))?;
         Ok(URL_SAFE_NO_PAD.encode(sign_challenge(&self.0, session, &challenge)))
     }
 }
@@ -93,8 +95,12 @@ mod tests {
         let signature = loaded.sign(session, &URL_SAFE_NO_PAD.encode([9u8; 32])).unwrap();
         let public = URL_SAFE_NO_PAD.decode(made.public()).unwrap();
         let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
-        assert!(invigil_shared::device::verify_challenge(&public, session, &[9u8; 32], &signature));
-        assert!(!invigil_shared::device::verify_challenge(&public, session, &[8u8; 32], &signature));
+        assert!(invigil_shared::device::verify_challenge(
+            &public, session, &[9u8; 32], &signature
+        ));
+        assert!(!invigil_shared::device::verify_challenge(
+            &public, session, &[8u8; 32], &signature
+        ));
     }
 
     #[test]

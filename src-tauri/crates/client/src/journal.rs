@@ -39,7 +39,13 @@ pub struct EventReport {
 
 impl EventReport {
     pub fn new(kind: IntegrityKind) -> Self {
-        Self { kind, observer: Observer::System, confidence: 100, begins: None, facts: BTreeMap::new() }
+        Self {
+            kind,
+            observer: Observer::System,
+            confidence: 100,
+            begins: None,
+            facts: BTreeMap::new(),
+        }
     }
 }
 
@@ -102,7 +108,11 @@ impl Journal {
         let ticket = EventTicket(state.next_ticket);
         state.next_ticket += 1;
         let monotonic_us = i64::try_from(state.started.elapsed().as_micros()).unwrap_or(i64::MAX);
-        let time = EventTime { boot_id: state.boot, monotonic_us, wall_us: wall_us() };
+        let time = EventTime {
+            boot_id: state.boot,
+            monotonic_us,
+            wall_us: wall_us(),
+        };
         state.waiting.push_back(Waiting { ticket, report, time });
         state.number();
         Ok(ticket)
@@ -121,8 +131,16 @@ impl Journal {
             return Ok(());
         };
         // Where our own chain stood at the server's number: what the next unacknowledged event continues.
-        let ours = state.unacknowledged.iter().find(|e| e.seq == server.seq + 1).map(|e| e.prev);
-        let agrees = if server.seq == head.seq { head.hash == server.hash } else { ours == Some(server.hash) };
+        let ours = state
+            .unacknowledged
+            .iter()
+            .find(|e| e.seq == server.seq + 1)
+            .map(|e| e.prev);
+        let agrees = if server.seq == head.seq {
+            head.hash == server.hash
+        } else {
+            ours == Some(server.hash)
+        };
         if !agrees {
             return Err(ErrorCode::ChainFork);
         }
@@ -135,8 +153,13 @@ impl Journal {
     pub fn take_batch(&self) -> Vec<IntegrityEvent> {
         let mut state = self.0.lock();
         let sent = state.sent;
-        let batch: Vec<_> =
-            state.unacknowledged.iter().filter(|e| e.seq > sent).take(MAX_EVENTS_PER_MESSAGE).cloned().collect();
+        let batch: Vec<_> = state
+            .unacknowledged
+            .iter()
+            .filter(|e| e.seq > sent)
+            .take(MAX_EVENTS_PER_MESSAGE)
+            .cloned()
+            .collect();
         if let Some(last) = batch.last() {
             state.sent = last.seq;
         }
@@ -166,8 +189,10 @@ impl State {
     fn number(&mut self) {
         let Some(mut head) = self.head else { return };
         while let Some(waiting) = self.waiting.pop_front() {
-            let begins =
-                waiting.report.begins.and_then(|t| self.numbers.iter().find(|(known, _)| *known == t).map(|(_, s)| *s));
+            let begins = waiting
+                .report
+                .begins
+                .and_then(|t| self.numbers.iter().find(|(known, _)| *known == t).map(|(_, s)| *s));
             let payload = IntegrityPayload {
                 kind: waiting.report.kind,
                 time: waiting.time,

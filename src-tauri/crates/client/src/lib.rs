@@ -1,15 +1,25 @@
 //! Signalling client, WebRTC, reconnect and journal of both apps, of bots and of tests. No Tauri, no capture.
 
+mod backoff;
 pub mod bounds;
 pub mod candidate;
 pub mod clock;
 pub mod device;
 pub mod error;
+mod frame_assembler;
 mod journal;
+mod keeper;
+mod link;
 pub mod media;
+mod outbox;
+mod packetiser;
+mod peer;
 pub mod proctor;
+mod publisher;
 pub mod rest;
+mod session;
 mod sink;
+mod subscriber;
 pub mod trust;
 
 pub use error::ClientError;

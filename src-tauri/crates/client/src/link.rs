@@ -46,8 +46,6 @@ pub(crate) struct Link {
     out: mpsc::Sender<Outgoing>,
     /// Tells one connection from the next.
     pub generation: u64,
-    /// The server's address is of this machine: media goes over loopback.
-    pub loopback: bool,
 }
 
 impl Link {
@@ -57,14 +55,21 @@ impl Link {
         clock: ServerClock,
         generation: u64,
     ) -> Result<(Self, mpsc::Receiver<Incoming>), ClientError> {
-        let (socket, loopback) = tokio::time::timeout(CONNECT_DEADLINE, dial(api))
+        let socket = tokio::time::timeout(CONNECT_DEADLINE, dial(api))
             .await
             .map_err(|_| ClientError::Unreachable("no answer in time".to_owned()))??;
         let (out, out_end) = mpsc::channel(MAX_CLIENT_QUEUE);
         let (incoming, incoming_end) = mpsc::channel(MAX_CLIENT_QUEUE);
-        let task = Task { socket, incoming, clock, pending: HashMap::new(), next_id: 1, last_error: None };
+        let task = Task {
+            socket,
+            incoming,
+            clock,
+            pending: HashMap::new(),
+            next_id: 1,
+            last_error: None,
+        };
         tokio::spawn(task.run(out_end));
-        Ok((Self { out, generation, loopback }, incoming_end))
+        Ok((Self { out, generation }, incoming_end))
     }
 
     /// Puts a request on the wire now; the future is its answer.
@@ -95,31 +100,38 @@ fn closed() -> ClientError {
     ClientError::Unreachable("the link closed".to_owned())
 }
 
-async fn dial(api: &Api) -> Result<(Socket, bool), ClientError> {
+async fn dial(api: &Api) -> Result<Socket, ClientError> {
     let authority = api.authority();
     let stream = authority.connect().await?;
-    let loopback = stream.peer_addr().is_ok_and(|a| a.ip().is_loopback());
-    let tls = tokio_rustls::TlsConnector::from(api.tls()).connect(authority.server_name()?, stream).await;
-    let tls = tls.map_err(|e| match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(reason)) => ClientError::Untrusted(format!("{reason:?}")),
-        _ => ClientError::Unreachable(e.to_string()),
-    })?;
+    let tls = tokio_rustls::TlsConnector::from(api.tls())
+        .connect(authority.server_name()?, stream)
+        .await;
+    let tls = tls.map_err(
+        |e| match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            Some(rustls::Error::InvalidCertificate(reason)) => ClientError::Untrusted(format!("{reason:?}")),
+            _ => ClientError::Unreachable(e.to_string()),
+        },
+    )?;
     let mut request = format!("wss://{authority}/api/v1/signal")
         .into_client_request()
         .map_err(|_| ClientError::BadAuthority)?;
-    request.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
+    request
+        .headers_mut()
+        .insert("Sec-WebSocket-Protocol", HeaderValue::from_static(SUBPROTOCOL));
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(0) // every frame is for now
         .max_write_buffer_size(MAX_WRITE_BUFFER)
         .max_message_size(Some(MAX_SDP))
         .max_frame_size(Some(MAX_SDP));
-    let (socket, _) = tokio_tungstenite::client_async_with_config(request, tls, Some(config)).await.map_err(|e| match e {
-        WsError::Http(response) => ClientError::BadAnswer(format!("HTTP {}", response.status())),
-        WsError::Protocol(e) => ClientError::BadAnswer(e.to_string()),
-        e => ClientError::Unreachable(e.to_string()),
-    })?;
-    Ok((socket, loopback))
+    let (socket, _) = tokio_tungstenite::client_async_with_config(request, tls, Some(config))
+        .await
+        .map_err(|e| match e {
+            WsError::Http(response) => ClientError::BadAnswer(format!("HTTP {}", response.status())),
+            WsError::Protocol(e) => ClientError::BadAnswer(e.to_string()),
+            e => ClientError::Unreachable(e.to_string()),
+        })?;
+    Ok(socket)
 }
 
 struct Task {
@@ -191,7 +203,10 @@ impl Task {
                 return true;
             }
         };
-        matches!(tokio::time::timeout(LINK_SILENCE, self.socket.send(Message::text(text))).await, Ok(Ok(())))
+        matches!(
+            tokio::time::timeout(LINK_SILENCE, self.socket.send(Message::text(text))).await,
+            Ok(Ok(()))
+        )
     }
 
     async fn read(&mut self, frame: Message) -> bool {

@@ -89,6 +89,10 @@ pub struct MediaOptions {
 
 impl Default for MediaOptions {
     fn default() -> Self {
-        Self { bind: None, transform: Arc::new(Identity), estimator: Arc::new(Unlimited) }
+        Self {
+            bind: None,
+            transform: Arc::new(Identity),
+            estimator: Arc::new(Unlimited),
+        }
     }
 }

@@ -49,19 +49,44 @@ pub enum ProctorEvent {
     ParticipantUpdated(ParticipantInfo),
     PublicationAdded(PublicationInfo),
     PublicationRemoved(PublicationRef),
-    Freshness { participant: ParticipantId, freshness: Vec<Freshness> },
+    Freshness {
+        participant: ParticipantId,
+        freshness: Vec<Freshness>,
+    },
     Timeline(TimelineEntry),
     /// All slots, as the server decided them.
-    Bindings { revision: u64, bindings: Vec<Binding> },
-    LayerSelected { slot: u16, layer: Layer },
+    Bindings {
+        revision: u64,
+        bindings: Vec<Binding>,
+    },
+    LayerSelected {
+        slot: u16,
+        layer: Layer,
+    },
     Levels(Vec<AudioLevel>),
     /// The server has the message, or refused it. `delivered`: the candidate's client has it.
-    MessageSent { ticket: SendTicket, result: Result<(MessageId, i64, bool), ErrorBody> },
+    MessageSent {
+        ticket: SendTicket,
+        result: Result<(MessageId, i64, bool), ErrorBody>,
+    },
     MessageReceived(Message),
-    MessageAcknowledged { message: MessageId, at: i64 },
-    Action { at: i64, action: Action },
-    AttentionLooked { participant: ParticipantId, at: i64 },
-    ExamUpdated { status: ExamStatus, ends_at: i64, time_left: i64 },
+    MessageAcknowledged {
+        message: MessageId,
+        at: i64,
+    },
+    Action {
+        at: i64,
+        action: Action,
+    },
+    AttentionLooked {
+        participant: ParticipantId,
+        at: i64,
+    },
+    ExamUpdated {
+        status: ExamStatus,
+        ends_at: i64,
+        time_left: i64,
+    },
     /// A whole access unit (Annex B), in order; the first of a slot's source, and the first after a loss, is a key frame.
     VideoFrame {
         slot: u16,
@@ -83,16 +108,26 @@ pub enum ProctorEvent {
         captured_at_us: i64,
     },
     /// The client has ended and won't come back by itself.
-    Ended { reason: Option<ErrorCode> },
+    Ended {
+        reason: Option<ErrorCode>,
+    },
     /// Something that was asked for did not happen.
     Error(ErrorBody),
 }
 
 pub(crate) enum Command {
     Intents(Vec<Intent>),
-    Send { ticket: SendTicket, to: ParticipantId, kind: MessageKind, text: String },
+    Send {
+        ticket: SendTicket,
+        to: ParticipantId,
+        kind: MessageKind,
+        text: String,
+    },
     Look(ParticipantId),
-    Keyframe { source: PublicationRef, layer: Layer },
+    Keyframe {
+        source: PublicationRef,
+        layer: Layer,
+    },
     Act(Action),
     NetworkChanged,
     Close(oneshot::Sender<()>),
@@ -116,7 +151,15 @@ impl ProctorClient {
         let (token, token_end) = tokio::sync::watch::channel(config.token.clone());
         let engine = engine::Engine::new(config, clock.clone(), events, token);
         tokio::spawn(engine.run(commands_end));
-        (Self { commands, clock, tickets: Arc::default(), token: token_end }, events_end)
+        (
+            Self {
+                commands,
+                clock,
+                tickets: Arc::default(),
+                token: token_end,
+            },
+            events_end,
+        )
     }
 
     /// The whole wish list: video into slots 0 to 63, audio into 64 to 67. It replaces the one before and is sent again
@@ -148,7 +191,12 @@ impl ProctorClient {
             return Err(ClientError::Refused(ErrorCode::MessageTooLong.into()));
         }
         let ticket = SendTicket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        self.command(Command::Send { ticket, to, kind, text: text.to_owned() })?;
+        self.command(Command::Send {
+            ticket,
+            to,
+            kind,
+            text: text.to_owned(),
+        })?;
         Ok(ticket)
     }
 

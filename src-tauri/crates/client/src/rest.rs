@@ -63,14 +63,24 @@ impl Api {
     }
 
     pub async fn resume_challenge(&self, session: SessionId) -> Result<ResumeChallenge, ClientError> {
-        self.post("resume/challenge", None, &ResumeChallengeRequest { session }).await
+        self.post("resume/challenge", None, &ResumeChallengeRequest { session })
+            .await
     }
 
     /// Back into a session by its device key, without a secret: asks for a challenge and answers it.
     pub async fn resume(&self, session: SessionId, key: &DeviceKey) -> Result<JoinResponse, ClientError> {
         let challenge = self.resume_challenge(session).await?.challenge;
         let signature = key.sign(session, &challenge)?;
-        self.post("resume", None, &ResumeRequest { session, challenge, signature }).await
+        self.post(
+            "resume",
+            None,
+            &ResumeRequest {
+                session,
+                challenge,
+                signature,
+            },
+        )
+        .await
     }
 
     /// Makes the first admin with the one-time setup code.
@@ -79,7 +89,10 @@ impl Api {
     }
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignInResponse, ClientError> {
-        let body = SignInRequest { email: email.to_owned(), password: password.to_owned() };
+        let body = SignInRequest {
+            email: email.to_owned(),
+            password: password.to_owned(),
+        };
         self.post("sign-in", None, &body).await
     }
 

@@ -87,7 +87,9 @@ impl Session {
         let (link, mut incoming) = Link::open(&self.api, self.clock.clone(), self.generation).await?;
         let authenticated = link.request(auth_request(&self.token, &self.info)).await;
         let (expires_at, challenge) = match authenticated {
-            Ok(ServerMessage::AuthResponse { expires_at, challenge, .. }) => (expires_at, challenge),
+            Ok(ServerMessage::AuthResponse {
+                expires_at, challenge, ..
+            }) => (expires_at, challenge),
             Ok(_) => return Err(ClientError::BadAnswer("auth:request".to_owned())),
             Err(error) => {
                 let code = error.server_code();
@@ -97,7 +99,8 @@ impl Session {
         };
         self.expires_at = Some(expires_at);
         let mut chain = None;
-        if let (true, Identity::Candidate { session, key }, Some(challenge)) = (self.entered, &self.identity, challenge) {
+        if let (true, Identity::Candidate { session, key }, Some(challenge)) = (self.entered, &self.identity, challenge)
+        {
             let signature = key.sign(*session, &challenge)?;
             match link.request(ClientMessage::Resume { signature }).await? {
                 ServerMessage::Resumed { chain: head, .. } => chain = Some(head),
@@ -127,7 +130,13 @@ impl Session {
         self.clock.seed(room.server_time);
         self.entered = true;
         let chain = chain.or(room.chain);
-        Ok(Entered { link, incoming, room, chain, early })
+        Ok(Entered {
+            link,
+            incoming,
+            room,
+            chain,
+            early,
+        })
     }
 
     async fn fresh_token(&mut self) -> Result<(), ClientError> {
@@ -150,7 +159,9 @@ impl Session {
     /// How long until the token is to be refreshed on the open link.
     pub fn refresh_in(&self) -> Duration {
         let now_s = self.clock.now_us() / 1_000_000;
-        let left = self.expires_at.map_or(i64::from(u32::MAX), |at| at - REFRESH_BEFORE_S - now_s);
+        let left = self
+            .expires_at
+            .map_or(i64::from(u32::MAX), |at| at - REFRESH_BEFORE_S - now_s);
         // Never a busy loop, even when a server's tokens are shorter than the margin.
         Duration::from_secs(u64::try_from(left).unwrap_or(0).max(5))
     }

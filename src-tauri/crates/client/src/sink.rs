@@ -47,7 +47,9 @@ impl LayerState {
 
     /// Sets the demand; a layer that starts to flow starts with a key frame. True when it changed.
     pub fn demand(&self, wanted: bool) -> bool {
-        let changed = self.demanded.send_if_modified(|now| std::mem::replace(now, wanted) != wanted);
+        let changed = self
+            .demanded
+            .send_if_modified(|now| std::mem::replace(now, wanted) != wanted);
         if changed && wanted {
             self.want_keyframe();
         }
@@ -105,7 +107,10 @@ impl VideoSink {
 
     /// Frames handed to the transport, and frames dropped on the way, since the start.
     pub fn counts(&self) -> (u64, u64) {
-        (self.state.sent_frames.load(Ordering::Relaxed), self.state.dropped_frames.load(Ordering::Relaxed))
+        (
+            self.state.sent_frames.load(Ordering::Relaxed),
+            self.state.dropped_frames.load(Ordering::Relaxed),
+        )
     }
 
     pub fn key(&self) -> PublicationKey {
@@ -182,10 +187,22 @@ impl SinkTable {
             let state = LayerState::new(key, layer);
             let (front, end) = if key.kind.is_video() {
                 let (frames, end) = mpsc::channel(MAX_FRAMES_WAITING);
-                (Front::Video(VideoSink { state: state.clone(), frames }), SinkEnd::Video(end))
+                (
+                    Front::Video(VideoSink {
+                        state: state.clone(),
+                        frames,
+                    }),
+                    SinkEnd::Video(end),
+                )
             } else {
                 let (packets, end) = mpsc::channel(MAX_AUDIO_WAITING);
-                (Front::Audio(AudioSink { state: state.clone(), packets }), SinkEnd::Audio(end))
+                (
+                    Front::Audio(AudioSink {
+                        state: state.clone(),
+                        packets,
+                    }),
+                    SinkEnd::Audio(end),
+                )
             };
             table.insert((key, layer), front);
             made.push(Source { state, end });
@@ -243,7 +260,12 @@ mod tests {
     use bytes::Bytes;
 
     fn frame() -> EncodedFrame {
-        EncodedFrame { data: Bytes::from_static(&[0, 0, 1, 0x65, 1]), key: true, captured_at_us: 1, rtp_timestamp: 1 }
+        EncodedFrame {
+            data: Bytes::from_static(&[0, 0, 1, 0x65, 1]),
+            key: true,
+            captured_at_us: 1,
+            rtp_timestamp: 1,
+        }
     }
 
     #[test]

@@ -23,7 +23,9 @@ pub enum CertificateTrust {
 impl CertificateTrust {
     /// Reads a join link's `sha256`: 64 lower-case hexadecimal digits.
     pub fn pinned_hex(hex: &str) -> Option<Self> {
-        invigil_shared::chain::unhex(hex).and_then(|b| <[u8; 32]>::try_from(b).ok()).map(Self::Pinned)
+        invigil_shared::chain::unhex(hex)
+            .and_then(|b| <[u8; 32]>::try_from(b).ok())
+            .map(Self::Pinned)
     }
 }
 
@@ -47,7 +49,12 @@ pub fn tls_config(trust: CertificateTrust) -> Result<Arc<ClientConfig>, ClientEr
         ),
         CertificateTrust::Pinned(sha256) => Arc::new(Pinned { sha256, provider }),
     };
-    Ok(Arc::new(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth()))
+    Ok(Arc::new(
+        builder
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth(),
+    ))
 }
 
 /// Believes one certificate.
@@ -69,7 +76,9 @@ impl ServerCertVerifier for Pinned {
         if fingerprint(end_entity) == self.sha256 {
             Ok(ServerCertVerified::assertion())
         } else {
-            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+            Err(Error::InvalidCertificate(
+                CertificateError::ApplicationVerificationFailure,
+            ))
         }
     }
 
@@ -113,7 +122,9 @@ impl ServerCertVerifier for Probe {
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         *self.seen.lock() = Some(fingerprint(end_entity));
-        Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        Err(Error::InvalidCertificate(
+            CertificateError::ApplicationVerificationFailure,
+        ))
     }
     fn verify_tls12_signature(
         &self,
@@ -146,7 +157,10 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
 pub async fn probe(authority: &str) -> Result<[u8; 32], ClientError> {
     let authority = Authority::parse(authority)?;
     let provider = provider();
-    let probe = Arc::new(Probe { seen: parking_lot::Mutex::new(None), provider: provider.clone() });
+    let probe = Arc::new(Probe {
+        seen: parking_lot::Mutex::new(None),
+        provider: provider.clone(),
+    });
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| ClientError::Untrusted(e.to_string()))?
@@ -156,7 +170,10 @@ pub async fn probe(authority: &str) -> Result<[u8; 32], ClientError> {
     let name = authority.server_name()?;
     let work = async {
         let stream = authority.connect().await?;
-        match tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await {
+        match tokio_rustls::TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+        {
             Ok(_) => Err(ClientError::Untrusted("a handshake ended that must not".to_owned())),
             Err(error) => (*probe.seen.lock()).ok_or_else(|| ClientError::Unreachable(error.to_string())),
         }
@@ -179,7 +196,8 @@ impl Authority {
         let text = text.trim();
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, rest) = rest.split_once(']').ok_or(ClientError::BadAuthority)?;
-            host.parse::<std::net::Ipv6Addr>().map_err(|_| ClientError::BadAuthority)?;
+            host.parse::<std::net::Ipv6Addr>()
+                .map_err(|_| ClientError::BadAuthority)?;
             (host, rest.strip_prefix(':'))
         } else {
             match text.split_once(':') {
@@ -192,7 +210,10 @@ impl Authority {
             return Err(ClientError::BadAuthority);
         }
         let port = port.map_or(Ok(443), |p| p.parse::<u16>().map_err(|_| ClientError::BadAuthority))?;
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
     }
 
     pub(crate) fn server_name(&self) -> Result<ServerName<'static>, ClientError> {
@@ -204,13 +225,19 @@ impl Authority {
             .await
             .map_err(|e| ClientError::Unreachable(e.to_string()))?;
         // Small messages both ways: Nagle's algorithm would hold them back.
-        stream.set_nodelay(true).map_err(|e| ClientError::Unreachable(e.to_string()))?;
+        stream
+            .set_nodelay(true)
+            .map_err(|e| ClientError::Unreachable(e.to_string()))?;
         Ok(stream)
     }
 }
 
 impl std::fmt::Display for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }

@@ -1,0 +1,189 @@
+use super::*;
+use crate::packetiser::{Extensions, Packetiser};
+use proptest::prelude::*;
+use std::time::Duration;
+
+fn unit(key: bool, size: usize, mark: u8) -> Bytes {
+    let mut data = Vec::new();
+    if key {
+        data.extend([0, 0, 0, 1, 0x67, 1, 2, 3, 0, 0, 0, 1, 0x68, 4, 5, 0, 0, 0, 1, 0x65]);
+    } else {
+        data.extend([0, 0, 0, 1, 0x41]);
+    }
+    data.extend(std::iter::repeat_n(mark | 0x80, size));
+    data.into()
+}
+
+/// `count` pictures, the ones of `keys` key frames, as parts by picture.
+fn stream(count: usize, keys: &[usize], size: usize, first: u16, with_info: bool) -> Vec<(Bytes, Vec<Part>)> {
+    let extensions = Extensions {
+        frame_info: with_info.then_some(3),
+        audio_level: None,
+    };
+    let mut packetiser = Packetiser::new(1, 102, Layer::High, extensions, first);
+    (0..count)
+        .map(|n| {
+            let key = keys.contains(&n);
+            let data = unit(key, size + n % 7, n as u8);
+            let packets = packetiser.video(&data, key, n as u32 * 3_000, 1_000 + n as i64);
+            let parts = packets.into_iter().map(|p| Part {
+                sequence: p.header.sequence_number,
+                timestamp: p.header.timestamp,
+                marker: p.header.marker,
+                info: p.header.get_extension(3).and_then(|d| FrameInfo::read(&d)),
+                payload: p.payload,
+            });
+            (data, parts.collect())
+        })
+        .collect()
+}
+
+fn push_all(assembler: &mut FrameAssembler, parts: impl IntoIterator<Item = Part>, now: Instant) -> Vec<AccessUnit> {
+    parts.into_iter().flat_map(|p| assembler.push(p, now)).collect()
+}
+
+#[test]
+fn pictures_come_back_byte_for_byte() {
+    for with_info in [true, false] {
+        let pictures = stream(20, &[0, 10], 4_000, 0x7ff0, with_info);
+        let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+        let units = push_all(&mut assembler, pictures.iter().flat_map(|p| p.1.clone()), now);
+        assert_eq!(units.len(), 20);
+        for (n, (unit, (data, _))) in units.iter().zip(&pictures).enumerate() {
+            assert_eq!(unit.data, data.as_ref(), "picture {n}");
+            assert_eq!((unit.key, unit.timestamp), (n % 10 == 0, n as u32 * 3_000));
+            if with_info {
+                assert_eq!((unit.captured, unit.layer), (Some(1_000 + n as i64), Some(Layer::High)));
+            }
+        }
+        assert!(!assembler.wants_key() && assembler.lost == 0);
+    }
+}
+
+#[test]
+fn nothing_leaves_before_a_key_frame() {
+    let pictures = stream(6, &[3], 2_000, 1, true);
+    let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+    assert!(assembler.wants_key());
+    let units = push_all(&mut assembler, pictures.into_iter().flat_map(|p| p.1), now);
+    assert_eq!(units.iter().map(|u| u.timestamp / 3_000).collect::<Vec<_>>(), [3, 4, 5]);
+}
+
+#[test]
+fn a_late_repair_fills_the_hole_in_order() {
+    let pictures = stream(5, &[0], 3_000, 1, true);
+    let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+    let mut parts: Vec<Part> = pictures.into_iter().flat_map(|p| p.1).collect();
+    let hole = parts.remove(5);
+    let before = push_all(&mut assembler, parts, now);
+    assert_eq!(before.len(), 1);
+    let after = assembler.push(hole, now + Duration::from_millis(80));
+    assert_eq!(
+        after.iter().map(|u| u.timestamp / 3_000).collect::<Vec<_>>(),
+        [1, 2, 3, 4]
+    );
+}
+
+#[test]
+fn a_hole_that_stays_waits_for_the_next_key_frame() {
+    let pictures = stream(12, &[0, 8], 3_000, 1, true);
+    let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+    let mut units = push_all(&mut assembler, pictures[..2].iter().flat_map(|p| p.1.clone()), now);
+    let torn = pictures[2].1[1..]
+        .iter()
+        .chain(pictures[3..6].iter().flat_map(|p| &p.1))
+        .cloned();
+    units.extend(push_all(&mut assembler, torn, now));
+    assert_eq!(units.len(), 2);
+    assert!(!assembler.wants_key(), "a repair may still come");
+    units.extend(assembler.tick(now + MAX_GAP_WAIT));
+    assert!(assembler.wants_key());
+    units.extend(push_all(
+        &mut assembler,
+        pictures[6..].iter().flat_map(|p| p.1.clone()),
+        now + MAX_GAP_WAIT,
+    ));
+    assert_eq!(
+        units.iter().map(|u| u.timestamp / 3_000).collect::<Vec<_>>(),
+        [0, 1, 8, 9, 10, 11]
+    );
+}
+
+#[test]
+fn a_key_frame_behind_a_hole_is_shown_at_once() {
+    let pictures = stream(6, &[0, 4], 3_000, 1, true);
+    let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+    let parts = pictures
+        .iter()
+        .enumerate()
+        .flat_map(|(n, p)| p.1.iter().skip(usize::from(n == 2)).cloned());
+    let units = push_all(&mut assembler, parts, now);
+    assert_eq!(
+        units.iter().map(|u| u.timestamp / 3_000).collect::<Vec<_>>(),
+        [0, 1, 4, 5]
+    );
+}
+
+#[test]
+fn another_source_starts_with_its_own_key_frame() {
+    let pictures = stream(8, &[0, 6], 1_500, 1, true);
+    let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+    push_all(&mut assembler, pictures[..3].iter().flat_map(|p| p.1.clone()), now);
+    assembler.reset();
+    let units = push_all(&mut assembler, pictures[3..].iter().flat_map(|p| p.1.clone()), now);
+    assert_eq!(units.first().map(|u| u.timestamp / 3_000), Some(6));
+}
+
+proptest! {
+    #[test]
+    fn hostile_bytes_never_panic_and_stay_bounded(
+        parts in prop::collection::vec(
+            (any::<u16>(), 0u32..4, any::<bool>(), prop::option::of(any::<[u8; 2]>()), prop::collection::vec(any::<u8>(), 0..40), 0u64..30),
+            0..900,
+        )
+    ) {
+        let (mut assembler, mut now) = (FrameAssembler::default(), Instant::now());
+        for (sequence, timestamp, marker, info, payload, wait) in parts {
+            now += Duration::from_millis(wait);
+            let info = info.and_then(|d| FrameInfo::read(&[d[0] & !8, d[1]]));
+            assembler.push(Part { sequence, timestamp, marker, info, payload: payload.into() }, now);
+            assembler.tick(now);
+            prop_assert!(assembler.parts.len() <= MAX_ASSEMBLY_PACKETS);
+        }
+    }
+
+    /// Whatever is lost or reordered: every picture that leaves is whole, in order, and after a hole the first is a key frame.
+    #[test]
+    fn no_torn_picture_leaves(
+        lost in prop::collection::hash_set(0usize..200, 0..25),
+        swaps in prop::collection::vec((0usize..200, 1usize..6), 0..40),
+        first in any::<u16>(),
+    ) {
+        let pictures = stream(60, &[0, 15, 30, 45], 2_500, first, true);
+        let whole: std::collections::HashMap<u32, Bytes> =
+            pictures.iter().enumerate().map(|(n, p)| (n as u32 * 3_000, p.0.clone())).collect();
+        let mut parts: Vec<Part> = pictures.into_iter().flat_map(|p| p.1).collect();
+        for (at, by) in swaps {
+            if at + by < parts.len() {
+                parts.swap(at, at + by);
+            }
+        }
+        let (mut assembler, mut now) = (FrameAssembler::default(), Instant::now());
+        let mut previous: Option<u32> = None;
+        for (n, part) in parts.into_iter().enumerate() {
+            now += Duration::from_millis(20);
+            if lost.contains(&n) {
+                continue;
+            }
+            let mut units = assembler.push(part, now);
+            units.extend(assembler.tick(now));
+            for unit in units {
+                prop_assert_eq!(&unit.data[..], &whole[&unit.timestamp][..]);
+                let follows = previous.is_some_and(|p| unit.timestamp == p + 3_000);
+                prop_assert!(follows || unit.key, "{} after {:?}", unit.timestamp, previous);
+                prop_assert!(previous.is_none_or(|p| unit.timestamp > p));
+                previous = Some(unit.timestamp);
+            }
+        }
+    }
+}

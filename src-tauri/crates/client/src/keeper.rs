@@ -1,0 +1,536 @@
+//! Keeps one transport standing over every link: negotiates, watches the path, restarts ICE, builds anew.
+//!
+//! A dead path (no datagram for a second, a socket error) restarts ICE at once; when that does not help within
+//! [`RESTART_DEADLINE`] the transport is built anew. A new link restarts ICE on the transport that stands, because the server
+//! may have forgotten it; when it has, a new one is built.
+
+use crate::MediaState;
+use crate::backoff::Backoff;
+use crate::bounds::{MAX_COMMANDS, PATH_SILENCE, RESTART_DEADLINE};
+use crate::error::ClientError;
+use crate::link::Link;
+use crate::peer::{Peer, PeerEvent, Way};
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::TransportId;
+use invigil_shared::publication::{Layer, PublicationKey};
+use invigil_shared::signal::{ClientMessage, Direction, ServerMessage};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::{mpsc, watch};
+use webrtc::media_stream::track_remote::TrackRemote;
+
+/// How often the path is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// A socket error counts when the path has been silent for this long as well: one interface of several may be gone.
+const SILENT_AND_FAILED: Duration = Duration::from_millis(300);
+
+/// What a transport carries. Methods run on the keeper's task.
+pub(crate) trait Role: Send + 'static {
+    type Input: Send + 'static;
+    const WAY: Way;
+
+    /// Something is to be carried.
+    fn wanted(&self) -> bool;
+    fn input(&mut self, input: Self::Input, link: Option<&Link>);
+    /// Adds the m-lines that `peer` lacks; true when there were any.
+    fn prepare(&mut self, peer: &Peer) -> impl Future<Output = Result<bool, ClientError>> + Send;
+    /// After an answer. `anew`: the link or the transport is another one than before.
+    fn announce(&mut self, link: &Link, anew: bool) -> impl Future<Output = Vec<KeeperEvent>> + Send;
+    /// The transport stands, or stands again.
+    fn connected(&mut self) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// The transport is gone.
+    fn lost(&mut self);
+    fn track(&mut self, peer: &Peer, track: Arc<dyn TrackRemote>);
+    /// Something has to be said to the server: the keeper calls `announce`.
+    fn dirty(&self) -> bool;
+}
+
+pub(crate) enum KeeperInput<I> {
+    Role(I),
+    Candidate {
+        transport: TransportId,
+        candidate: String,
+        mid: String,
+    },
+    Closed(TransportId),
+    NetworkChanged,
+}
+
+#[derive(Debug)]
+pub(crate) enum KeeperEvent {
+    Media(MediaState),
+    /// The server has answered an offer: what depends on the transport can be said now.
+    Negotiated,
+    Published {
+        key: PublicationKey,
+        demand: Vec<Layer>,
+    },
+    Refused(ErrorBody),
+    /// Figures for `stats:report`, once a second: loss per mille, sent and received bytes since the start.
+    Path {
+        lost_permille: u16,
+        sent: u64,
+        received: u64,
+    },
+}
+
+/// The engine's end of a keeper.
+pub(crate) struct KeeperHandle<I> {
+    pub input: mpsc::Sender<KeeperInput<I>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl<I> KeeperHandle<I> {
+    /// Ends the keeper and its transport.
+    pub async fn close(self, deadline: Duration) {
+        drop(self.input);
+        let mut task = self.task;
+        if tokio::time::timeout(deadline, &mut task).await.is_err() {
+            task.abort();
+        }
+    }
+}
+
+pub(crate) struct Keeper<R: Role> {
+    role: R,
+    bind: Vec<String>,
+    link: watch::Receiver<Option<Link>>,
+    output: mpsc::Sender<KeeperEvent>,
+    backoff: Backoff,
+    retry_at: Option<Instant>,
+}
+
+struct Live {
+    peer: Peer,
+    transport: Option<TransportId>,
+    /// The link on which the last answer came.
+    negotiated_on: u64,
+    since: Instant,
+    connected: bool,
+    restart_wanted: bool,
+    restarted: Option<Instant>,
+    reported: Instant,
+}
+
+/// What is known of a transport's path at a tick. Pure, for the test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct PathFacts {
+    pub dead: bool,
+    pub connected: bool,
+    pub silence: Option<Duration>,
+    pub failed: bool,
+    /// Since the transport was negotiated.
+    pub age: Duration,
+    /// Since ICE was restarted, when that has not shown an effect yet.
+    pub restarted: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Fine,
+    Restart,
+    Recovered,
+    Rebuild,
+}
+
+impl PathFacts {
+    pub fn judge(&self) -> Verdict {
+        if self.dead {
+            return Verdict::Rebuild;
+        }
+        if !self.connected {
+            return if self.age > RESTART_DEADLINE * 2 {
+                Verdict::Rebuild
+            } else {
+                Verdict::Fine
+            };
+        }
+        let silence = self.silence.unwrap_or(self.age);
+        match self.restarted {
+            Some(since) if silence < since => Verdict::Recovered,
+            Some(since) if since > RESTART_DEADLINE => Verdict::Rebuild,
+            Some(_) => Verdict::Fine,
+            None if silence > PATH_SILENCE || self.failed && silence > SILENT_AND_FAILED => Verdict::Restart,
+            None => Verdict::Fine,
+        }
+    }
+}
+
+impl<R: Role> Keeper<R> {
+    pub fn start(
+        role: R,
+        bind: Vec<String>,
+        link: watch::Receiver<Option<Link>>,
+        output: mpsc::Sender<KeeperEvent>,
+    ) -> KeeperHandle<R::Input> {
+        let (input, input_end) = mpsc::channel(MAX_COMMANDS);
+        let keeper = Self {
+            role,
+            bind,
+            link,
+            output,
+            backoff: Backoff::default(),
+            retry_at: None,
+        };
+        KeeperHandle {
+            input,
+            task: tokio::spawn(keeper.run(input_end)),
+        }
+    }
+
+    async fn run(mut self, mut input: mpsc::Receiver<KeeperInput<R::Input>>) {
+        let mut live: Option<Live> = None;
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            if let Err(error) = self.work(&mut live).await {
+                tracing::info!(%error, "a transport is given up");
+                self.report(&error).await;
+                self.drop_live(&mut live).await;
+            }
+            let event = async {
+                match live.as_mut() {
+                    Some(live) => live.peer.events.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = self.link.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    // A new link may succeed where the old one did not.
+                    self.retry_at = None;
+                }
+                command = input.recv() => match command {
+                    Some(command) => self.command(command, &mut live).await,
+                    None => break,
+                },
+                event = event => self.event(event, &mut live).await,
+                _ = tick.tick() => self.tick(&mut live).await,
+            }
+        }
+        self.role.lost();
+        if let Some(live) = live.take() {
+            if let (Some(transport), Some(link)) = (live.transport, self.link.borrow().clone()) {
+                link.notify(ClientMessage::TransportClose { transport });
+            }
+            live.peer.close().await;
+        }
+    }
+
+    /// Brings the transport to where it should be, as far as the link allows.
+    async fn work(&mut self, live: &mut Option<Live>) -> Result<(), ClientError> {
+        if !self.role.wanted() || self.retry_at.is_some_and(|at| at > Instant::now()) {
+            return Ok(());
+        }
+        if live.is_none() {
+            self.emit(KeeperEvent::Media(MediaState::Connecting)).await;
+            let now = Instant::now();
+            *live = Some(Live {
+                peer: Peer::build(R::WAY, self.bind.clone()).await?,
+                transport: None,
+                negotiated_on: 0,
+                since: now,
+                connected: false,
+                restart_wanted: false,
+                restarted: None,
+                reported: now,
+            });
+        }
+        let Some(live) = live.as_mut() else { return Ok(()) };
+        let lines = self.role.prepare(&live.peer).await?;
+        let Some(link) = self.link.borrow_and_update().clone() else {
+            return Ok(());
+        };
+        let anew = live.transport.is_none() || live.negotiated_on != link.generation;
+        if !(anew || lines || live.restart_wanted) {
+            if self.role.dirty() {
+                self.announce(&link, false).await;
+            }
+            return Ok(());
+        }
+        let restart = live.transport.is_some() && (live.restart_wanted || live.negotiated_on != link.generation);
+        negotiate::<R>(live, &link, restart).await?;
+        live.negotiated_on = link.generation;
+        live.since = Instant::now();
+        live.restart_wanted = false;
+        if restart {
+            live.restarted = Some(Instant::now());
+        }
+        self.emit(KeeperEvent::Negotiated).await;
+        self.announce(&link, anew).await;
+        if live.connected {
+            self.role.connected().await?; // new m-lines on a transport that stands
+        }
+        Ok(())
+    }
+
+    async fn announce(&mut self, link: &Link, anew: bool) {
+        for event in self.role.announce(link, anew).await {
+            self.emit(event).await;
+        }
+    }
+
+    async fn command(&mut self, command: KeeperInput<R::Input>, live: &mut Option<Live>) {
+        match command {
+            KeeperInput::Role(input) => {
+                let link = self.link.borrow().clone();
+                self.role.input(input, link.as_ref());
+            }
+            KeeperInput::Candidate {
+                transport,
+                candidate,
+                mid,
+            } => {
+                if let Some(live) = live.as_ref().filter(|l| l.transport == Some(transport))
+                    && let Err(error) = live.peer.add_candidate(candidate, mid).await
+                {
+                    tracing::debug!(%error, "a candidate was not taken");
+                }
+            }
+            KeeperInput::Closed(transport) => {
+                if live.as_ref().is_some_and(|l| l.transport == Some(transport)) {
+                    tracing::info!("the server closed the transport");
+                    self.drop_live(live).await;
+                }
+            }
+            KeeperInput::NetworkChanged => {
+                if let Some(live) = live.as_mut().filter(|l| l.connected) {
+                    live.restart_wanted = true;
+                }
+            }
+        }
+    }
+
+    async fn event(&mut self, event: Option<PeerEvent>, live: &mut Option<Live>) {
+        let Some(current) = live.as_mut() else { return };
+        match event {
+            Some(PeerEvent::Connected) => {
+                let first = !std::mem::replace(&mut current.connected, true);
+                if first {
+                    tracing::debug!(after = ?current.since.elapsed(), "a transport stands");
+                    self.backoff.reset();
+                    if let Err(error) = self.role.connected().await {
+                        self.report(&error).await;
+                        self.drop_live(live).await;
+                        return;
+                    }
+                    self.emit(KeeperEvent::Media(MediaState::Connected)).await;
+                }
+            }
+            Some(PeerEvent::Track(track)) => self.role.track(&current.peer, track),
+            Some(PeerEvent::Failed) | None => self.drop_live(live).await,
+        }
+    }
+
+    async fn tick(&mut self, live: &mut Option<Live>) {
+        let Some(current) = live.as_mut() else { return };
+        let tap = current.peer.tap.clone();
+        let facts = PathFacts {
+            dead: tap.is_dead(),
+            connected: current.connected,
+            silence: tap.silence(),
+            failed: tap.take_failure(),
+            // Without a negotiation there is nothing to be late with.
+            age: if current.transport.is_some() {
+                current.since.elapsed()
+            } else {
+                Duration::ZERO
+            },
+            restarted: current.restarted.map(|at| at.elapsed()),
+        };
+        match facts.judge() {
+            Verdict::Fine => {}
+            Verdict::Restart => {
+                if !current.restart_wanted {
+                    tracing::info!(silence = ?facts.silence, failed = facts.failed, "a path is dead");
+                    current.restart_wanted = true;
+                    self.emit(KeeperEvent::Media(MediaState::Interrupted)).await;
+                }
+            }
+            Verdict::Recovered => {
+                current.restarted = None;
+                tracing::info!(after = ?facts.restarted, "a path is back");
+                if let Err(error) = self.role.connected().await {
+                    self.report(&error).await;
+                }
+                self.emit(KeeperEvent::Media(MediaState::Connected)).await;
+            }
+            Verdict::Rebuild => {
+                tracing::info!(?facts, "a transport is built anew");
+                self.drop_live(live).await;
+                return;
+            }
+        }
+        if current.reported.elapsed() >= Duration::from_secs(1) {
+            current.reported = Instant::now();
+            use std::sync::atomic::Ordering::Relaxed;
+            let lost = tap.fraction_lost.load(Relaxed) * 1000 / 256;
+            let event = KeeperEvent::Path {
+                lost_permille: u16::try_from(lost).unwrap_or(1000),
+                sent: tap.sent_bytes.load(Relaxed),
+                received: tap.received_bytes.load(Relaxed),
+            };
+            self.emit(event).await;
+        }
+    }
+
+    async fn drop_live(&mut self, live: &mut Option<Live>) {
+        self.retry_at = Some(Instant::now() + self.backoff.next(rand::random()));
+        let Some(old) = live.take() else { return };
+        self.role.lost();
+        self.emit(KeeperEvent::Media(MediaState::Interrupted)).await;
+        if let (Some(transport), Some(link)) = (old.transport, self.link.borrow().clone()) {
+            link.notify(ClientMessage::TransportClose { transport });
+        }
+        old.peer.close().await;
+    }
+
+    async fn report(&mut self, error: &ClientError) {
+        if let ClientError::Refused(body) = error
+            && body.code != ErrorCode::TransportUnknown
+        {
+            self.emit(KeeperEvent::Refused(body.clone())).await;
+        }
+    }
+
+    fn emit(&self, event: KeeperEvent) -> impl Future<Output = ()> + Send + 'static + use<R> {
+        let output = self.output.clone();
+        async move {
+            let _ = output.send(event).await;
+        }
+    }
+}
+
+async fn negotiate<R: Role>(live: &mut Live, link: &Link, restart: bool) -> Result<(), ClientError> {
+    // The offer is made while the server makes the transport.
+    let created = match live.transport {
+        Some(_) => None,
+        None => {
+            let direction = if R::WAY == Way::Send {
+                Direction::Publish
+            } else {
+                Direction::Subscribe
+            };
+            Some(link.request(ClientMessage::TransportCreate { direction }))
+        }
+    };
+    let sdp = live.peer.offer(restart).await?;
+    let transport = match (live.transport, created) {
+        (Some(transport), _) => transport,
+        (None, Some(created)) => match created.await? {
+            ServerMessage::TransportCreated { transport } => transport,
+            _ => return Err(ClientError::BadAnswer("transport:create".to_owned())),
+        },
+        (None, None) => return Err(ClientError::Closed),
+    };
+    live.transport = Some(transport);
+    match link.request(ClientMessage::SdpOffer { transport, sdp }).await? {
+        ServerMessage::SdpAnswer { sdp, .. } => live.peer.answer(sdp).await,
+        _ => Err(ClientError::BadAnswer("sdp:offer".to_owned())),
+    }
+}
+
+/// Local addresses for UDP. A wildcard bind skips loopback, so a server on this machine is told apart by its name.
+pub(crate) fn bind_for(host: &str, wanted: Option<&Vec<String>>) -> Vec<String> {
+    if let Some(bind) = wanted {
+        return bind.clone();
+    }
+    match host.parse::<std::net::IpAddr>() {
+        Ok(std::net::IpAddr::V4(ip)) if ip.is_loopback() => vec!["127.0.0.1:0".to_owned()],
+        Ok(std::net::IpAddr::V6(ip)) if ip.is_loopback() => vec!["[::1]:0".to_owned(), "127.0.0.1:0".to_owned()],
+        _ if host == "localhost" => vec!["127.0.0.1:0".to_owned()],
+        _ => vec!["0.0.0.0:0".to_owned(), "[::]:0".to_owned()],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FINE: PathFacts = PathFacts {
+        dead: false,
+        connected: true,
+        silence: Some(Duration::from_millis(250)),
+        failed: false,
+        age: Duration::from_secs(60),
+        restarted: None,
+    };
+
+    #[test]
+    fn a_path_is_judged_by_its_silence() {
+        let ms = |n| Some(Duration::from_millis(n));
+        assert_eq!(FINE.judge(), Verdict::Fine);
+        assert_eq!(
+            PathFacts {
+                silence: ms(1_001),
+                ..FINE
+            }
+            .judge(),
+            Verdict::Restart
+        );
+        assert_eq!(PathFacts { failed: true, ..FINE }.judge(), Verdict::Fine);
+        assert_eq!(
+            PathFacts {
+                failed: true,
+                silence: ms(301),
+                ..FINE
+            }
+            .judge(),
+            Verdict::Restart
+        );
+        let restarted = PathFacts {
+            restarted: ms(2_000),
+            ..FINE
+        };
+        assert_eq!(
+            PathFacts {
+                silence: ms(3_000),
+                ..restarted
+            }
+            .judge(),
+            Verdict::Fine
+        );
+        assert_eq!(
+            PathFacts {
+                silence: ms(10),
+                ..restarted
+            }
+            .judge(),
+            Verdict::Recovered
+        );
+        assert_eq!(
+            PathFacts {
+                silence: ms(6_100),
+                restarted: ms(5_100),
+                ..FINE
+            }
+            .judge(),
+            Verdict::Rebuild
+        );
+        assert_eq!(PathFacts { dead: true, ..FINE }.judge(), Verdict::Rebuild);
+        let young = PathFacts {
+            connected: false,
+            silence: None,
+            age: Duration::from_secs(3),
+            ..FINE
+        };
+        assert_eq!(young.judge(), Verdict::Fine);
+        assert_eq!(
+            PathFacts {
+                age: Duration::from_secs(11),
+                ..young
+            }
+            .judge(),
+            Verdict::Rebuild
+        );
+    }
+
+    #[test]
+    fn loopback_servers_get_loopback_sockets() {
+        assert_eq!(bind_for("127.0.0.1", None), ["127.0.0.1:0"]);
+        assert_eq!(bind_for("exam.example", None), ["0.0.0.0:0", "[::]:0"]);
+        assert_eq!(bind_for("::1", Some(&vec!["10.0.0.1:0".to_owned()])), ["10.0.0.1:0"]);
+    }
+}
