@@ -63,9 +63,13 @@ impl Shard {
                 intents,
             } => {
                 self.set_intents(subscriber, revision, intents)?;
-                self.settle(now);
-                let bindings = self.participants.get(&subscriber).map(|known| known.bindings.clone());
-                Ok(Reply::Bindings(bindings.unwrap_or_default()))
+                // Told by the reply, so no event repeats it.
+                self.resolve_subscribers();
+                let bindings = self.bindings(subscriber);
+                if let Some(known) = self.participants.get_mut(&subscriber) {
+                    known.bindings.clone_from(&bindings);
+                }
+                Ok(Reply::Bindings(bindings))
             }
             Command::RequestKeyframe { source, layer } => self.request_keyframe(now, source, layer),
             Command::RemoveParticipant { participant } => {
@@ -102,10 +106,7 @@ impl Shard {
             return Err(ErrorCode::Forbidden.into());
         }
         participant.exam = Some(exam);
-        // A new transport is a new client: it counts its wish lists from the beginning.
-        if direction == Direction::Subscribe {
-            participant.revision = 0;
-        }
+        participant.any_revision |= direction == Direction::Subscribe;
         let replaced = participant.transport(direction).take();
         if let Some(old) = replaced {
             self.lose_transport(now, old, ErrorCode::Replaced);
@@ -204,7 +205,8 @@ impl Shard {
         self.rebuild_streams(person);
         self.touch_room_of(person);
         // What is wanted is settled now, so that the reply says it and no event repeats it.
-        self.resolve_subscribers();
+        let watchers = self.resolve_subscribers();
+        self.dirty_subscribers.extend(watchers);
         let wanted = self.wanted(number);
         if let Some(publication) = self.publications.get_mut(&number) {
             (publication.wanted, publication.demanded) = (wanted, wanted);
@@ -271,7 +273,8 @@ impl Shard {
         if !participant.take_side(Direction::Subscribe) {
             return Err(ErrorCode::Forbidden.into());
         }
-        if revision >= participant.revision {
+        if revision >= participant.revision || participant.any_revision {
+            participant.any_revision = false;
             participant.revision = revision;
             participant.intents = intents;
             self.dirty_subscribers.insert(subscriber);

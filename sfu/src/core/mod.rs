@@ -32,6 +32,6 @@ pub mod twcc;
 pub mod vp8;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use state::{CoreConfig, Shard};

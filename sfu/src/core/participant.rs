@@ -20,6 +20,8 @@ pub struct Participant {
     /// Numbers of its publications in the shard.
     pub publications: BTreeMap<PublicationKey, u64>,
     pub revision: u64,
+    /// A new client counts its wish lists from the beginning: the next one is taken whatever its revision.
+    pub any_revision: bool,
     pub intents: Vec<Intent>,
     /// What control was last told.
     pub bindings: Vec<Binding>,

@@ -12,6 +12,8 @@ use crate::core::transport::srtp::{MAX_RTCP_OVERHEAD, MAX_RTP_OVERHEAD};
 use crate::core::transport::{Association, State};
 use crate::core::twcc::{Arrivals, Sent};
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
+use invigil_shared::intent::Intent;
+use invigil_shared::limits::VIDEO_SLOTS;
 use invigil_shared::publication::Layer;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -117,9 +119,33 @@ impl Peer {
             .is_some_and(|association| association.state() == State::Connected)
     }
 
-    /// The slot's subscription, if it carries that publication.
+    /// A slot, if we send on that m-line.
     pub fn slot_mut(&mut self, slot: u16) -> Option<&mut Slot> {
         self.slots.get_mut(usize::from(slot))?.as_mut()
+    }
+
+    /// The m-line that an intent's slot means. Our clients negotiate a pool in which both are the same number. A browser's
+    /// offer is its own: slot 0 is its first video line and [`VIDEO_SLOTS`] its first audio line, wherever they stand.
+    pub fn line_of(&self, intent: &Intent) -> u16 {
+        if self.profile == Profile::Native {
+            return intent.slot;
+        }
+        let video = intent.wanted.publication.kind.is_video();
+        let place = if video {
+            intent.slot
+        } else {
+            intent.slot.saturating_sub(VIDEO_SLOTS)
+        };
+        let fits = |slot: &Slot| (slot.out.config.codec != Codec::Opus) == video;
+        let lines = self
+            .slots
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| slot.as_ref().is_some_and(fits));
+        lines
+            .map(|(line, _)| line as u16)
+            .nth(usize::from(place))
+            .unwrap_or(u16::MAX)
     }
 
     /// Sends a packet of `publication` on a slot if its subscription wants that layer. True when the slot has switched to

@@ -64,7 +64,10 @@ impl Shard {
         let mut wanted: BTreeMap<u16, (u64, Intent)> = BTreeMap::new();
         for intent in &intents {
             if let Some(number) = self.allowed(subscriber, intent) {
-                wanted.insert(intent.slot, (number, *intent));
+                wanted.insert(
+                    self.peers.get(&key).map_or(intent.slot, |peer| peer.line_of(intent)),
+                    (number, *intent),
+                );
             }
         }
         let now = self.now;
@@ -187,14 +190,7 @@ impl Shard {
     }
 
     fn tell_bindings(&mut self, subscriber: ParticipantId) {
-        let Some(participant) = self.participants.get(&subscriber) else {
-            return;
-        };
-        let bindings: Vec<Binding> = participant
-            .intents
-            .iter()
-            .map(|intent| self.binding(subscriber, participant.subscribe, intent))
-            .collect();
+        let bindings = self.bindings(subscriber);
         let Some(participant) = self.participants.get_mut(&subscriber) else {
             return;
         };
@@ -209,6 +205,18 @@ impl Shard {
         }
     }
 
+    /// What each wish of a subscriber has become.
+    pub(super) fn bindings(&self, subscriber: ParticipantId) -> Vec<Binding> {
+        let Some(participant) = self.participants.get(&subscriber) else {
+            return Vec::new();
+        };
+        participant
+            .intents
+            .iter()
+            .map(|intent| self.binding(subscriber, participant.subscribe, intent))
+            .collect()
+    }
+
     fn binding(&self, subscriber: ParticipantId, key: Option<PeerKey>, intent: &Intent) -> Binding {
         let bind = |layer: Option<Layer>, state| Binding {
             slot: intent.slot,
@@ -219,7 +227,10 @@ impl Shard {
         let Some(number) = self.allowed(subscriber, intent) else {
             return bind(None, BindingState::NotFound);
         };
-        let slot = key.and_then(|key| self.peers.get(&key)?.slots.get(usize::from(intent.slot))?.as_ref());
+        let slot = key.and_then(|key| {
+            let peer = self.peers.get(&key)?;
+            peer.slots.get(usize::from(peer.line_of(intent)))?.as_ref()
+        });
         let carried = slot
             .and_then(|slot| slot.subscription.as_ref())
             .filter(|carried| carried.publication == number);

@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::oneshot;
 
 /// Commands that may wait: a whole room of 600 that re-joins at once, each with an offer, a few publications and intents.
@@ -27,13 +27,30 @@ struct Shared {
     waker: Waker,
     /// Set once, when the thread should end or has ended.
     closed: AtomicBool,
+    handles: AtomicUsize,
     addresses: Vec<SocketAddr>,
 }
 
-/// Control's end of a shard. Cheap to clone.
-#[derive(Clone)]
+/// Control's end of a shard. Cheap to clone; the shard ends with the last one.
 pub struct ShardHandle {
     shared: Arc<Shared>,
+}
+
+impl Clone for ShardHandle {
+    fn clone(&self) -> Self {
+        self.shared.handles.fetch_add(1, Ordering::AcqRel);
+        Self {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+}
+
+impl Drop for ShardHandle {
+    fn drop(&mut self) {
+        if self.shared.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.shared.waker.wake();
+        }
+    }
 }
 
 impl ShardHandle {
@@ -98,6 +115,7 @@ impl Mailbox {
             queue: Mutex::new(VecDeque::new()),
             waker,
             closed: AtomicBool::new(false),
+            handles: AtomicUsize::new(1),
             addresses,
         });
         (
@@ -121,7 +139,7 @@ impl Mailbox {
 
     /// Whether the thread should end: it was told to, or nobody can talk to it any more.
     pub fn should_stop(&self) -> bool {
-        self.shared.closed.load(Ordering::Acquire) || Arc::strong_count(&self.shared) == 1
+        self.shared.closed.load(Ordering::Acquire) || self.shared.handles.load(Ordering::Acquire) == 0
     }
 }
 

@@ -78,3 +78,6 @@ pub fn spawn(
 ) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
     worker::spawn(config, events)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,188 @@
+//! Loss on either side, ICE restarts, and peers that fall silent.
+
+use super::world::*;
+use crate::core::io::{Direction, Event};
+use crate::core::rtcp::{Item, nacked, parse, write_nack};
+use invigil_shared::error::ErrorCode;
+use invigil_shared::publication::Layer;
+
+fn watched() -> (World, usize, usize) {
+    let mut world = World::new();
+    let publisher = world.candidate(1, 1);
+    let subscriber = world.join(9, 1, Direction::Subscribe, &pool(1));
+    world.want(9, 1, vec![intent(0, camera(1), Layer::Low)]).unwrap();
+    (world, publisher, subscriber)
+}
+
+#[test]
+fn a_subscriber_gets_what_it_missed_as_rtx() {
+    let (mut world, publisher, subscriber) = watched();
+    for sequence in 0..10u16 {
+        world.frame(publisher, ssrcs(1).0, sequence, sequence == 0, &[sequence as u8; 50]);
+        world.pass(20);
+    }
+    let (ssrc, rtx) = world.peers[subscriber].announced()[0];
+    let lost = world.peers[subscriber].rtp[4].header;
+    let mut nack = vec![];
+    write_nack(&mut nack, 1, ssrc, &[lost.sequence, lost.sequence + 2]);
+    world.send_rtcp(subscriber, nack.clone());
+    world.send_rtcp(subscriber, nack);
+    let again = &world.peers[subscriber].rtp[10..];
+    assert_eq!(again.len(), 2, "asked twice within a round trip, answered once");
+    for (packet, original) in again.iter().zip([4u8, 6]) {
+        assert_eq!((packet.header.ssrc, packet.header.payload_type), (rtx.unwrap(), RTX));
+        assert_eq!(
+            packet.payload()[..2],
+            (lost.sequence + u16::from(original) - 4).to_be_bytes()
+        );
+        assert_eq!(packet.payload()[2..], [original; 50]);
+    }
+    assert_eq!(again[0].header.timestamp, lost.timestamp);
+    assert_eq!(again[1].header.sequence, again[0].header.sequence + 1);
+}
+
+#[test]
+fn a_publishers_loss_is_asked_for_and_its_repair_reaches_the_subscriber() {
+    let (mut world, publisher, subscriber) = watched();
+    let (low, _) = ssrcs(1);
+    for sequence in [0u16, 1, 3, 4] {
+        world.frame(publisher, low, sequence, sequence == 0, &[sequence as u8; 50]);
+    }
+    world.pass(20);
+    let mut wanted = vec![];
+    for compound in &world.peers[publisher].rtcp {
+        parse(compound, |item| {
+            if let Item::Nack { media, pairs } = item {
+                assert_eq!(media, low);
+                wanted.extend(nacked(pairs));
+            }
+        });
+    }
+    assert_eq!(wanted, [2]);
+    let mut payload = 2u16.to_be_bytes().to_vec();
+    payload.extend_from_slice(&[2; 50]);
+    let repair = Media {
+        ssrc: low + 1,
+        sequence: 7,
+        payload_type: RTX,
+        timestamp: 5,
+        frame: None,
+        level: None,
+        payload: &payload,
+    };
+    world.send(publisher, repair);
+    let last = world.peers[subscriber].rtp.last().unwrap();
+    assert_eq!(last.header.payload_type, RTX);
+    assert_eq!(last.payload()[2..], [2; 50]);
+    let first = world.peers[subscriber].rtp[0].header.sequence;
+    assert_eq!(last.payload()[..2], (first + 2).to_be_bytes());
+}
+
+#[test]
+fn publishers_get_transport_feedback_and_receiver_reports() {
+    let (mut world, publisher, _) = watched();
+    for sequence in 0..20u16 {
+        world.frame(publisher, ssrcs(1).0, sequence, sequence == 0, b"x");
+        world.pass(100);
+    }
+    let (mut reported, mut reports) = (0, 0);
+    for compound in &world.peers[publisher].rtcp {
+        parse(compound, |item| match item {
+            Item::TransportFeedback { control } => reported += u16::from_be_bytes([control[2], control[3]]),
+            Item::Report(block) => {
+                assert_eq!((block.ssrc, block.lost), (ssrcs(1).0, 0));
+                reports += 1;
+            }
+            _ => {}
+        });
+    }
+    assert_eq!(reported, 20);
+    assert!((1..=2).contains(&reports), "{reports}");
+}
+
+#[test]
+fn an_ice_restart_moves_the_path_and_keeps_the_stream() {
+    let (mut world, publisher, subscriber) = watched();
+    world.frame(publisher, ssrcs(1).0, 0, true, b"before");
+    let old = world.remote_ufrag(subscriber);
+    let ssrc = world.peers[subscriber].announced()[0];
+    world.restart(subscriber, &pool(1));
+    assert_ne!(world.remote_ufrag(subscriber), old);
+    assert_eq!(world.peers[subscriber].announced()[0], ssrc);
+    world.frame(publisher, ssrcs(1).0, 1, false, b"after");
+    let got = &world.peers[subscriber].rtp;
+    assert_eq!(got.len(), 2);
+    assert_eq!(got[1].payload(), b"after");
+    assert_eq!(got[1].header.sequence, got[0].header.sequence + 1);
+    assert!(
+        !world
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::TransportLost { .. }))
+    );
+}
+
+#[test]
+fn without_consent_nothing_is_sent_and_the_transport_is_given_up() {
+    let (mut world, publisher, subscriber) = watched();
+    world.frame(publisher, ssrcs(1).0, 0, true, b"key");
+    world.peers[subscriber].silent = true;
+    world.pass(36_000);
+    let lost: Vec<_> = world
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::TransportLost {
+                participant, reason, ..
+            } => Some((*participant, *reason)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lost, [(person(9), ErrorCode::IdleTimeout)]);
+    let before = world.peers[subscriber].rtp.len();
+    world.frame(publisher, ssrcs(1).0, 1, true, b"key");
+    assert_eq!(world.peers[subscriber].rtp.len(), before);
+    let stopped = world.events.iter().rev().find_map(|event| match event {
+        Event::LayerDemand { demands, .. } => Some(demands[0].layers.clone()),
+        _ => None,
+    });
+    assert_eq!(stopped, Some(vec![]), "nobody watches any more");
+}
+
+#[test]
+fn a_subscriber_that_comes_back_finds_its_wishes() {
+    let (mut world, publisher, _) = watched();
+    let again = world.join(9, 1, Direction::Subscribe, &pool(1));
+    let replaced = |event: &Event| {
+        matches!(
+            event,
+            Event::TransportLost {
+                reason: ErrorCode::Replaced,
+                ..
+            }
+        )
+    };
+    assert!(world.events.iter().any(replaced));
+    world.frame(publisher, ssrcs(1).0, 0, true, b"key");
+    assert_eq!(world.peers[again].rtp[0].payload(), b"key");
+}
+
+#[test]
+fn a_camera_that_stops_is_said_to_have_stopped() {
+    let (mut world, publisher, _) = watched();
+    world.frame(publisher, ssrcs(1).0, 0, true, b"key");
+    world.pass(3_000);
+    let flows: Vec<bool> = world
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::MediaFlow {
+                layer: Layer::Low,
+                flowing,
+                ..
+            } => Some(*flowing),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(flows, [true, false]);
+}
