@@ -237,15 +237,16 @@ impl LayerState {
         };
         let rtp_us = picture.captured_at.max(self.rtp_us.saturating_add(1000));
         let encoded = encoder.encode(planes, rtp_us, self.key_wanted)?;
+        // A frame that the rate control skipped stays owed: the next picture is due again.
+        let Some(Encoded { data, key }) = encoded else {
+            return Ok(None);
+        };
         self.settled = if self.content == shown {
             self.settled.saturating_add(1)
         } else {
             0
         };
         (self.content, self.encoded_at) = (shown, picture.captured_at);
-        let Some(Encoded { data, key }) = encoded else {
-            return Ok(None);
-        };
         self.key_wanted &= !key;
         self.rtp_us = rtp_us;
         Ok(Some(EncodedFrame {

@@ -1,0 +1,3 @@
+//! X11 desktops.
+
+pub(crate) mod focus;
