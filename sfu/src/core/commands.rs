@@ -201,7 +201,10 @@ impl Shard {
         }
         let number = same.unwrap_or_else(|| self.add_publication(Publication::new(person, key, codec, true)));
         let publication = self.publications.get_mut(&number).ok_or(ErrorCode::Internal)?;
-        publication.set_layers(layers);
+        for layer in publication.set_layers(layers) {
+            self.layer_stopped(number, layer);
+            self.forget_sent(number);
+        }
         self.rebuild_streams(person);
         self.touch_room_of(person);
         // What is wanted is settled now, so that the reply says it and no event repeats it.

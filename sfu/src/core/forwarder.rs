@@ -23,6 +23,9 @@ const MID_PACKETS: u64 = 64;
 const RESEND_AFTER: Duration = Duration::from_millis(15);
 const RECENT: usize = 256;
 
+/// The number of no publication: they are counted from 1.
+const NOBODY: u64 = 0;
+
 /// What was negotiated for a slot.
 #[derive(Clone, Debug)]
 pub struct StreamConfig {
@@ -143,6 +146,17 @@ impl OutStream {
             let out = (index + segment.first_out).saturating_sub(segment.first_in);
             segment.publication == publication && segment.layer == layer && out < self.next + MAX_JUMP
         })
+    }
+
+    /// Forgets what was sent of a publication; [`Self::switch`] has to come before its next packet.
+    pub fn forget(&mut self, publication: u64) {
+        for segment in self
+            .segments
+            .iter_mut()
+            .filter(|segment| segment.publication == publication)
+        {
+            segment.publication = NOBODY;
+        }
     }
 
     /// Finds a packet's place; none when it is from before the layer was taken up.

@@ -247,7 +247,11 @@ impl Shard {
             let Some(publication) = self.publications.get_mut(&number) else {
                 continue;
             };
-            publication.set_layers(&layers);
+            let changed = publication.set_layers(&layers);
+            for layer in changed {
+                self.layer_stopped(number, layer);
+                self.forget_sent(number);
+            }
             incoming.push(Incoming {
                 mid: section.mid.clone(),
                 publication: number,

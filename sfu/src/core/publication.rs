@@ -116,21 +116,26 @@ impl Publication {
         }
     }
 
-    /// Takes the layers over. One whose sources have not changed keeps its state.
-    pub fn set_layers(&mut self, offers: &[LayerOffer]) {
+    /// Takes the layers over. One whose sources have not changed keeps its state; the others, which are returned, begin anew
+    /// or are gone.
+    pub fn set_layers(&mut self, offers: &[LayerOffer]) -> Vec<Layer> {
+        let mut changed = Vec::new();
         for layer in Layer::ALL {
             let offer = offers.iter().find(|offer| offer.rid == layer);
             let slot = &mut self.layers[layer.index()];
             match (slot.as_mut(), offer) {
-                (_, None) => *slot = None,
                 (Some(state), Some(offer))
                     if (state.offer.ssrc, state.offer.rtx_ssrc) == (offer.ssrc, offer.rtx_ssrc) =>
                 {
                     state.offer = offer.clone();
                 }
-                (_, Some(offer)) => *slot = Some(LayerState::new(self.codec, offer.clone(), true)),
+                (known, offer) => {
+                    changed.extend(known.map(|_| layer));
+                    *slot = offer.map(|offer| LayerState::new(self.codec, offer.clone(), true));
+                }
             }
         }
+        changed
     }
 
     pub fn layer(&self, layer: Layer) -> Option<&LayerState> {
@@ -193,6 +198,14 @@ impl Publication {
         let told = extension(ids.frame_info).and_then(FrameInfo::read).filter(|_| native);
         let (mut frame, vp8) = match (told, codec) {
             (Some(frame), _) => {
+                // Every packet of audio stands by itself.
+                let alone = codec == Codec::Opus;
+                let frame = FrameInfo {
+                    key: frame.key || alone,
+                    start: frame.start || alone,
+                    end: frame.end || alone,
+                    ..frame
+                };
                 if let Some(captured) = frame.captured {
                     state.clock = Some((header.timestamp, captured));
                 }

@@ -307,6 +307,14 @@ impl Shard {
         for layer in Layer::ALL {
             self.layer_stopped(number, layer);
         }
+        self.forget_sent(number);
+    }
+
+    /// The publisher's numbering begins anew: no slot may look up in it what it sent before.
+    pub(super) fn forget_sent(&mut self, number: u64) {
+        for slot in self.peers.values_mut().flat_map(|peer| peer.slots.iter_mut().flatten()) {
+            slot.out.forget(number);
+        }
     }
 
     /// Takes all of a subscriber's slots out of the table.

@@ -1,10 +1,10 @@
 //! Loss on either side, ICE restarts, and peers that fall silent.
 
 use super::world::*;
-use crate::core::io::{Direction, Event};
+use crate::core::io::{Command, Direction, Event, Reply};
 use crate::core::rtcp::{Item, nacked, parse, write_nack};
 use invigil_shared::error::ErrorCode;
-use invigil_shared::publication::Layer;
+use invigil_shared::publication::{Layer, PublicationKey};
 
 fn watched() -> (World, usize, usize) {
     let mut world = World::new();
@@ -185,4 +185,37 @@ fn a_camera_that_stops_is_said_to_have_stopped() {
         })
         .collect();
     assert_eq!(flows, [true, false]);
+}
+
+#[test]
+fn a_publisher_that_comes_back_with_other_sources_goes_on_in_the_same_slot() {
+    let (mut world, publisher, subscriber) = watched();
+    for sequence in 500..510u16 {
+        world.frame(publisher, ssrcs(1).0, sequence, sequence == 500, b"before");
+    }
+    let again = world.join(1, 1, Direction::Publish, &publisher_media());
+    let layers = vec![layer(Layer::Low, 71), layer(Layer::High, 81)];
+    let publication = PublicationKey::CAMERA;
+    let publish = Command::Publish {
+        participant: person(1),
+        publication,
+        codec: "video/H264".into(),
+        layers,
+    };
+    assert_eq!(world.command(publish), Ok(Reply::Demand(vec![Layer::Low])));
+    world.frame(again, 71, 3, false, b"no picture yet");
+    world.frame(again, 71, 4, true, b"after");
+    let got = &world.peers[subscriber].rtp;
+    assert_eq!(got.len(), 11);
+    assert_eq!(got[10].payload(), b"after");
+    assert_eq!(got[10].header.sequence, got[9].header.sequence + 1);
+    let (ssrc, _) = world.peers[subscriber].announced()[0];
+    let mut nack = vec![];
+    write_nack(&mut nack, 1, ssrc, &[got[5].header.sequence]);
+    world.send_rtcp(subscriber, nack);
+    assert_eq!(
+        world.peers[subscriber].rtp.len(),
+        11,
+        "what the old transport sent can't be told from the new one's"
+    );
 }
