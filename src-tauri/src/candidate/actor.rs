@@ -17,6 +17,7 @@ use invigil_client::device::DeviceKey;
 use invigil_client::media::MediaOptions;
 use invigil_client::rest::Api;
 use invigil_client::{ClientInfo, LinkState};
+use invigil_shared::error::ErrorCode;
 use invigil_shared::id::MessageId;
 use invigil_shared::integrity::IntegrityKind;
 use invigil_shared::publication::PublicationKey;
@@ -264,7 +265,7 @@ impl Actor {
                 };
                 self.devices
                     .open(publication, &wanted, move |level| port.levels(&level));
-                self.devices.set_preview(self.state.step() == CandidateStep::Check);
+                self.devices.set_checking(self.state.step() == CandidateStep::Check);
             }
             Effect::CloseSources => self.devices.close(),
             Effect::Connect => self.connect(),
@@ -326,7 +327,7 @@ impl Actor {
             info,
             media: MediaOptions::default(),
         });
-        self.devices.set_preview(false);
+        self.devices.set_checking(false);
         let publications: Vec<PublicationKey> = self.state.sources().map(|(publication, _)| publication).collect();
         for publication in publications {
             let (Some(view), Some(feed)) = (self.state.source_view(publication), self.devices.feed(publication)) else {
@@ -396,11 +397,11 @@ impl Actor {
             CandidateEvent::Listening(listening) => Input::Listening(listening),
             CandidateEvent::ExamUpdated { status, ends_at, .. } => Input::ExamUpdated { status, ends_at },
             CandidateEvent::IntegrityAck(_) => Input::Unsent(self.client.as_ref().map_or(0, CandidateClient::unsent)),
-            CandidateEvent::Finished | CandidateEvent::Ended { reason: None } => Input::Ended,
-            CandidateEvent::Ended { reason: Some(code) } => {
-                self.feed(Input::Refused(code.into())).await;
-                Input::Ended
-            }
+            CandidateEvent::Finished => Input::Ended,
+            CandidateEvent::Ended {
+                reason: None | Some(ErrorCode::ExamClosed),
+            } => Input::Ended,
+            CandidateEvent::Ended { reason: Some(code) } => Input::Dropped(code.into()),
             CandidateEvent::Error(error) => {
                 tracing::warn!(%error, "the server refused something");
                 return;

@@ -157,9 +157,11 @@ impl Devices {
         }
     }
 
-    /// Shows previews, or stops them.
-    pub fn set_preview(&self, on: bool) {
-        self.running.values().for_each(|running| running.feed.set_preview(on));
+    /// See [`Feed::set_checking`].
+    pub fn set_checking(&self, checking: bool) {
+        self.running
+            .values()
+            .for_each(|running| running.feed.set_checking(checking));
     }
 
     /// Everything is off when this returns, as far as drivers let go.

@@ -1,7 +1,7 @@
 //! One source of this machine on its way out: captured pictures go to the preview while there is one, and to the encoder
 //! once the exam runs. Capture threads call in here; nothing blocks them.
 
-use super::preview::{Meter, Previewer};
+use super::preview::{Meter, PREVIEW_CHECK_US, PREVIEW_EXAM_US, Previewer};
 use super::source::SourceChange;
 use bytes::Bytes;
 use invigil_capture::Content;
@@ -16,7 +16,7 @@ use invigil_shared::publication::{Freshness, Kind, Layer, LayerOffer, Publicatio
 use invigil_view::candidate::LevelView;
 use parking_lot::Mutex;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Figures of the microphone's only layer (RFC 7587 section 4.2: Opus is always 48 kHz; frames of 20 ms).
 const AUDIO_FPS: u8 = 50;
@@ -37,7 +37,8 @@ struct Speaking {
 /// One publication's source.
 pub struct Feed {
     publication: PublicationKey,
-    preview: AtomicBool,
+    /// Shortest time between two previews, microseconds.
+    preview_every: AtomicI64,
     /// Wall clock of this machine, microseconds; 0 before the first.
     captured_at: AtomicI64,
     changed_at: AtomicI64,
@@ -49,7 +50,7 @@ impl Feed {
     pub fn new(publication: PublicationKey) -> Self {
         Self {
             publication,
-            preview: AtomicBool::new(true),
+            preview_every: AtomicI64::new(PREVIEW_CHECK_US),
             captured_at: AtomicI64::new(0),
             changed_at: AtomicI64::new(0),
             encoding: Mutex::new(None),
@@ -57,9 +58,10 @@ impl Feed {
         }
     }
 
-    /// Shows what is captured on the media port, or stops it.
-    pub fn set_preview(&self, on: bool) {
-        self.preview.store(on, Ordering::Release);
+    /// The check page shows moving pictures; during the exam a look now and then has to cost next to nothing.
+    pub fn set_checking(&self, checking: bool) {
+        let every = if checking { PREVIEW_CHECK_US } else { PREVIEW_EXAM_US };
+        self.preview_every.store(every, Ordering::Release);
     }
 
     /// How fresh the source is. `offset`: server time minus wall clock, microseconds.
@@ -165,9 +167,7 @@ impl Feed {
             }
             encoding.pipeline.push(picture.clone());
         }
-        if self.preview.load(Ordering::Acquire) {
-            previewer.show(picture);
-        }
+        previewer.show(picture, self.preview_every.load(Ordering::Acquire));
     }
 
     fn sound(&self, frame: &AudioFrame) {
@@ -300,7 +300,7 @@ mod tests {
                 changed,
             })
         };
-        feed.set_preview(false);
+        feed.set_checking(false);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -43,8 +43,10 @@ pub enum Input {
     Unsent(u32),
     /// The session ended well, or was ended.
     Ended,
-    /// The server refused something that can't be tried again.
+    /// The server refused one thing; the sitting goes on.
     Refused(ErrorBody),
+    /// The server lets us in no more, as when another device took over.
+    Dropped(ErrorBody),
     /// The window has the focus, or lost it.
     Focus(bool),
     Tick,

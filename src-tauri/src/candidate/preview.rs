@@ -12,9 +12,11 @@ use invigil_view::candidate::LevelView;
 use invigil_view::media::Codec;
 use std::sync::Arc;
 
-/// Previews are this wide, pixels, and come at most this often, microseconds.
+/// Previews are this wide, pixels.
 const PREVIEW_WIDTH: u32 = 480;
-const PREVIEW_INTERVAL_US: i64 = 90_000;
+/// Shortest time between two previews, microseconds: on the check page, and during the exam.
+pub const PREVIEW_CHECK_US: i64 = 90_000;
+pub const PREVIEW_EXAM_US: i64 = 500_000;
 /// The meter moves four times a second.
 const METER_INTERVAL_US: i64 = 250_000;
 /// Below this the meter shows silence, -dBov.
@@ -37,9 +39,9 @@ impl Previewer {
         }
     }
 
-    /// Shows a picture, unless the last one was shown just now.
-    pub fn show(&mut self, picture: &Arc<Picture>) {
-        let early = (0..PREVIEW_INTERVAL_US).contains(&(picture.captured_at - self.shown_at));
+    /// Shows a picture, unless the last one was shown less than `every` microseconds ago.
+    pub fn show(&mut self, picture: &Arc<Picture>, every: i64) {
+        let early = (0..every).contains(&(picture.captured_at - self.shown_at));
         let Some(tile) = self.tile.filter(|_| !early) else {
             return;
         };

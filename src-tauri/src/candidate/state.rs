@@ -7,6 +7,7 @@ use crate::authority;
 use crate::call::{CallFailure, question, refusal};
 use crate::link::LinkTracker;
 use crate::ui_port::Change;
+use invigil_shared::error::ErrorBody;
 use invigil_shared::exam::{ExamInfo, ExamStatus, SourceRule};
 use invigil_shared::id::MessageId;
 use invigil_shared::integrity::IntegrityKind;
@@ -123,7 +124,7 @@ impl CandidateState {
             exam: self.exam.clone(),
             label: self.label.clone(),
             seat: self.seat.clone(),
-            sources: self.sources.iter().map(|source| self.shown(source)).collect(),
+            sources: self.sources.iter().map(|source| source.view.clone()).collect(),
             can_start: self.can_start(),
             link: self.link.view(),
             mark: self.mark(),
@@ -134,15 +135,6 @@ impl CandidateState {
             chat: self.chat.iter().cloned().collect(),
             unsent: self.unsent,
             listening: self.listening,
-        }
-    }
-
-    /// Previews run on the check page only: during the exam they would cost what the exam needs.
-    fn shown(&self, source: &Source) -> SourceView {
-        let preview = source.view.preview.filter(|_| self.step == CandidateStep::Check);
-        SourceView {
-            preview,
-            ..source.view.clone()
         }
     }
 
@@ -268,6 +260,7 @@ impl CandidateState {
                 self.busy = false;
                 self.notice = Some(refusal(&error));
             }
+            Input::Dropped(error) => self.dropped(&error, effects),
             Input::Focus(focused) => return self.focus(focused, effects),
             Input::Tick => {
                 return if self.link.tick(now) {
@@ -587,6 +580,28 @@ impl CandidateState {
             self.link.idle();
             effects.push(Effect::Disconnect);
         }
+    }
+
+    /// Nothing of the sitting is lost on the server: joining again continues it.
+    fn dropped(&mut self, error: &ErrorBody, effects: &mut Vec<Effect>) {
+        if !matches!(self.step, CandidateStep::Exam | CandidateStep::Finished) {
+            return;
+        }
+        effects.extend([Effect::CloseSources, Effect::Disconnect]);
+        if self.step == CandidateStep::Finished {
+            return self.link.idle();
+        }
+        let (server, exam_code) = (std::mem::take(&mut self.server), std::mem::take(&mut self.exam_code));
+        let notice = Some(refusal(error));
+        *self = Self {
+            server,
+            exam_code,
+            notice,
+            ..Self::new(Start {
+                auto: false,
+                ..self.start.clone()
+            })
+        };
     }
 
     fn focus(&mut self, focused: bool, effects: &mut Vec<Effect>) -> Change {

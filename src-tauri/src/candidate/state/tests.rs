@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::clock::SECOND;
-use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::error::ErrorCode;
 use invigil_shared::exam::{Allowances, Policy};
 use invigil_shared::id::{ExamId, ParticipantId, SessionId};
 use invigil_shared::role::Role;
@@ -487,4 +487,15 @@ fn an_exam_that_is_ended_by_a_proctor_ends_here_too() {
         .0;
     assert_eq!(effects, [Effect::CloseSources, Effect::Disconnect]);
     assert_eq!(state.step(), CandidateStep::Finished);
+}
+
+#[test]
+fn another_device_that_took_over_is_no_hand_in() {
+    let mut state = in_exam();
+    let effects = state.handle(Input::Dropped(ErrorCode::Replaced.into()), 0).0;
+    assert_eq!(effects, [Effect::CloseSources, Effect::Disconnect]);
+    let view = state.view();
+    assert_eq!((view.step, view.exam_code.as_str()), (CandidateStep::Join, "STAT-1"));
+    assert_eq!(view.notice, Some(Notice::new("replaced")));
+    assert!(view.sources.is_empty());
 }
