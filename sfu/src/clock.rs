@@ -23,7 +23,7 @@ static NEWEST: AtomicU64 = AtomicU64::new(0);
 /// what was made later sorts later, also within one millisecond.
 pub fn fresh<T>(make: impl FnOnce(u64, [u8; 10]) -> T) -> T {
     let us = u64::try_from(now_us()).unwrap_or(0);
-    let now = (us / 1_000) << 12 | (us % 1_000) * 4_096 / 1_000;
+    let now = ((us / 1_000) << 12) | ((us % 1_000) * 4_096 / 1_000);
     let rise = |newest: u64| Some(now.max(newest + 1));
     let before = NEWEST
         .fetch_update(Ordering::Relaxed, Ordering::Relaxed, rise)
@@ -31,7 +31,7 @@ pub fn fresh<T>(make: impl FnOnce(u64, [u8; 10]) -> T) -> T {
     let stamp = now.max(before + 1);
     let mut bytes = random::<10>();
     // The 12 bits behind the version.
-    (bytes[0], bytes[1]) = ((stamp >> 8 & 0x0f) as u8, (stamp & 0xff) as u8);
+    (bytes[0], bytes[1]) = (((stamp >> 8) & 0x0f) as u8, (stamp & 0xff) as u8);
     make(stamp >> 12, bytes)
 }
 

@@ -1,4 +1,5 @@
 //! Who gets in, and as what: setup, sign-in, roster secrets, tokens, roles.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A candidate never learns that another candidate exists: whatever anybody does, no byte about others reaches it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Messages and warnings: stored, delivered once and in order, again until acknowledged.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! A sitting survives reconnects and restarts: resume by device key, the chain of events, presence, finishing.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 mod common;
 

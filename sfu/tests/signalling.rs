@@ -1,4 +1,5 @@
 //! The connection itself: subprotocol, authentication, tokens in-band, bad messages, limits, replacement, draining.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 mod common;
 

@@ -47,14 +47,10 @@ impl Control {
         match self.settle_member(room, participant) {
             Settled::Same => {}
             Settled::Lost => {
-                self.note(
-                    room,
-                    participant,
-                    TimelineBody::Presence {
-                        presence: Presence::Lost,
-                    },
-                )
-                .await
+                let body = TimelineBody::Presence {
+                    presence: Presence::Lost,
+                };
+                self.note(room, participant, body).await;
             }
         }
     }

@@ -31,16 +31,21 @@ impl Control {
             return Err(ErrorBody::from(ErrorCode::MessageTooLong).with("limit", MAX_MESSAGE_CHARS));
         }
         let message = match link.identity.person {
-            Person::Candidate { .. } => self.from_candidate(link, kind, text).await?,
+            Person::Candidate { .. } => self.send_from_candidate(link, kind, text).await?,
             Person::User(_) => {
-                self.to_candidate(link, to.ok_or(ErrorCode::NotFound)?, kind, text)
+                self.send_to_candidate(link, to.ok_or(ErrorCode::NotFound)?, kind, text)
                     .await?
             }
         };
         Ok(Some(message))
     }
 
-    async fn from_candidate(&self, link: &Link, kind: MessageKind, text: String) -> Result<ServerMessage, ErrorBody> {
+    async fn send_from_candidate(
+        &self,
+        link: &Link,
+        kind: MessageKind,
+        text: String,
+    ) -> Result<ServerMessage, ErrorBody> {
         let (room, _) = link.sitting()?;
         let room = Arc::clone(room);
         if kind != MessageKind::Chat {
@@ -84,7 +89,7 @@ impl Control {
         })
     }
 
-    async fn to_candidate(
+    async fn send_to_candidate(
         &self,
         link: &Link,
         candidate: ParticipantId,

@@ -53,10 +53,13 @@ where
     }
 }
 
+type Jobs = mpsc::Sender<Box<dyn Job>>;
+
 /// Handle of the writer. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
-    sender: Arc<Mutex<Option<mpsc::Sender<Box<dyn Job>>>>>,
+    /// None once it was closed.
+    sender: Arc<Mutex<Option<Jobs>>>,
     ended: tokio::sync::watch::Receiver<bool>,
 }
 
