@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn the_nearest_format_is_fast_enough_then_large_enough_then_cheap() {
         let f = |w, h, format, fps| CameraFormat::new_from(w, h, format, fps);
-        let mut offered = vec![
+        let mut offered = [
             f(640, 360, FrameFormat::GRAY, 30),
             f(1920, 1080, FrameFormat::YUYV, 5),
             f(640, 480, FrameFormat::YUYV, 30),

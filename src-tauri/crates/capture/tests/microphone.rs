@@ -1,4 +1,5 @@
 //! The microphone through a real sound server: a 440 Hz tone by PulseAudio, ALSA, cpal, Opus; then its loss and return.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // also in the helpers of tests
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -1,5 +1,6 @@
 //! The player through a real sound server: packets with losses are heard at the sink's monitor and written to the tap;
 //! a sound server that is killed and comes back does not end it.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // also in the helpers of tests
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! The screen source on a real X server: colours, resizes, a server that dies.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // also in the helpers of tests
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! A screen that comes back: the source recovers by itself, and leaves no shared memory behind.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // also in the helpers of tests
 #![cfg(target_os = "linux")]
 
 mod support;

@@ -1,4 +1,5 @@
 //! Test picture, pipeline, OpenH264 and back, without a device.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // also in the helpers of tests
 
 use invigil_capture::layers::{LayerSpec, defaults};
 use invigil_capture::{
@@ -96,44 +97,66 @@ fn a_keyframe_comes_within_one_frame_and_starts_a_decoder() {
     assert!(!next[0].key && next[0].rtp_timestamp > again[0].rtp_timestamp);
 }
 
-/// Text-like content at 1080p: rows of glyph-sized blocks, scrolled by `shift`.
-fn text(shift: usize) -> Planes {
+/// Text-like content at 1080p: glyphs of 26 shapes, nine rows high; `columns` by `lines` of them.
+fn text(columns: usize, lines: usize) -> Arc<Planes> {
     let mut planes = Planes::new(1920, 1080);
     for (y, row) in planes.y.chunks_exact_mut(1920).enumerate() {
         for (x, pixel) in row.iter_mut().enumerate() {
-            let (line, column) = ((y + shift) / 16, x / 8);
-            let ink = (y + shift) % 16 < 11 && x % 8 < 6 && (line * 31 + column * 17 + (x % 8) * (y % 7)) % 5 < 2;
+            let (line, column) = (y / 18, x / 9);
+            let shape = (line * 31 + column * 17 + line * column) % 32;
+            let (gx, gy) = (x % 9 / 2, y % 18 / 2);
+            let inside = shape < 26 && line < lines && column < columns && gx < 4 && gy < 6;
+            let ink = inside && (shape * 7 + gx * 5 + gy * 3 + shape * gx * gy) % 7 < 3;
             *pixel = if ink { 30 } else { 230 };
         }
     }
-    planes
+    Arc::new(planes)
 }
 
-#[test]
-fn a_still_screen_stays_legible_and_is_refreshed_once_a_second() {
+/// Pushes an unchanging screen at 5 fps for 12 s; capture times of what was sent, and what a proctor sees at the end.
+fn still(planes: &Arc<Planes>) -> (Vec<i64>, Planes) {
     let mut pipeline = VideoPipeline::new(Content::Screen, defaults(Kind::Screen));
     pipeline.set_demand(&[Layer::High]);
-    let planes = Arc::new(text(0));
     let mut decoder = VideoDecoder::new().unwrap();
     let (mut sent, mut shown) = (Vec::new(), None);
-    for i in 0..50i64 {
-        let picture = Arc::new(Picture {
+    for i in 0..60i64 {
+        let picture = Picture {
             planes: planes.clone(),
             captured_at: i * 200_000,
             changed: i == 0,
-        });
-        for frame in pipeline.push(&picture) {
+        };
+        for frame in pipeline.push(&Arc::new(picture)) {
             shown = decoder.decode(&frame.data).unwrap().or(shown);
             sent.push(frame.captured_at);
         }
     }
-    assert!((9..=20).contains(&sent.len()), "{sent:?}");
+    (sent, shown.unwrap())
+}
+
+#[test]
+fn a_still_page_stays_legible_and_is_refreshed_once_a_second() {
+    let page = text(80, 50);
+    let (sent, shown) = still(&page);
+    assert!((12..=20).contains(&sent.len()), "{sent:?}");
     assert!(
         sent.windows(2).all(|w| w[1] - w[0] <= 1_400_000),
         "at least about once a second: {sent:?}"
     );
-    let quality = psnr(&shown.unwrap(), &planes);
+    let quality = psnr(&shown, &page);
     assert!(quality > 32.0, "{quality} dB");
+}
+
+/// A screen so full that its keyframe alone is seconds of its bitrate: pauses after it, but goes on, and is legible.
+#[test]
+fn an_overfull_screen_goes_on_after_its_keyframe() {
+    let full = text(213, 60);
+    let (sent, shown) = still(&full);
+    assert!(
+        sent.windows(2).all(|w| w[1] - w[0] <= 4_000_000) && *sent.last().unwrap() > 9_000_000,
+        "{sent:?}"
+    );
+    let quality = psnr(&shown, &full);
+    assert!(quality > 28.0, "{quality} dB");
 }
 
 #[test]
