@@ -120,8 +120,7 @@ impl LayerSelector {
         let fallback = self.target.filter(|_| self.stalled).and_then(|target| {
             offered
                 .iter()
-                .filter(|layer| *layer < target)
-                .next_back()
+                .rfind(|layer| *layer < target)
                 .or_else(|| offered.iter().find(|layer| *layer > target))
         });
         [self.target, self.current.filter(|_| self.target.is_some()), fallback]

@@ -288,14 +288,14 @@ mod tests {
     #[test]
     fn nacks_and_plis_are_what_another_implementation_reads() {
         use rtc_rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
-        use rtc_rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
+        use rtc_rtcp::transport_feedbacks::transport_layer_nack::{NackPair, TransportLayerNack};
         let mut bytes = Vec::new();
         write_receiver_reports(&mut bytes, 1, &[]);
         write_nack(&mut bytes, 1, 2, &[65_534, 65_535, 3, 40]);
         write_pli(&mut bytes, 1, 3);
         let read = oracle(&bytes);
         let nack = read[1].as_any().downcast_ref::<TransportLayerNack>().unwrap();
-        let sequences: Vec<u16> = nack.nacks.iter().flat_map(|pair| pair.packet_list()).collect();
+        let sequences: Vec<u16> = nack.nacks.iter().flat_map(NackPair::packet_list).collect();
         assert_eq!((nack.media_ssrc, sequences), (2, vec![65_534, 65_535, 3, 40]));
         assert_eq!(
             read[2]

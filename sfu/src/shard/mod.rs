@@ -72,11 +72,12 @@ pub fn generate_certificate() -> Result<Arc<DtlsCertificate>, ShardError> {
 ///
 /// # Errors
 /// An address can't be bound, or nothing can be announced.
+#[allow(clippy::needless_pass_by_value)] // the caller has no use for it afterwards
 pub fn spawn(
     config: ShardConfig,
     events: tokio::sync::mpsc::Sender<(ShardId, Event)>,
 ) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
-    worker::spawn(config, events)
+    worker::spawn(&config, events)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ const BACKLOG_RETRY: Duration = Duration::from_millis(5);
 
 /// Binds the sockets and starts the thread.
 pub(super) fn spawn(
-    config: ShardConfig,
+    config: &ShardConfig,
     events: mpsc::Sender<(ShardId, Event)>,
 ) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
     if config.bind.is_empty() {

@@ -96,7 +96,7 @@ fn a_layer_changes_only_at_a_key_frame_and_the_old_one_goes_on_until_then() {
     world.pass(100);
     world.frame(publisher, high, 502, false, b"high next");
     let got = &world.peers[subscriber].rtp;
-    let payloads: Vec<&[u8]> = got.iter().map(|got| got.payload()).collect();
+    let payloads: Vec<&[u8]> = got.iter().map(Got::payload).collect();
     assert_eq!(payloads, [&b"low key"[..], b"low delta", b"high key", b"high next"]);
     let first = got[0].header;
     let offsets: Vec<(u16, u32)> = got
@@ -197,7 +197,7 @@ fn a_page_of_the_wall_changes_slots_without_any_sdp() {
     world.frame(one, ssrcs(1).0, 2, false, b"one again");
     world.frame(two, ssrcs(2).0, 900, true, b"two");
     let got = &world.peers[subscriber].rtp;
-    let payloads: Vec<&[u8]> = got.iter().map(|got| got.payload()).collect();
+    let payloads: Vec<&[u8]> = got.iter().map(Got::payload).collect();
     assert_eq!(payloads, [&b"one"[..], b"two"]);
     assert_eq!(got[1].header.ssrc, got[0].header.ssrc);
     assert_eq!(got[1].header.sequence, got[0].header.sequence + 1);
@@ -305,7 +305,7 @@ fn a_browser_publishes_by_its_offer_and_is_read_by_its_payload() {
             },
         );
     }
-    let payloads: Vec<&[u8]> = world.peers[subscriber].rtp.iter().map(|got| got.payload()).collect();
+    let payloads: Vec<&[u8]> = world.peers[subscriber].rtp.iter().map(Got::payload).collect();
     assert_eq!(payloads, [&b"\x67key"[..], b"\x61delta"]);
 }
 

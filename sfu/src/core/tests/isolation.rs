@@ -27,7 +27,6 @@ proptest! {
         for who in 4..=5u8 {
             places.push(world.join(who, exams[usize::from(who) - 1], Direction::Subscribe, &pool(3)));
         }
-        let mut sequence = 0u16;
         let mut watched: Vec<BTreeSet<u8>> = vec![BTreeSet::new(); 5];
         for (revision, (asker, sources)) in wishes.into_iter().enumerate() {
             let who = asker as u8 + 1;
@@ -42,9 +41,8 @@ proptest! {
                 peer.rtp.clear();
             }
             for candidate in 1..=3u8 {
-                world.frame(places[usize::from(candidate) - 1], ssrcs(candidate).0, sequence, true, &[candidate; 30]);
+                world.frame(places[usize::from(candidate) - 1], ssrcs(candidate).0, revision as u16, true, &[candidate; 30]);
             }
-            sequence += 1;
             for (at, place) in places.iter().enumerate() {
                 let got: BTreeSet<u8> = world.peers[*place].rtp.iter().map(|got| got.payload()[0]).collect();
                 prop_assert_eq!(&got, &watched[at], "participant {}", at + 1);

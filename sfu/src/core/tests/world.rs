@@ -497,6 +497,7 @@ impl World {
 }
 
 /// One packet to send.
+#[derive(Clone, Copy)]
 pub(crate) struct Media<'a> {
     pub ssrc: u32,
     pub sequence: u16,
