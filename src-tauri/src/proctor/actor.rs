@@ -398,9 +398,9 @@ impl Actor {
             ProctorEvent::Bindings { bindings, .. } => Input::Bindings(bindings),
             ProctorEvent::LayerSelected { slot, layer } => Input::LayerSelected { slot, layer },
             ProctorEvent::MessageSent {
-                result: Ok((_, _, delivered)),
+                result: Ok((message, _, delivered)),
                 ..
-            } => Input::MessageSent { delivered },
+            } => Input::MessageSent { message, delivered },
             ProctorEvent::MessageSent { result: Err(error), .. } => Input::MessageFailed(error),
             ProctorEvent::MessageAcknowledged { message, .. } => Input::MessageAcknowledged(message),
             ProctorEvent::AttentionLooked { participant, at } => Input::Looked { participant, at },

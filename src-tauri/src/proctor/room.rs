@@ -188,6 +188,15 @@ impl Room {
         }
     }
 
+    /// The message is on the candidate's screen.
+    pub fn delivered(&mut self, delivered_message: MessageId) {
+        for entry in &mut self.timeline {
+            if let TimelineBody::Message { message, delivered, .. } = &mut entry.body {
+                *delivered |= *message == delivered_message;
+            }
+        }
+    }
+
     pub fn acknowledged(&mut self, acknowledged_message: MessageId) {
         for entry in &mut self.timeline {
             if let TimelineBody::Message {

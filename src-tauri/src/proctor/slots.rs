@@ -146,7 +146,7 @@ impl SlotTable {
                 Intent {
                     slot,
                     wanted: shown.source,
-                    layer: layer_for(shown.width, layers(shown.source)),
+                    layer: layer_for(shown.role, shown.width, layers(shown.source)),
                     priority,
                 }
             })
@@ -172,9 +172,11 @@ fn priority(role: PictureRole) -> Priority {
 }
 
 /// The smallest layer that a picture of `width` physical pixels can be drawn from without being stretched too much; the
-/// largest when none is. Low when nothing is offered yet.
-pub fn layer_for(width: u16, offered: &[LayerOffer]) -> Layer {
-    let fits = |offer: &&LayerOffer| u32::from(offer.width) * STRETCH_PERCENT >= u32::from(width) * 100;
+/// largest when none is, and for the focus view, whose rate and legible text matter more than its size. Low when nothing
+/// is offered yet.
+pub fn layer_for(role: PictureRole, width: u16, offered: &[LayerOffer]) -> Layer {
+    let stretched = |offer: &LayerOffer| u32::from(offer.width) * STRETCH_PERCENT < u32::from(width) * 100;
+    let fits = |offer: &&LayerOffer| role != PictureRole::Focus && !stretched(offer);
     let smallest = offered.iter().filter(fits).min_by_key(|offer| offer.width);
     smallest
         .or_else(|| offered.iter().max_by_key(|offer| offer.width))
@@ -301,11 +303,12 @@ mod tests {
 
     #[test]
     fn the_layer_follows_the_size_on_the_screen() {
-        assert_eq!(layer_for(207, &offers()), Layer::Low);
-        assert_eq!(layer_for(400, &offers()), Layer::Low);
-        assert_eq!(layer_for(401, &offers()), Layer::High);
-        assert_eq!(layer_for(4000, &offers()), Layer::High);
-        assert_eq!(layer_for(4000, &[]), Layer::Low);
+        assert_eq!(layer_for(PictureRole::Tile, 207, &offers()), Layer::Low);
+        assert_eq!(layer_for(PictureRole::Tile, 400, &offers()), Layer::Low);
+        assert_eq!(layer_for(PictureRole::Tile, 401, &offers()), Layer::High);
+        assert_eq!(layer_for(PictureRole::Tile, 4000, &offers()), Layer::High);
+        assert_eq!(layer_for(PictureRole::Focus, 207, &offers()), Layer::High);
+        assert_eq!(layer_for(PictureRole::Tile, 4000, &[]), Layer::Low);
     }
 
     #[test]

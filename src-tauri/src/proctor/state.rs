@@ -51,6 +51,7 @@ pub enum Input {
         layer: Layer,
     },
     MessageSent {
+        message: MessageId,
         delivered: bool,
     },
     MessageFailed(ErrorBody),
@@ -283,7 +284,10 @@ impl ProctorState {
             Input::Timeline(entry) => self.room.entry(entry, self.focus),
             Input::Bindings(bindings) => return self.room.bindings(&bindings),
             Input::LayerSelected { slot, layer } => return self.room.layer_selected(slot, layer),
-            Input::MessageSent { delivered } => {
+            Input::MessageSent { message, delivered } => {
+                if delivered {
+                    self.room.delivered(message);
+                }
                 self.sending = Some((if delivered { SendState::Sent } else { SendState::Waiting }, now));
             }
             Input::MessageFailed(error) => {

@@ -429,9 +429,43 @@ fn a_message_shows_where_it_is() {
     assert_eq!(command(&mut state, send(" ")), []);
     assert_eq!(command(&mut state, send("Look here")).len(), 1);
     assert_eq!(state.view().sending, Some(SendState::Sending));
-    state.handle(Input::MessageSent { delivered: false }, 0);
+    let message = MessageId::from_parts(1, [9; 10]);
+    let body = TimelineBody::Message {
+        message,
+        kind: MessageKind::Warning,
+        from_candidate: false,
+        text: "Look here".to_owned(),
+        delivered: false,
+        acknowledged: false,
+    };
+    state.handle(Input::Timeline(entry(1, 1, body)), 0);
+    state.handle(
+        Input::MessageSent {
+            message,
+            delivered: false,
+        },
+        0,
+    );
     assert_eq!(state.view().sending, Some(SendState::Waiting));
-    state.handle(Input::MessageSent { delivered: true }, 0);
+    state.handle(
+        Input::MessageSent {
+            message,
+            delivered: true,
+        },
+        0,
+    );
+    let shown = state.view().timeline.remove(0).body;
+    assert!(matches!(
+        shown,
+        TimelineBody::Message {
+            delivered: true,
+            acknowledged: false,
+            ..
+        }
+    ));
+    state.handle(Input::MessageAcknowledged(message), 0);
+    let shown = state.view().timeline.remove(0).body;
+    assert!(matches!(shown, TimelineBody::Message { acknowledged: true, .. }));
     state.handle(Input::Tick, SENT_US);
     assert_eq!(state.view().sending, None);
     state.handle(Input::MessageFailed(ErrorCode::Forbidden.into()), 0);
