@@ -1,1 +1,17 @@
-//! In the making.
+//! What the tests and the demo stand on: the real binaries, real X servers, real sound, real browsers, each started on a free
+//! port and ended by its process id.
+
+pub mod bot;
+pub mod chromium;
+pub mod figures;
+pub mod namespace;
+pub mod page;
+pub mod process;
+pub mod screen;
+pub mod sfu;
+pub mod sound;
+pub mod timecode;
+pub mod usage;
+pub mod wait;
+pub mod watcher;
+pub mod webdriver;

@@ -1,0 +1,319 @@
+//! A candidate without a window: the client crate, moving test pictures and a tone, really encoded.
+
+use anyhow::{Context, Result};
+use invigil_capture::audio::OpusEncoder;
+use invigil_capture::audio::{AudioFrame, FRAME, RATE, level_dbov};
+use invigil_capture::layers;
+use invigil_capture::{
+    Content, EncodedFrame, PipelineThread, SourceEvent, SourceHandle, TestPictureConfig, TestPictureSource,
+    VideoPipeline,
+};
+use invigil_client::ClientInfo;
+use invigil_client::candidate::{
+    AudioSink, CandidateClient, CandidateConfig, CandidateEvent, PublicationSpec, VideoSink,
+};
+use invigil_client::device::DeviceKey;
+use invigil_client::media::{self, MediaOptions, OpusFrame};
+use invigil_client::rest::Api;
+use invigil_client::trust::CertificateTrust;
+use invigil_shared::publication::{Freshness, Kind, Layer, LayerOffer, PublicationKey, SourceState};
+use invigil_shared::rest::{JoinLink, JoinResponse};
+use std::f32::consts::TAU;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// What a bot shows and says.
+#[derive(Clone, Debug)]
+pub struct BotOptions {
+    pub camera: bool,
+    pub screen: bool,
+    /// Hertz of its tone; none for no microphone.
+    pub tone: Option<f32>,
+    pub seed: u64,
+}
+
+impl BotOptions {
+    /// Everything, looking and sounding like no other seed.
+    pub fn whole(seed: u64) -> Self {
+        Self {
+            camera: true,
+            screen: true,
+            tone: Some(220.0 + 20.0 * (seed % 20) as f32),
+            seed,
+        }
+    }
+}
+
+pub struct Bot {
+    pub client: CandidateClient,
+    pub events: mpsc::Receiver<CandidateEvent>,
+    pub join: JoinResponse,
+    pub device_key: DeviceKey,
+    pictures: Vec<Pictures>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+/// One publication's source and encoder. Both end when dropped.
+struct Pictures {
+    key: PublicationKey,
+    encoder: Arc<PipelineThread>,
+    _source: SourceHandle,
+}
+
+/// A REST client for what a join link names.
+pub fn api_of(link: &JoinLink) -> Result<Api> {
+    let trust = match &link.certificate_sha256 {
+        Some(pin) => CertificateTrust::pinned_hex(pin).context("not a SHA-256")?,
+        None => CertificateTrust::Roots,
+    };
+    Ok(Api::new(&link.authority, trust)?)
+}
+
+impl Bot {
+    /// Joins by a link and starts to publish. Encoders run on demand.
+    pub async fn join(link: &JoinLink, options: &BotOptions) -> Result<Self> {
+        let api = api_of(link)?;
+        let device_key = DeviceKey::generate();
+        let join = api.join(&link.exam_code, &link.secret, &device_key).await?;
+        Self::start(api, join, device_key, options)
+    }
+
+    fn start(api: Api, join: JoinResponse, device_key: DeviceKey, options: &BotOptions) -> Result<Self> {
+        let config = CandidateConfig {
+            api,
+            join: join.clone(),
+            device_key: device_key.clone(),
+            info: ClientInfo::new("invigil-load"),
+            media: MediaOptions::default(),
+        };
+        let (client, events) = CandidateClient::start(config);
+        let mut bot = Self {
+            client,
+            events,
+            join,
+            device_key,
+            pictures: Vec::new(),
+            tasks: Vec::new(),
+        };
+        if options.camera {
+            bot.publish_pictures(PublicationKey::CAMERA, Content::Camera, options.seed)?;
+        }
+        if options.screen {
+            bot.publish_pictures(
+                PublicationKey::SCREEN,
+                Content::Screen,
+                options.seed.wrapping_mul(31) + 7,
+            )?;
+        }
+        if let Some(hertz) = options.tone {
+            bot.publish_tone(hertz)?;
+        }
+        Ok(bot)
+    }
+
+    fn publish_pictures(&mut self, key: PublicationKey, content: Content, seed: u64) -> Result<()> {
+        let specs = layers::defaults(key.kind);
+        let fps = specs.iter().map(|s| s.fps).max().unwrap_or(10);
+        let (width, height) = if key.kind == Kind::Screen {
+            (1280, 720)
+        } else {
+            (640, 360)
+        };
+        let offers = specs.iter().map(|spec| {
+            let (w, h) = spec.fit(width, height);
+            LayerOffer {
+                rid: spec.layer,
+                ssrc: None,
+                rtx_ssrc: None,
+                width: w as u16,
+                height: h as u16,
+                fps: spec.fps,
+                kbps: spec.kbps,
+            }
+        });
+        let spec = PublicationSpec {
+            key,
+            codec: "video/H264".into(),
+            layers: offers.collect(),
+            test_picture: true,
+        };
+        self.client.publish(spec)?;
+        let sinks: Vec<VideoSink> = specs
+            .iter()
+            .filter_map(|s| self.client.video_sink(key, s.layer))
+            .collect();
+        let client = self.client.clone();
+        let write = move |frame: EncodedFrame| {
+            if let Some(sink) = sinks.iter().find(|s| s.layer() == frame.layer) {
+                let captured_at_us = frame.captured_at + client.clock_offset_us();
+                let (key, rtp_timestamp) = (frame.key, frame.rtp_timestamp);
+                sink.write(media::EncodedFrame {
+                    data: frame.data.into(),
+                    key,
+                    captured_at_us,
+                    rtp_timestamp,
+                });
+            }
+        };
+        let encoder = Arc::new(PipelineThread::start(VideoPipeline::new(content, specs), write)?);
+        let captured = Arc::new(AtomicI64::new(0));
+        let (to, at) = (encoder.clone(), captured.clone());
+        let config = TestPictureConfig {
+            width,
+            height,
+            fps,
+            seed,
+            label: self.join.candidate_label.clone(),
+        };
+        let source = TestPictureSource::start(config, move |event| {
+            if let SourceEvent::Captured(picture) = event {
+                at.store(picture.captured_at, Ordering::Relaxed);
+                to.push(picture);
+            }
+        });
+        let source = source.map_err(|problem| anyhow::anyhow!("{}: {}", problem.code, problem.detail))?;
+        self.tasks
+            .push(tokio::spawn(report_freshness(self.client.clone(), key, captured)));
+        self.pictures.push(Pictures {
+            key,
+            encoder,
+            _source: source,
+        });
+        Ok(())
+    }
+
+    fn publish_tone(&mut self, hertz: f32) -> Result<()> {
+        let key = PublicationKey::MICROPHONE;
+        let kbps = (layers::MICROPHONE_BPS / 1000) as u32;
+        let layer = LayerOffer {
+            rid: Layer::Low,
+            ssrc: None,
+            rtx_ssrc: None,
+            width: 0,
+            height: 0,
+            fps: 0,
+            kbps,
+        };
+        self.client.publish(PublicationSpec {
+            key,
+            codec: "audio/opus".into(),
+            layers: vec![layer],
+            test_picture: true,
+        })?;
+        let sink = self
+            .client
+            .audio_sink(key)
+            .context("a published microphone has no sink")?;
+        let encoder = OpusEncoder::new(layers::MICROPHONE_BPS)?;
+        self.tasks
+            .push(tokio::spawn(play_tone(self.client.clone(), sink, encoder, hertz)));
+        Ok(())
+    }
+
+    /// Hands an event on to the encoders: demand and key frames. Every event that is received has to pass here.
+    pub fn follow(&self, event: &CandidateEvent) {
+        let encoder = |key: &PublicationKey| self.pictures.iter().find(|p| p.key == *key).map(|p| &p.encoder);
+        match event {
+            CandidateEvent::Demand { key, layers } => {
+                if let Some(encoder) = encoder(key) {
+                    encoder.set_demand(layers);
+                }
+            }
+            CandidateEvent::KeyframeRequest { key, layer } => {
+                if let Some(encoder) = encoder(key) {
+                    encoder.request_key(*layer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Follows events until `found` picks one, or the deadline passes.
+    pub async fn wait_for<T>(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut found: impl FnMut(&CandidateEvent) -> Option<T>,
+    ) -> Result<T> {
+        let end = tokio::time::Instant::now() + limit;
+        loop {
+            let event = tokio::time::timeout_at(end, self.events.recv()).await;
+            let event = event.with_context(|| format!("waited {} s for {what}", limit.as_secs()))?;
+            let event = event.with_context(|| format!("the client ended while {what} was awaited"))?;
+            self.follow(&event);
+            if let Some(value) = found(&event) {
+                return Ok(value);
+            }
+        }
+    }
+
+    /// Follows events until the client ends.
+    pub async fn run(mut self) {
+        while let Some(event) = self.events.recv().await {
+            self.follow(&event);
+            if let CandidateEvent::Ended { .. } = event {
+                break;
+            }
+        }
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+async fn report_freshness(client: CandidateClient, publication: PublicationKey, captured: Arc<AtomicI64>) {
+    let mut each = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        each.tick().await;
+        let at = captured.load(Ordering::Relaxed);
+        if at == 0 {
+            continue;
+        }
+        let at = at + client.clock_offset_us();
+        let _ = client.freshness(vec![Freshness {
+            publication,
+            state: SourceState::Live,
+            captured_at: at,
+            changed_at: at,
+        }]);
+    }
+}
+
+/// 20 ms of a sine every 20 ms.
+async fn play_tone(client: CandidateClient, sink: AudioSink, mut encoder: OpusEncoder, hertz: f32) {
+    let start = Instant::now();
+    let mut each = tokio::time::interval(Duration::from_millis(20));
+    for frame in 0u64.. {
+        each.tick().await;
+        let at = |n: usize| 0.25 * (TAU * hertz * ((frame % 500) as f32 * FRAME as f32 + n as f32) / RATE as f32).sin();
+        let samples: Vec<f32> = (0..FRAME).map(at).collect();
+        let level_dbov = level_dbov(&samples);
+        let captured_at = invigil_capture::now_us();
+        let rtp_timestamp = (frame * FRAME as u64) as u32;
+        let sound = AudioFrame {
+            samples,
+            captured_at,
+            rtp_timestamp,
+            level_dbov,
+            clipped: false,
+        };
+        let Ok(packet) = encoder.encode(&sound) else { return };
+        if let Some(packet) = packet {
+            let captured_at_us = packet.captured_at + client.clock_offset_us();
+            sink.write(OpusFrame {
+                data: packet.data.into(),
+                rtp_timestamp,
+                level_dbov,
+                captured_at_us,
+            });
+        }
+        if start.elapsed() > Duration::from_secs(6 * 3600) {
+            return; // no exam is longer: a forgotten bot ends by itself
+        }
+    }
+}

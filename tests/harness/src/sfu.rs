@@ -1,0 +1,190 @@
+//! The real `invigil-sfu`, on free loopback ports and a data directory of its own.
+
+use crate::process::Process;
+use anyhow::{Context, Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use invigil_client::rest::Api;
+use invigil_client::trust::CertificateTrust;
+use invigil_shared::exam::{ExamInfo, Policy};
+use invigil_shared::rest::JoinLink;
+use serde::Deserialize;
+use sha2::Digest;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// What `serve` prints when it is ready.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Ready {
+    pub https: String,
+    pub media: Vec<String>,
+    pub certificate_sha256: String,
+    pub setup_code: Option<String>,
+}
+
+pub struct Sfu {
+    process: Process,
+    pub ready: Ready,
+    binary: PathBuf,
+    data: PathBuf,
+    logs: PathBuf,
+    arguments: Vec<String>,
+}
+
+/// Folder of the built binaries: given by the gate and the demo, else beside the running test.
+pub fn bin_dir() -> PathBuf {
+    if let Some(folder) = std::env::var_os("INVIGIL_BIN_DIR") {
+        return folder.into();
+    }
+    let own = std::env::current_exe().unwrap_or_default();
+    own.ancestors()
+        .find(|folder| folder.join("invigil-sfu").is_file())
+        .unwrap_or(Path::new("."))
+        .to_path_buf()
+}
+
+impl Sfu {
+    /// Starts on free ports of 127.0.0.1.
+    pub fn start(folder: &Path) -> Result<Self> {
+        Self::start_with(folder, "127.0.0.1:0", "127.0.0.1:0", &[])
+    }
+
+    /// Starts with `listen`, `media` and further arguments; data and logs live under `folder`.
+    pub fn start_with(folder: &Path, listen: &str, media: &str, more: &[&str]) -> Result<Self> {
+        let binary = bin_dir().join("invigil-sfu");
+        let (data, logs) = (folder.join("sfu-data"), folder.join("logs"));
+        let arguments: Vec<String> = more.iter().map(|a| (*a).to_owned()).collect();
+        let (process, ready) = launch(&binary, &data, &logs, listen, media, &arguments)?;
+        Ok(Self {
+            process,
+            ready,
+            binary,
+            data,
+            logs,
+            arguments,
+        })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// `kill -9`, as a power cut would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Starts again on the same ports and data.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process.end();
+        let (listen, media) = (self.ready.https.clone(), self.ready.media.join(","));
+        let (process, ready) = launch(&self.binary, &self.data, &self.logs, &listen, &media, &self.arguments)?;
+        (self.process, self.ready) = (process, ready);
+        Ok(())
+    }
+
+    /// A REST client that trusts this server by its certificate.
+    pub fn api(&self) -> Result<Api> {
+        let trust = CertificateTrust::pinned_hex(&self.ready.certificate_sha256).context("not a SHA-256")?;
+        Ok(Api::new(&self.ready.https, trust)?)
+    }
+
+    /// Runs `invigil-sfu ARGUMENTS --data-dir D` and returns what it prints.
+    pub fn command(&self, arguments: &[&str], input: Option<&str>) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .arg("--data-dir")
+            .arg(&self.data)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = command.spawn().context("can't start invigil-sfu")?;
+        if let (Some(text), Some(mut pipe)) = (input, child.stdin.take()) {
+            pipe.write_all(text.as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        if !output.status.success() {
+            bail!(
+                "invigil-sfu {}: {}",
+                arguments.join(" "),
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Creates an exam that is open now.
+    pub fn create_exam(&self, title: &str, code: &str, policy: &Policy) -> Result<ExamInfo> {
+        let file = self.data.with_file_name(format!("policy-{code}.json"));
+        std::fs::write(&file, serde_json::to_string(policy)?)?;
+        let file = file.to_string_lossy().into_owned();
+        let printed = self.command(
+            &[
+                "exam", "create", "--title", title, "--code", code, "--policy", &file, "--json",
+            ],
+            None,
+        )?;
+        serde_json::from_str(&printed).context("exam create printed no exam")
+    }
+
+    /// Adds a candidate and returns the join link.
+    pub fn add_candidate(&self, exam_code: &str, label: &str, seat: Option<&str>) -> Result<JoinLink> {
+        let mut arguments = vec!["roster", "add", "--exam", exam_code, "--label", label, "--json"];
+        arguments.extend(seat.map(|s| ["--seat", s]).into_iter().flatten());
+        let printed: serde_json::Value = serde_json::from_str(&self.command(&arguments, None)?)?;
+        let link = printed["link"].as_str().context("roster add printed no link")?;
+        JoinLink::parse(link).map_err(Into::into)
+    }
+
+    /// Base64 of the SHA-256 of the certificate's public key (RFC 7469 section 2.4), as browsers name a trusted key.
+    pub fn spki(&self) -> Result<String> {
+        let pem = std::fs::read(self.data.join("certificate.pem"))?;
+        let (_, pem) = x509_parser::pem::parse_x509_pem(&pem).context("not a PEM file")?;
+        let certificate = pem.parse_x509().context("not a certificate")?;
+        Ok(STANDARD.encode(sha2::Sha256::digest(certificate.public_key().raw)))
+    }
+
+    /// Adds a person with an account.
+    pub fn add_user(&self, email: &str, name: &str, role: &str, password: &str) -> Result<()> {
+        let arguments = [
+            "user",
+            "add",
+            "--email",
+            email,
+            "--name",
+            name,
+            "--role",
+            role,
+            "--password-stdin",
+        ];
+        self.command(&arguments, Some(&format!("{password}\n"))).map(drop)
+    }
+}
+
+fn launch(
+    binary: &Path,
+    data: &Path,
+    logs: &Path,
+    listen: &str,
+    media: &str,
+    more: &[String],
+) -> Result<(Process, Ready)> {
+    let mut command = Command::new(binary);
+    command
+        .arg("serve")
+        .arg("--data-dir")
+        .arg(data)
+        .args(["--listen", listen, "--media", media])
+        .args(more);
+    let (mut process, output) = Process::start_reading("sfu", &mut command, logs)?;
+    let mut line = String::new();
+    BufReader::new(output).read_line(&mut line)?;
+    if line.is_empty() {
+        process.end();
+        bail!("invigil-sfu did not start:\n{}", process.log_text());
+    }
+    let ready = serde_json::from_str(&line).with_context(|| format!("invigil-sfu printed {line:?}"))?;
+    Ok((process, ready))
+}

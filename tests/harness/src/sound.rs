@@ -1,0 +1,153 @@
+//! Sound without a card: a PulseAudio daemon of our own with two sinks. `vmic`'s monitor is the microphone, `vspk` plays.
+
+use crate::process::Process;
+use crate::wait;
+use anyhow::{Context, Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+pub struct Sound {
+    daemon: Process,
+    _tone: Option<Process>,
+    folder: PathBuf,
+}
+
+impl Sound {
+    /// Starts a daemon whose socket and settings live in `folder`.
+    pub fn start(folder: &Path, logs: &Path) -> Result<Self> {
+        let folder = folder.join("sound");
+        std::fs::create_dir_all(&folder)?;
+        std::fs::write(
+            folder.join("asound.conf"),
+            "pcm.!default { type pulse }\nctl.!default { type pulse }\n",
+        )?;
+        let socket = folder.join("native");
+        let script = format!(
+            "load-module module-native-protocol-unix auth-anonymous=1 socket={}\n\
+             load-module module-null-sink sink_name=vmic rate=48000 channels=1\n\
+             load-module module-null-sink sink_name=vspk rate=48000\n\
+             set-default-source vmic.monitor\nset-default-sink vspk\n",
+            socket.display()
+        );
+        let file = folder.join("default.pa");
+        std::fs::write(&file, script)?;
+        let mut command = Command::new("pulseaudio");
+        command
+            .args([
+                "-n",
+                "--daemonize=no",
+                "--exit-idle-time=-1",
+                "--use-pid-file=no",
+                "--log-target=stderr",
+                "-F",
+            ])
+            .arg(&file);
+        command
+            .env("HOME", &folder)
+            .env("XDG_RUNTIME_DIR", &folder)
+            .env("PULSE_STATE_PATH", &folder);
+        let mut daemon = Process::start("pulseaudio", &mut command, logs)?;
+        let mut sound = Self {
+            _tone: None,
+            folder,
+            daemon: Process::start("sound-probe", &mut Command::new("true"), logs)?,
+        };
+        let found = wait::until(Duration::from_secs(10), "PulseAudio's two sinks", || {
+            let sinks = sound.control(&["list", "short", "sinks"]).unwrap_or_default();
+            (sinks.contains("vmic") && sinks.contains("vspk")).then_some(())
+        });
+        if let Err(error) = found {
+            daemon.end();
+            bail!("{error:#}:\n{}", daemon.log_text());
+        }
+        sound.daemon = daemon;
+        Ok(sound)
+    }
+
+    /// Plays a sine of `hertz` into the microphone until this ends.
+    pub fn tone(&mut self, hertz: u32, logs: &Path) -> Result<()> {
+        let play = format!(
+            "sox -q -n -r 48000 -c 1 -b 16 -t raw - synth 36000 sine {hertz} gain -9 | paplay --raw --rate=48000 --channels=1 --format=s16le --device=vmic"
+        );
+        let mut command = Command::new("sh");
+        command.args(["-c", &play]);
+        self.environment(&mut command);
+        self._tone = Some(Process::start("tone", &mut command, logs)?);
+        Ok(())
+    }
+
+    /// Makes `command` use this daemon, through PulseAudio's and ALSA's own settings.
+    pub fn environment(&self, command: &mut Command) {
+        command.env("PULSE_SERVER", format!("unix:{}", self.folder.join("native").display()));
+        command.env("ALSA_CONFIG_PATH", self.alsa_configuration());
+    }
+
+    /// The strongest tone that the loudspeaker (`vspk`) plays, hertz, over `time`.
+    pub fn heard_hertz(&self, time: Duration) -> Result<f64> {
+        let mut command = Command::new("timeout");
+        command.arg(format!("{}", time.as_secs_f64() + 0.5));
+        command.args([
+            "parec",
+            "--raw",
+            "--device=vspk.monitor",
+            "--rate=48000",
+            "--channels=1",
+            "--format=s16le",
+        ]);
+        command.stderr(Stdio::null());
+        self.environment(&mut command);
+        let raw = command
+            .output()
+            .context("can't start parec (package pulseaudio-utils)")?
+            .stdout;
+        let samples: Vec<f64> = raw
+            .chunks_exact(2)
+            .map(|s| f64::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0)
+            .collect();
+        if samples.iter().all(|s| s.abs() < 0.001) {
+            bail!("the loudspeaker is silent ({} samples)", samples.len());
+        }
+        Ok(strongest_tone(&samples, 48_000))
+    }
+
+    fn alsa_configuration(&self) -> PathBuf {
+        let file = self.folder.join("alsa.conf");
+        let text = format!(
+            "</usr/share/alsa/alsa.conf>\n<{}>\n",
+            self.folder.join("asound.conf").display()
+        );
+        let _ = std::fs::write(&file, text);
+        file
+    }
+
+    /// Runs `pactl`.
+    pub fn control(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new("pactl");
+        command.args(arguments).stderr(Stdio::null());
+        self.environment(&mut command);
+        let output = command
+            .output()
+            .context("can't start pactl (package pulseaudio-utils)")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    pub fn id(&self) -> u32 {
+        self.daemon.id()
+    }
+}
+
+/// The strongest tone of the last two seconds: Goertzel's filter at every quarter hertz from 100 to 2,000.
+pub fn strongest_tone(samples: &[f64], rate: u32) -> f64 {
+    let tail = &samples[samples.len().saturating_sub(rate as usize * 2)..];
+    let strength = |hertz: f64| {
+        let w = 2.0 * (std::f64::consts::TAU * hertz / f64::from(rate)).cos();
+        let (a, b) = tail.iter().fold((0.0, 0.0), |(a, b), s| (s + w * a - b, a));
+        a * a + b * b - w * a * b
+    };
+    let candidates = (400..8000).map(|q| f64::from(q) / 4.0);
+    candidates
+        .map(|h| (h, strength(h)))
+        .max_by(|x, y| x.1.total_cmp(&y.1))
+        .map_or(0.0, |(h, _)| h)
+}

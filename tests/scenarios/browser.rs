@@ -1,0 +1,176 @@
+//! Headless Chromium, a peer that we did not write, plays a candidate through WHEP and publishes through WHIP.
+
+use invigil_shared::exam::Policy;
+use invigil_shared::publication::{Layer, PublicationKey};
+use invigil_tests::bot::{Bot, BotOptions};
+use invigil_tests::chromium;
+use invigil_tests::page::Page;
+use invigil_tests::sfu::Sfu;
+use invigil_tests::watcher::{PASSWORD, Watcher};
+use serde_json::Value;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// What both pages share: a call that posts an offer and sets the answer, and reports of the connection's statistics.
+const COMMON: &str = r"
+const report = (o) => fetch('/report', { method: 'POST', body: JSON.stringify(o) });
+const go = async (pc, url, token) => {
+  await pc.setLocalDescription(await pc.createOffer());
+  const headers = { 'content-type': 'application/sdp', authorization: 'Bearer ' + token };
+  const answer = await fetch(url, { method: 'POST', headers, body: pc.localDescription.sdp });
+  if (answer.status !== 201) throw new Error(answer.status + ' ' + await answer.text());
+  await pc.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
+  setInterval(async () => {
+    const stats = [...(await pc.getStats()).values()].filter((s) => /bound-rtp$/.test(s.type));
+    report({ state: pc.connectionState, stats });
+  }, 500);
+};
+addEventListener('unhandledrejection', (e) => report({ error: String(e.reason) }));
+";
+
+fn page(body: &str) -> String {
+    format!(
+        "<!doctype html><video id=v autoplay muted playsinline></video><script>{COMMON}(async () => {{ {body} }})()</script>"
+    )
+}
+
+/// The page is served before the server starts: the server has to know its origin.
+fn set(folder: &std::path::Path, placeholder: &Page) -> Sfu {
+    Sfu::start_with(folder, "127.0.0.1:0", "127.0.0.1:0", &["--origin", &placeholder.origin]).unwrap()
+}
+
+fn number(report: &Value, kind: &str, field: &str) -> u64 {
+    if let Some(error) = report["error"].as_str() {
+        panic!("the page failed: {error}");
+    }
+    let stats = report["stats"].as_array().into_iter().flatten();
+    stats
+        .filter(|s| s["kind"] == kind)
+        .filter_map(|s| s[field].as_u64())
+        .max()
+        .unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_plays_a_candidate_through_whep() {
+    let folder = tempfile::tempdir().unwrap();
+    let page_holder = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let served = Page::serve_later(page_holder.clone()).unwrap();
+    let sfu = set(folder.path(), &served);
+    let policy = Policy {
+        allow_test_picture: true,
+        ..Policy::default()
+    };
+    let exam = sfu.create_exam("Whep", "WHEP-1", &policy).unwrap();
+    let link = sfu.add_candidate("WHEP-1", "Candidate 001", None).unwrap();
+    let bot = Bot::join(
+        &link,
+        &BotOptions {
+            tone: None,
+            ..BotOptions::whole(5)
+        },
+    )
+    .await
+    .unwrap();
+    let candidate = bot.join.participant;
+    let _bot = tokio::spawn(bot.run());
+    sfu.add_user("ada@tests.example", "Ada", "proctor", PASSWORD).unwrap();
+    let token = sfu
+        .api()
+        .unwrap()
+        .sign_in("ada@tests.example", PASSWORD)
+        .await
+        .unwrap()
+        .access_token;
+    let url = format!(
+        "https://{}/whep/{}/{candidate}/camera/0?layer=high",
+        sfu.ready.https, exam.id
+    );
+    *page_holder.lock().unwrap() = page(&format!(
+        "const pc = new RTCPeerConnection(); pc.ontrack = (e) => {{ v.srcObject = new MediaStream([e.track]); }};
+         pc.addTransceiver('video', {{ direction: 'recvonly' }}); await go(pc, '{url}', '{token}');"
+    ));
+    let spki = sfu.spki().unwrap();
+    let _browser = chromium::open(&served.origin, &spki, folder.path(), &folder.path().join("logs")).unwrap();
+    let first = served
+        .report(LIMIT, "decoded frames in Chromium", |r| {
+            Some(number(r, "video", "framesDecoded")).filter(|n| *n > 5)
+        })
+        .unwrap();
+    served
+        .report(LIMIT, "more decoded frames", |r| {
+            (number(r, "video", "framesDecoded") > first + 20).then_some(())
+        })
+        .unwrap();
+    let width = served
+        .report(LIMIT, "the picture's size", |r| {
+            Some(number(r, "video", "frameWidth")).filter(|w| *w > 0)
+        })
+        .unwrap();
+    assert_eq!(width, 640);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_publishes_through_whip() {
+    let folder = tempfile::tempdir().unwrap();
+    let page_holder = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let served = Page::serve_later(page_holder.clone()).unwrap();
+    let sfu = set(folder.path(), &served);
+    let exam = sfu.create_exam("Whip", "WHIP-1", &Policy::default()).unwrap();
+    sfu.add_candidate("WHIP-1", "Candidate 001", None).unwrap();
+    let token = sfu
+        .command(
+            &[
+                "token",
+                "--role",
+                "candidate",
+                "--exam",
+                "WHIP-1",
+                "--entry",
+                "Candidate 001",
+            ],
+            None,
+        )
+        .unwrap();
+    let url = format!("https://{}/whip/{}", sfu.ready.https, exam.id);
+    *page_holder.lock().unwrap() = page(&format!(
+        "const stream = await navigator.mediaDevices.getUserMedia({{ video: {{ width: 640, height: 360 }}, audio: true }});
+         const pc = new RTCPeerConnection();
+         for (const track of stream.getTracks()) {{
+           const t = pc.addTransceiver(track, {{ direction: 'sendonly', streams: [stream] }});
+           if (track.kind === 'video') {{
+             const h264 = RTCRtpSender.getCapabilities('video').codecs.filter((c) => c.mimeType === 'video/H264' || c.mimeType === 'video/rtx');
+             t.setCodecPreferences(h264);
+           }}
+         }}
+         await go(pc, '{url}', '{}');",
+        token.trim()
+    ));
+    let mut proctor = Watcher::enter(&sfu, "ada", exam.id).await.unwrap();
+    let spki = sfu.spki().unwrap();
+    let _browser = chromium::open(&served.origin, &spki, folder.path(), &folder.path().join("logs")).unwrap();
+    proctor
+        .until(LIMIT, "Chromium's publications", |w, _| w.publications.len() >= 2)
+        .await
+        .unwrap_or_else(|error| {
+            let said = served.report(Duration::from_secs(1), "anything", |r| Some(r.clone()));
+            panic!("{error:#}; the page said {said:?}");
+        });
+    let candidate = proctor.publications.keys().next().unwrap().participant;
+    proctor
+        .want(&[
+            (candidate, PublicationKey::CAMERA, Layer::High),
+            (candidate, PublicationKey::MICROPHONE, Layer::Low),
+        ])
+        .unwrap();
+    let arrives = |w: &Watcher, _: &_| {
+        w.of(candidate, PublicationKey::CAMERA).decoded >= 20
+            && w.heard.get(&candidate).is_some_and(|h| h.packets >= 20)
+    };
+    proctor
+        .until(LIMIT, "Chromium's camera and microphone", arrives)
+        .await
+        .unwrap();
+    assert_eq!(proctor.of(candidate, PublicationKey::CAMERA).refused, 0);
+}

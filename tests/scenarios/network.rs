@@ -1,0 +1,67 @@
+//! A candidate's computer whose cable is pulled for 20 s, in a network namespace of its own.
+
+use invigil_shared::exam::Policy;
+use invigil_shared::publication::{Layer, PublicationKey};
+use invigil_shared::timeline::Presence;
+use invigil_tests::namespace::Namespace;
+use invigil_tests::process::Process;
+use invigil_tests::sfu::{Sfu, bin_dir};
+use invigil_tests::watcher::Watcher;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(40);
+const CUT: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cable_pulled_for_20_s_costs_neither_session_nor_pictures() {
+    let folder = tempfile::tempdir().unwrap();
+    let network = Namespace::create(21).unwrap();
+    let address = format!("{}:0", network.server_address);
+    let sfu = Sfu::start_with(folder.path(), &address, &address, &[]).unwrap();
+    let policy = Policy {
+        allow_test_picture: true,
+        ..Policy::default()
+    };
+    let exam = sfu.create_exam("Cable", "CABLE-1", &policy).unwrap();
+    let link = sfu.add_candidate("CABLE-1", "Candidate 001", None).unwrap();
+    let links = folder.path().join("links.txt");
+    std::fs::write(&links, link.to_text()).unwrap();
+    let mut command = network.command(&bin_dir().join("invigil-load"));
+    command.args(["candidates", "--seconds", "180", "--links"]).arg(&links);
+    let _candidate = Process::start("candidate", &mut command, &folder.path().join("logs")).unwrap();
+
+    let mut proctor = Watcher::enter(&sfu, "ada", exam.id).await.unwrap();
+    proctor
+        .until(LIMIT, "the candidate", |w, _| w.publications.len() >= 3)
+        .await
+        .unwrap();
+    let candidate = *proctor.participants.keys().next().unwrap();
+    proctor
+        .want(&[(candidate, PublicationKey::CAMERA, Layer::Low)])
+        .unwrap();
+    proctor
+        .until(LIMIT, "pictures", |w, _| {
+            w.of(candidate, PublicationKey::CAMERA).decoded >= 5
+        })
+        .await
+        .unwrap();
+
+    network.cut().unwrap();
+    let lost = |w: &Watcher, _: &_| w.participants[&candidate].presence == Presence::Lost;
+    proctor
+        .until(LIMIT, "the candidate to be marked lost", lost)
+        .await
+        .unwrap();
+    proctor.during(CUT).await.unwrap();
+    network.mend().unwrap();
+    let before = proctor.of(candidate, PublicationKey::CAMERA).decoded;
+    let back = |w: &Watcher, _: &_| {
+        w.participants[&candidate].presence == Presence::Online
+            && w.of(candidate, PublicationKey::CAMERA).decoded > before + 5
+    };
+    proctor
+        .until(LIMIT, "live pictures of the same session", back)
+        .await
+        .unwrap();
+    assert_eq!(proctor.participants.len(), 1, "{:?}", proctor.participants);
+}
