@@ -4,6 +4,7 @@ use crate::bounds::{CONNECT_DEADLINE, LINK_SILENCE, MAX_PENDING, PING_INTERVAL, 
 use crate::clock::ServerClock;
 use crate::error::ClientError;
 use crate::rest::Api;
+use crate::trust::untrusted;
 use futures_util::{SinkExt, StreamExt};
 use invigil_shared::SUBPROTOCOL;
 use invigil_shared::codec::{decode_server, encode};
@@ -106,12 +107,10 @@ async fn dial(api: &Api) -> Result<Socket, ClientError> {
     let tls = tokio_rustls::TlsConnector::from(api.tls())
         .connect(authority.server_name()?, stream)
         .await;
-    let tls = tls.map_err(
-        |e| match e.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            Some(rustls::Error::InvalidCertificate(reason)) => ClientError::Untrusted(format!("{reason:?}")),
-            _ => ClientError::Unreachable(e.to_string()),
-        },
-    )?;
+    let tls = tls.map_err(|e| match untrusted(&e) {
+        Some(reason) => ClientError::Untrusted(reason),
+        None => ClientError::Unreachable(e.to_string()),
+    })?;
     let mut request = format!("wss://{authority}/api/v1/signal")
         .into_client_request()
         .map_err(|_| ClientError::BadAuthority)?;

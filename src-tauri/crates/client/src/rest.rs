@@ -3,7 +3,7 @@
 use crate::bounds::{CONNECT_DEADLINE, REQUEST_DEADLINE};
 use crate::device::DeviceKey;
 use crate::error::ClientError;
-use crate::trust::{Authority, CertificateTrust, tls_config};
+use crate::trust::{Authority, CertificateTrust, tls_config, untrusted};
 use invigil_shared::id::SessionId;
 use invigil_shared::limits::MAX_FRAME;
 use invigil_shared::rest::{
@@ -125,25 +125,19 @@ impl Api {
     }
 }
 
-/// Tells an untrusted certificate from an unreachable server: the app asks a person about the first only.
 fn transport(error: &reqwest::Error) -> ClientError {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut text = error.to_string();
-    while let Some(cause) = source {
-        if let Some(rustls::Error::InvalidCertificate(reason)) = cause.downcast_ref::<rustls::Error>() {
-            return ClientError::Untrusted(format!("{reason:?}"));
+    match untrusted(error) {
+        Some(reason) => ClientError::Untrusted(reason),
+        None => {
+            let mut text = error.to_string();
+            let mut source = std::error::Error::source(error);
+            while let Some(cause) = source {
+                text = cause.to_string();
+                source = cause.source();
+            }
+            ClientError::Unreachable(text)
         }
-        // hyper-util and std::io wrap the TLS error where `source` does not always reach it.
-        if let Some(io) = cause.downcast_ref::<std::io::Error>()
-            && let Some(rustls::Error::InvalidCertificate(reason)) =
-                io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
-        {
-            return ClientError::Untrusted(format!("{reason:?}"));
-        }
-        text = cause.to_string();
-        source = cause.source();
     }
-    ClientError::Unreachable(text)
 }
 
 /// Reads an answer of at most [`MAX_FRAME`] bytes, a problem document included.

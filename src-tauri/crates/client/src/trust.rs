@@ -147,6 +147,19 @@ impl ServerCertVerifier for Probe {
     }
 }
 
+/// Finds a refused certificate below an error: the app asks a person about that, and only about that.
+pub(crate) fn untrusted(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(Error::InvalidCertificate(reason)) = error.downcast_ref::<Error>() {
+        return Some(format!("{reason:?}"));
+    }
+    // An io::Error hides what it wraps from `source`; the HTTP client wraps it twice.
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    match inner {
+        Some(inner) => untrusted(inner),
+        None => untrusted(error.source()?),
+    }
+}
+
 /// SHA-256 of a certificate's DER.
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> [u8; 32] {
     Sha256::digest(certificate.as_ref()).into()
