@@ -246,7 +246,7 @@ impl Actor {
                 pin,
                 exam_code,
                 secret,
-            } => self.join(authority, pin.as_deref(), exam_code, secret),
+            } => self.join(&authority, pin.as_deref(), exam_code, secret),
             Effect::Probe { authority } => {
                 let inputs = self.inputs.clone();
                 tokio::spawn(async move { inputs.send(Input::Probed(probe(&authority).await)) });
@@ -291,10 +291,10 @@ impl Actor {
         }
     }
 
-    fn join(&self, authority: String, pin: Option<&str>, exam_code: String, secret: String) {
+    fn join(&self, authority: &str, pin: Option<&str>, exam_code: String, secret: String) {
         let (inputs, joined) = (self.inputs.clone(), self.joined.clone());
-        let key = self.keys.join(key_name(&authority, &exam_code, &secret));
-        let api = match self.servers.api(&authority, pin) {
+        let key = self.keys.join(key_name(authority, &exam_code, &secret));
+        let api = match self.servers.api(authority, pin) {
             Ok(api) => api,
             Err(failure) => return inputs.send(Input::Joined(Err(failure))),
         };

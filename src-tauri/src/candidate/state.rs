@@ -293,12 +293,12 @@ impl CandidateState {
                     );
                     return;
                 };
-                self.join(authority, None, secret, effects);
+                self.join(authority, None, &secret, effects);
             }
             CandidateCommand::JoinLink { link } => match JoinLink::parse(&link) {
                 Ok(link) => {
                     (self.server, self.exam_code) = (link.authority.clone(), link.exam_code);
-                    self.join(link.authority, link.certificate_sha256, link.secret, effects);
+                    self.join(link.authority, link.certificate_sha256, &link.secret, effects);
                 }
                 Err(_) => self.notice = Some(Notice::new("link_invalid")),
             },
@@ -350,7 +350,7 @@ impl CandidateState {
         }
     }
 
-    fn join(&mut self, authority: String, pin: Option<String>, secret: String, effects: &mut Vec<Effect>) {
+    fn join(&mut self, authority: String, pin: Option<String>, secret: &str, effects: &mut Vec<Effect>) {
         if self.step != CandidateStep::Join || self.busy {
             return;
         }

@@ -23,6 +23,9 @@ pub struct Shown {
     pub width: u16,
 }
 
+/// Whether a slot's picture can go on as a wanted one.
+type Fits = fn(&Shown, &WantedPicture) -> bool;
+
 /// The video slots of one subscriber.
 #[derive(Debug)]
 pub struct SlotTable {
@@ -68,7 +71,7 @@ impl SlotTable {
         let same_role =
             |shown: &Shown, picture: &WantedPicture| shown.source == picture.source && shown.role == picture.role;
         let same_source = |shown: &Shown, picture: &WantedPicture| shown.source == picture.source;
-        let passes: [&dyn Fn(&Shown, &WantedPicture) -> bool; 2] = [&same_role, &same_source];
+        let passes: [Fits; 2] = [same_role, same_source];
         let mut left = wanted;
         for fits in passes {
             for picture in std::mem::take(&mut left) {

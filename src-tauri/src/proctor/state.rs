@@ -340,7 +340,7 @@ impl ProctorState {
                 server,
                 email,
                 password,
-            } => self.sign_in(server, email, password, None, effects),
+            } => self.sign_in(&server, &email, password, None, effects),
             ProctorCommand::SetUp {
                 server,
                 setup_code,
@@ -349,8 +349,8 @@ impl ProctorState {
                 password,
             } => {
                 self.sign_in(
-                    server,
-                    email,
+                    &server,
+                    &email,
                     password,
                     Some((setup_code.trim().to_uppercase(), name.trim().to_owned())),
                     effects,
@@ -416,8 +416,8 @@ impl ProctorState {
 
     fn sign_in(
         &mut self,
-        server: String,
-        email: String,
+        server: &str,
+        email: &str,
         password: String,
         set_up: Option<(String, String)>,
         effects: &mut Vec<Effect>,
