@@ -223,15 +223,13 @@ impl FrameAssembler {
     /// The last packet of the picture that begins at `start`, when all of it is here.
     fn complete(&self, start: u64) -> Option<u64> {
         let timestamp = self.parts.get(&start)?.timestamp;
-        let mut expected = start;
-        for (&index, part) in self.parts.range(start..) {
+        for (expected, (&index, part)) in (start..).zip(self.parts.range(start..)) {
             if index != expected || part.timestamp != timestamp {
                 return None;
             }
             if part.ends() {
                 return Some(index);
             }
-            expected += 1;
         }
         None
     }

@@ -223,3 +223,123 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn session() -> SessionId {
+        SessionId::from_parts(5, [3; 10])
+    }
+
+    /// What the server does with a batch: checks and advances, or says where it stands.
+    fn commit(server: &mut ChainHead, batch: &[IntegrityEvent]) {
+        for event in batch {
+            server.advance(session(), event).unwrap();
+        }
+    }
+
+    #[test]
+    fn events_of_before_the_first_link_are_chained_to_the_servers_head() {
+        let journal = Journal::new(session());
+        let mut server = ChainHead::new(session());
+        server.append(session(), [1; 16], "{}".to_owned()); // of an earlier process
+        let lost = journal.add(EventReport::new(IntegrityKind::FocusLost)).unwrap();
+        let end = EventReport {
+            begins: Some(lost),
+            ..EventReport::new(IntegrityKind::FocusReturned)
+        };
+        journal.add(end).unwrap();
+        assert!(journal.take_batch().is_empty());
+        journal.reconcile(server).unwrap();
+        let batch = journal.take_batch();
+        assert_eq!(batch.iter().map(|e| e.seq).collect::<Vec<_>>(), [2, 3]);
+        let payload: IntegrityPayload = serde_json::from_str(&batch[1].payload).unwrap();
+        assert_eq!((payload.kind, payload.begins), (IntegrityKind::FocusReturned, Some(2)));
+        commit(&mut server, &batch);
+        assert!(journal.take_batch().is_empty(), "sent once a link");
+        assert_eq!(journal.unsent(), 2);
+        journal.acknowledge(server);
+        assert_eq!(journal.unsent(), 0);
+    }
+
+    #[test]
+    fn a_server_with_another_chain_is_refused() {
+        let journal = Journal::new(session());
+        journal.reconcile(ChainHead::new(session())).unwrap();
+        journal.add(EventReport::new(IntegrityKind::ScreenLost)).unwrap();
+        let mut other = ChainHead::new(session());
+        other.append(session(), [9; 16], "another".to_owned());
+        assert_eq!(journal.reconcile(other), Err(ErrorCode::ChainFork));
+        assert_eq!(journal.unsent(), 1, "nothing is thrown away");
+    }
+
+    #[test]
+    fn the_bounds_hold() {
+        let journal = Journal::new(session());
+        let mut large = EventReport::new(IntegrityKind::CameraLost);
+        large.facts.insert("error".to_owned(), "x".repeat(MAX_EVENT_PAYLOAD));
+        assert_eq!(journal.add(large).unwrap_err().code(), "too_large");
+        for _ in 0..MAX_JOURNAL {
+            journal.add(EventReport::new(IntegrityKind::CameraLost)).unwrap();
+        }
+        assert_eq!(
+            journal
+                .add(EventReport::new(IntegrityKind::CameraLost))
+                .unwrap_err()
+                .code(),
+            "busy"
+        );
+    }
+
+    #[test]
+    fn the_largest_payload_fits_its_bound() {
+        let journal = Journal::new(session());
+        journal.reconcile(ChainHead::new(session())).unwrap();
+        let mut report = EventReport::new(IntegrityKind::MicrophoneReturned);
+        // The character that JSON escapes longest.
+        report
+            .facts
+            .insert("f".to_owned(), "\u{1}".repeat((MAX_EVENT_PAYLOAD - 1024) / 6 - 9));
+        journal.add(report).unwrap();
+        assert!(journal.take_batch()[0].payload.len() <= MAX_EVENT_PAYLOAD);
+    }
+
+    proptest! {
+        /// Links and acknowledgements may be lost anywhere: the server ends with every event, once, in order.
+        #[test]
+        fn nothing_is_lost_or_doubled(steps in prop::collection::vec((1usize..6, any::<bool>(), any::<bool>()), 1..40)) {
+            let journal = Journal::new(session());
+            let mut server = ChainHead::new(session());
+            journal.reconcile(server).unwrap();
+            let mut added = 0;
+            for (events, arrives, acknowledged) in steps {
+                for _ in 0..events {
+                    journal.add(EventReport::new(IntegrityKind::FocusLost)).unwrap();
+                    added += 1;
+                }
+                let batch = journal.take_batch();
+                prop_assert!(batch.len() <= MAX_EVENTS_PER_MESSAGE);
+                if arrives {
+                    commit(&mut server, &batch);
+                }
+                if arrives && acknowledged {
+                    journal.acknowledge(server);
+                } else {
+                    journal.reconcile(server).unwrap(); // the next link
+                }
+            }
+            loop {
+                let batch = journal.take_batch();
+                if batch.is_empty() {
+                    break;
+                }
+                commit(&mut server, &batch);
+                journal.acknowledge(server);
+            }
+            prop_assert_eq!(server.seq, added);
+            prop_assert_eq!(journal.unsent(), 0);
+        }
+    }
+}

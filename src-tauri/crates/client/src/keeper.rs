@@ -228,7 +228,7 @@ impl<R: Role> Keeper<R> {
             self.emit(KeeperEvent::Media(MediaState::Connecting)).await;
             let now = Instant::now();
             *live = Some(Live {
-                peer: Peer::build(R::WAY, self.bind.clone()).await?,
+                peer: Box::pin(Peer::build(R::WAY, self.bind.clone())).await?,
                 transport: None,
                 negotiated_on: 0,
                 since: now,
@@ -381,7 +381,13 @@ impl<R: Role> Keeper<R> {
         let Some(old) = live.take() else { return };
         self.role.lost();
         self.emit(KeeperEvent::Media(MediaState::Interrupted)).await;
-        if let (Some(transport), Some(link)) = (old.transport, self.link.borrow().clone()) {
+        // A server that was met on another link may not know this transport.
+        let link = self
+            .link
+            .borrow()
+            .clone()
+            .filter(|link| link.generation == old.negotiated_on);
+        if let (Some(transport), Some(link)) = (old.transport, link) {
             link.notify(ClientMessage::TransportClose { transport });
         }
         old.peer.close().await;

@@ -1,7 +1,7 @@
 //! Who this client is to the server, over all of its links: tokens, resume, the room.
 
 use crate::ClientInfo;
-use crate::clock::{ServerClock, wall_us};
+use crate::clock::ServerClock;
 use crate::device::DeviceKey;
 use crate::error::ClientError;
 use crate::link::{Incoming, Link};
@@ -80,7 +80,8 @@ impl Session {
     /// link, before its answer is there: transports are made in the same round trip.
     pub async fn enter(&mut self, on_link: impl FnOnce(&Link)) -> Result<Entered, ClientError> {
         let now_s = self.clock.now_us() / 1_000_000;
-        if self.token_refused || self.expires_at.is_some_and(|at| at - now_s < STALE_S) {
+        self.token_refused |= self.expires_at.is_some_and(|at| at - now_s < STALE_S);
+        if self.token_refused {
             self.fresh_token().await?;
         }
         self.generation += 1;
@@ -170,11 +171,9 @@ impl Session {
     pub fn is_final(&self, error: &ClientError) -> bool {
         match error {
             ClientError::Refused(body) => match body.code {
-                // A candidate's device key gets another token; a person has to sign in again once `refresh` refused.
+                // A candidate's device key gets another token; a person has to sign in again.
                 ErrorCode::TokenExpired | ErrorCode::TokenInvalid => {
                     matches!(self.identity, Identity::Person) && self.token_refused
-                        || self.expires_at.is_some_and(|at| at < wall_us() / 1_000_000)
-                            && matches!(self.identity, Identity::Person)
                 }
                 code => is_final_code(code),
             },

@@ -207,9 +207,9 @@ impl Reader {
         };
         let info_id = self.info_id;
         if slot < VIDEO_SLOTS {
-            self.video(slot, ssrc, info_id).await
+            self.video(slot, ssrc, info_id).await;
         } else {
-            self.audio(slot, info_id).await
+            self.audio(slot, info_id).await;
         }
     }
 

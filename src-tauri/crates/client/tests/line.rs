@@ -5,7 +5,7 @@ mod support;
 use invigil_client::candidate::{CandidateEvent, EventReport};
 use invigil_client::proctor::ProctorEvent;
 use invigil_client::trust::{CertificateTrust, probe};
-use invigil_client::{ClientError, LinkState};
+use invigil_client::{ClientError, LinkState, MediaState};
 use invigil_shared::integrity::IntegrityKind;
 use invigil_shared::intent::{Intent, Priority};
 use invigil_shared::publication::{Layer, PublicationKey, PublicationRef};
@@ -152,6 +152,26 @@ async fn a_candidate_is_seen_heard_and_told_and_survives_the_servers_death() {
         _ => None,
     })
     .await;
+
+    // Both change their network: ICE is restarted under way, on the same transports.
+    candidate.network_changed().unwrap();
+    proctor.network_changed().unwrap();
+    pictures(&mut proctor_events, Layer::High, 15).await;
+
+    // A silent path is noticed within seconds, long before ICE would, and heals by itself.
+    sfu.signal("-STOP");
+    let stopped = Instant::now();
+    wait(&mut proctor_events, "the interruption", |e| {
+        matches!(e, ProctorEvent::Media(MediaState::Interrupted)).then_some(())
+    })
+    .await;
+    println!("a silent path noticed after {:?}", stopped.elapsed());
+    sfu.signal("-CONT");
+    wait(&mut proctor_events, "the path", |e| {
+        matches!(e, ProctorEvent::Media(MediaState::Connected)).then_some(())
+    })
+    .await;
+    pictures(&mut proctor_events, Layer::High, 10).await;
 
     // kill -9. Both say so; events are kept; pictures come back by themselves in the same session.
     sfu.kill().await;

@@ -32,7 +32,7 @@ enum About {
     Finish,
 }
 
-type Batch = std::pin::Pin<Box<dyn Future<Output = Result<ServerMessage, ClientError>> + Send>>;
+type Pending<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, ClientError>> + Send>>;
 
 pub(crate) struct Engine {
     config: CandidateConfig,
@@ -127,7 +127,7 @@ impl Engine {
             outbox: Outbox::new(),
             path: Path::default(),
         };
-        let end = running.live(&mut session, &mut commands).await;
+        let end = Box::pin(running.live(&mut session, &mut commands)).await;
         running.link.send_replace(None);
         running.keeper.close(Duration::from_secs(1)).await;
         let reason = match &end {
@@ -153,9 +153,9 @@ impl Running {
         self.emit(CandidateEvent::Link(LinkState::Connecting)).await;
         loop {
             let link = self.link.clone();
-            let entering = session.enter(move |new| {
+            let entering = Box::pin(session.enter(move |new| {
                 link.send_replace(Some(new.clone()));
-            });
+            }));
             match self.meanwhile(entering, commands).await {
                 Ok(Ok(entered)) => {
                     backoff.reset();
@@ -246,12 +246,11 @@ impl Running {
                 return end;
             }
         }
-        let mut batch: Option<Batch> = None;
+        let mut batch: Option<Pending<ServerMessage>> = None;
         let mut batch_after = Instant::now();
         let refresh_at = tokio::time::sleep(session.refresh_in());
         tokio::pin!(refresh_at);
-        let mut refreshing: Option<std::pin::Pin<Box<dyn Future<Output = Result<(String, i64), ClientError>> + Send>>> =
-            None;
+        let mut refreshing: Option<Pending<(String, i64)>> = None;
         loop {
             if batch.is_none() && chain_stands && Instant::now() >= batch_after {
                 let events = self.journal.take_batch();

@@ -40,6 +40,11 @@ const MAX_PEER_EVENTS: usize = 128;
 /// Feedback for the far end's estimator: often enough for it to follow, rare enough to be cheap.
 const TWCC_INTERVAL: Duration = Duration::from_millis(50);
 
+/// Between checks while connecting. The default of 200 ms would be the time to connect: nomination waits for the next one.
+const ICE_CHECK: Duration = Duration::from_millis(20);
+/// Checks of one pair before it is given up: five seconds of them.
+const ICE_CHECKS: u16 = 250;
+
 /// Which way media flows, as we see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
@@ -184,6 +189,7 @@ impl Peer {
             .with_relay_acceptance_min_wait(Some(Duration::ZERO))
             .with_multicast_dns_mode(rtc::ice::mdns::MulticastDnsMode::Disabled)
             .with_crypto_provider(Arc::new(AwsLcRsProvider::new()))
+            .with_ice_connection_attempts(Some(ICE_CHECK), Some(ICE_CHECKS))
             // Our own tap restarts ICE after one second; ICE's own verdicts are the backstop.
             .with_ice_timeouts(
                 Some(Duration::from_secs(4)),
@@ -191,7 +197,7 @@ impl Peer {
                 Some(ICE_KEEPALIVE),
             )
             .build();
-        let pc = PeerConnectionBuilder::new()
+        let building = PeerConnectionBuilder::new()
             .with_configuration(RTCConfigurationBuilder::new().build())
             .with_media_engine(media_engine()?)
             .with_setting_engine(settings)
@@ -202,9 +208,8 @@ impl Peer {
             }))
             .with_udp_addrs(bind)
             .with_runtime(Arc::new(TappedRuntime { tap: tap.clone() }))
-            .build()
-            .await
-            .map_err(media_error)?;
+            .build();
+        let pc = Box::pin(building).await.map_err(media_error)?;
         Ok(Self {
             pc: Arc::new(pc),
             tap,

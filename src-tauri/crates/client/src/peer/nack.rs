@@ -152,7 +152,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for NackGenerator {
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Self::Error> {
-        if !self.next.is_some_and(|at| at <= now) {
+        if self.next.is_none_or(|at| at > now) {
             return Ok(());
         }
         let mut requests: Vec<Box<dyn rtc::rtcp::Packet>> = Vec::new();

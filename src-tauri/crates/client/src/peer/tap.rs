@@ -27,9 +27,6 @@ pub(crate) struct PathTap {
     /// Loss that the far end reported last, 0 to 255 (RFC 3550 section 6.4.1).
     pub fraction_lost: AtomicU64,
     dead: AtomicBool,
-    /// Tests cut the path here.
-    #[cfg(test)]
-    pub blocked: AtomicBool,
 }
 
 impl Default for PathTap {
@@ -42,8 +39,6 @@ impl Default for PathTap {
             failed: AtomicBool::new(false),
             fraction_lost: AtomicU64::new(0),
             dead: AtomicBool::new(false),
-            #[cfg(test)]
-            blocked: AtomicBool::new(false),
         }
     }
 }
@@ -148,10 +143,6 @@ impl AsyncUdpSocket for TappedSocket {
     }
 
     fn poll_send(&self, cx: &mut Context<'_>, transmit: &Transmit<'_>) -> Poll<io::Result<usize>> {
-        #[cfg(test)]
-        if self.tap.blocked.load(Ordering::Relaxed) {
-            return Poll::Ready(Ok(transmit.contents.len()));
-        }
         let sent = self.inner.poll_send(cx, transmit);
         match &sent {
             Poll::Ready(Ok(bytes)) => {
@@ -169,22 +160,13 @@ impl AsyncUdpSocket for TappedSocket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
-        loop {
-            let received = self.inner.poll_recv(cx, bufs, meta);
-            match &received {
-                Poll::Ready(Ok(messages)) => {
-                    #[cfg(test)]
-                    if self.tap.blocked.load(Ordering::Relaxed) {
-                        continue;
-                    }
-                    let bytes = meta.iter().take(*messages).map(|m| m.len).sum();
-                    self.tap.heard(bytes);
-                }
-                Poll::Ready(Err(error)) => self.tap.note(error),
-                Poll::Pending => {}
-            }
-            return received;
+        let received = self.inner.poll_recv(cx, bufs, meta);
+        match &received {
+            Poll::Ready(Ok(messages)) => self.tap.heard(meta.iter().take(*messages).map(|m| m.len).sum()),
+            Poll::Ready(Err(error)) => self.tap.note(error),
+            Poll::Pending => {}
         }
+        received
     }
 
     fn max_gso_segments(&self) -> usize {

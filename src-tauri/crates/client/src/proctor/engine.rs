@@ -102,7 +102,7 @@ impl Engine {
             negotiated: false,
             asked: HashMap::new(),
         };
-        let end = running.live(&mut session, &mut commands).await;
+        let end = Box::pin(running.live(&mut session, &mut commands)).await;
         running.link.send_replace(None);
         running.keeper.close(Duration::from_secs(1)).await;
         let reason = match &end {
@@ -129,9 +129,9 @@ impl Running {
         loop {
             self.negotiated = false;
             let link = self.link.clone();
-            let entering = session.enter(move |new| {
+            let entering = Box::pin(session.enter(move |new| {
                 link.send_replace(Some(new.clone()));
-            });
+            }));
             match self.meanwhile(entering, commands).await {
                 Ok(Ok(entered)) => {
                     backoff.reset();

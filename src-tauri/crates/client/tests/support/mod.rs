@@ -77,6 +77,18 @@ impl Sfu {
         self.child = child;
     }
 
+    /// Stops or continues the process: a path that is silent, with nobody closing anything.
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    }
+
     pub fn command(&self, args: &[&str], stdin: &str) -> String {
         let mut child = std::process::Command::new(binary())
             .args(args)
