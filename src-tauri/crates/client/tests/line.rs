@@ -1,5 +1,7 @@
 //! The whole line against the real server: publish, watch, listen, talk, report, and come back after kill -9.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // test code: a failure is the test's
+
 mod support;
 
 use invigil_client::candidate::{CandidateEvent, EventReport};

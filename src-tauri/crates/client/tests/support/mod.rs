@@ -1,6 +1,7 @@
 //! The real `invigil-sfu` on loopback, and sources with recognisable content.
 
 #![allow(dead_code)] // each test binary uses its part
+#![allow(clippy::unwrap_used, clippy::expect_used)] // test code: a failure is the test's
 
 use bytes::Bytes;
 use invigil_client::ClientInfo;
