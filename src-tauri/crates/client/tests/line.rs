@@ -52,11 +52,10 @@ async fn pictures(
             captured_at_us,
             ..
         } = event
+            && *layer == wanted
         {
-            if *layer == wanted {
-                let number = number_of(data, *layer, *key).expect("a picture as it was sent");
-                seen.push((number, *key, *captured_at_us));
-            }
+            let number = number_of(data, *layer, *key).expect("a picture as it was sent");
+            seen.push((number, *key, *captured_at_us));
         }
         (seen.len() >= count).then_some(())
     })
