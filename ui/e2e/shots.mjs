@@ -1,4 +1,6 @@
 // Opens every state of both windows in Chromium: keeps a screenshot of each, asks axe about each, and walks the keyboard.
+// Every state once at 1440x900 in its window's own theme, and those where size or theme decide in the others too.
+// `node e2e/shots.mjs NAME` takes only what has NAME in its name, `--all` takes all sizes and both themes.
 import { readFileSync, mkdirSync, rmSync, existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
@@ -7,7 +9,8 @@ import { chromium } from 'playwright-core';
 
 const root = join(import.meta.dirname, '../out/site');
 const out = join(import.meta.dirname, '../out/shots');
-const only = process.argv[2] ?? '';
+const all = process.argv.includes('--all');
+const only = process.argv.slice(2).find((one) => !one.startsWith('--')) ?? '';
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 
@@ -25,13 +28,20 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'focus', 'focus-signal', 'focus-lost', 'focus-test', 'focus-gone'];
-const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-paused', 'finished', 'finished-wait'];
-const sizes = [[1024, 700], [1440, 900], [1920, 1080]];
+const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'focus', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
+const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'finished', 'finished-wait'];
+const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
+const key = {
+  1024: ['proctor/wall', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat'],
+  1920: ['proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning'],
+  theme: ['proctor/wall', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
+};
 const press = (key) => (page) => page.keyboard.press(key);
 const then = {
   'proctor/wall-keys': ['wall', press('?')],
   'proctor/wall-screen': ['wall', press('s')],
+  'proctor/wall-demo-screen': ['wall-demo', press('s')],
+  'proctor/focus-test-swap': ['focus-test', press('s')],
   'proctor/wall-warn': ['wall', async (page) => { await page.keyboard.press('Tab'); await page.locator('[role=option]').nth(4).focus(); await page.keyboard.press('w'); }],
   'proctor/wall-rails': ['wall', async (page) => { const b = page.getByRole('button', { name: 'Open the timeline' }); if (await b.isVisible()) await b.click(); }],
   'proctor/wall-filter': ['wall', press('3')],
@@ -81,7 +91,8 @@ for (const [width, height] of sizes) {
   for (const [app, label, name, act] of jobs) {
     for (const theme of ['dark', 'light']) {
       const first = theme === (app === 'candidate' ? 'light' : 'dark');
-      if (!first && width !== 1440) continue;
+      const wanted = width === 1440 ? first || key.theme.includes(`${app}/${label}`) : first && key[width].includes(`${app}/${label}`);
+      if (!wanted && !(all && (first || width === 1440))) continue;
       await open(page, app, name, theme);
       if (act) { await act(page); await settle(page); }
       await page.screenshot({ path: join(out, `${app}-${label}-${width}-${theme}.png`) });
@@ -131,7 +142,7 @@ async function keyboard() {
   expect(wall.pictures.length === 56, `29 candidates' pictures, ${wall.pictures.length}`);
   expect(wall.pictures.every((picture) => picture.tile < 64) && new Set(wall.pictures.map((picture) => picture.tile)).size === wall.pictures.length, 'handles are below 64 and distinct');
   await page.keyboard.press('Enter');
-  await page.waitForSelector('text=Sources, text=Microphone >> nth=0').catch(() => undefined);
+  await page.waitForSelector('[data-region=details]');
   expect((await asked('focus')).at(-1)?.participant === 'p002', 'Enter opens the selected candidate');
   await page.waitForFunction(() => window.invigilCommands.filter((command) => command.do === 'show').at(-1)?.pictures.length === 2);
   await page.keyboard.press('m');

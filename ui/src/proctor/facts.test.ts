@@ -48,6 +48,16 @@ describe('a tile', () => {
     expect(pictureChip(candidate({ publications: [pub('camera/0'), pub('microphone/0')] }), 'camera', now)?.text).toBe('No screen');
     expect(pictureChip(candidate(), 'camera', now)).toBeNull();
   });
+  it('has the test picture’s chip only where the camera is', () => {
+    const test = candidate({ publications: [pub('camera/0', { test_picture: true }), pub('screen/0'), pub('microphone/0')] });
+    expect(pictureChip(test, 'screen', now)).toBeNull();
+    expect(tileName(test, 'screen', now)).toContain('Screen live, test picture.');
+  });
+  it('says of who has handed in only that', () => {
+    const done = candidate({ presence: 'finished', publications: [] });
+    expect(tileName(done, 'camera', now)).toMatch(/^Candidate 014, seat C2\. Handed in \d\d:\d\d$/);
+    expect(pictureChip(done, 'camera', now)).toBeNull();
+  });
   it('is called what it shows', () => {
     expect(tileName(candidate(), 'camera', now)).toBe('Candidate 014, seat C2. Camera live. Connection good. Last looked at 0:24 ago. No open signal');
     expect(tileName(candidate({ looked_at: 0, seat: null }), 'camera', now)).toContain('Not looked at yet');

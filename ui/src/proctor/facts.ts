@@ -78,6 +78,9 @@ export function middle(candidate: CandidateTile, large: Large, status: HandleSta
   return null;
 }
 
+/** A built-in picture stands in for the camera. */
+export const isTest = (candidate: CandidateTile): boolean => candidate.presence !== 'finished' && publication(candidate, 'camera')?.test_picture === true;
+
 /** Old pictures look old. */
 export const isOld = (candidate: CandidateTile, fresh: Freshness): boolean =>
   candidate.presence === 'lost' || candidate.presence === 'finished' || fresh.state === 'frozen' || fresh.state === 'failed' || fresh.state === 'absent' || fresh.state === 'stopped';
@@ -100,7 +103,7 @@ export function pictureChip(candidate: CandidateTile, large: Large, now: number)
   if (second === 'absent' || second === 'failed' || second === 'stopped') return { tone: 'warn', icon: `${other}Off`, text: t(`tile.no_${other}`) };
   const microphone = freshness(publication(candidate, 'microphone'), now).state;
   if (microphone === 'absent' || microphone === 'failed' || microphone === 'stopped') return { tone: 'warn', icon: 'microphoneOff', text: t('tile.no_microphone') };
-  if (publication(candidate, 'camera')?.test_picture) return { tone: 'warn', icon: 'test', text: t('tile.test') };
+  if (large === 'camera' && isTest(candidate)) return { tone: 'warn', icon: 'test', text: t('tile.test') };
   if (main.state === 'unchanged') return { tone: '', icon: 'live', text: t('tile.unchanged_chip', { time: duration(main.for) }) };
   return null;
 }
@@ -206,11 +209,12 @@ export function tileName(candidate: CandidateTile, large: Large, now: number): s
       ? t(`tile.kind.${large}`, { state: freshnessWords(large, freshness(publication(candidate, large), now)).toLowerCase() })
       : t(`presence.${candidate.presence}`);
   const signal = candidate.open_signal;
+  if (candidate.presence === 'finished') return t(candidate.seat ? 'tile.name_finished_seat' : 'tile.name_finished', { label: candidate.label, seat: candidate.seat ?? '', time: timeOfDay(candidate.presence_since) });
   return t(candidate.seat ? 'tile.name_seat' : 'tile.name', {
     label: candidate.label,
     seat: candidate.seat ?? '',
-    state,
-    connection: t(`connection.${candidate.connection}`),
+    state: isTest(candidate) ? `${state}, ${t('tile.test').toLowerCase()}` : state,
+    connection: t(`connection.${candidate.presence === 'lost' ? 'lost' : candidate.connection}`),
     looked: candidate.looked_at === 0 ? t('tile.looked_never') : t('tile.looked', { time: clock(now - candidate.looked_at) }),
     signal: signal ? t('tile.signal', { signal: eventChip(signal), severity: t(`severity.${severityOf(signal) ?? 'unknown'}`).toLowerCase() }) : t('tile.no_signal'),
   });

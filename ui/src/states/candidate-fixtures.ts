@@ -66,6 +66,7 @@ export const candidateCases: Record<string, () => CandidateView> = {
   'exam-back': () => base({ link: { state: 'back', offline_s: 72 } }),
   'exam-listening': () => base({ listening: true, sources: [cameraSource({ state: 'failed', problem: problem('camera_gone') }), microphoneSource({ sending: true }), screenSource()] }),
   'exam-test': () => base({ sources: [cameraSource({ test_picture: true }), microphoneSource(), screenSource()], ends_at: now + 4 * MIN }),
+  'exam-elsewhere': () => base({ exam: exam && { ...exam, policy: { ...exam.policy, exam_page_url: 'https://exam.example.org/statistics-1' } } }),
   'exam-paused': () => base({ paused: true }),
   finished: () => base({ step: 'finished', mark: 'off', link: { state: 'idle' } }),
   'finished-wait': () => base({ step: 'finished', mark: 'off', link: { state: 'connected' }, unsent: 12 }),

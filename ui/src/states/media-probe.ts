@@ -1,6 +1,6 @@
 /** The real media path in a real browser: real encoder, real socket, real decoder, real canvas. `e2e/media.mjs` drives it. */
 import type { MediaPort } from '../common/bindings/MediaPort';
-import { Painter } from '../common/media/canvas';
+import { type Cell, Painter, type Slot } from '../common/media/canvas';
 import { MediaClient } from '../common/media/client';
 import { TileDecoder } from '../common/media/decoder';
 import { CODEC, MESSAGE_HEAD, RECORD_HEAD } from '../common/media/packed';
@@ -56,20 +56,26 @@ async function encode(frames: HTMLCanvasElement[]): Promise<Encoded[]> {
   return out;
 }
 
-function pack(tile: number, key: boolean, codec: number, capturedAt: number, data: Uint8Array): ArrayBuffer {
-  const buffer = new ArrayBuffer(MESSAGE_HEAD + RECORD_HEAD + Math.ceil(data.length / 8) * 8);
+/** One message with all chunks of one tile. */
+function pack(tile: number, chunks: { key: boolean; data: number[] }[], codec: number, capturedAt: number): ArrayBuffer {
+  const room = (chunk: { data: number[] }) => RECORD_HEAD + Math.ceil(chunk.data.length / 8) * 8;
+  const buffer = new ArrayBuffer(MESSAGE_HEAD + chunks.reduce((sum, chunk) => sum + room(chunk), 0));
   const view = new DataView(buffer);
   view.setUint8(0, 1);
-  view.setUint16(2, 1, true);
+  view.setUint16(2, chunks.length, true);
   view.setUint32(4, ++sequence, true);
-  view.setUint16(MESSAGE_HEAD, tile, true);
-  view.setUint8(MESSAGE_HEAD + 2, key ? 1 : 0);
-  view.setUint8(MESSAGE_HEAD + 3, codec);
-  view.setUint16(MESSAGE_HEAD + 4, W, true);
-  view.setUint16(MESSAGE_HEAD + 6, H, true);
-  view.setFloat64(MESSAGE_HEAD + 8, capturedAt, true);
-  view.setUint32(MESSAGE_HEAD + 16, data.length, true);
-  new Uint8Array(buffer).set(data, MESSAGE_HEAD + RECORD_HEAD);
+  let at = MESSAGE_HEAD;
+  for (const chunk of chunks) {
+    view.setUint16(at, tile, true);
+    view.setUint8(at + 2, chunk.key ? 1 : 0);
+    view.setUint8(at + 3, codec);
+    view.setUint16(at + 4, W, true);
+    view.setUint16(at + 6, H, true);
+    view.setFloat64(at + 8, capturedAt, true);
+    view.setUint32(at + 16, chunk.data.length, true);
+    new Uint8Array(buffer).set(chunk.data, at + RECORD_HEAD);
+    at += room(chunk);
+  }
   return buffer;
 }
 
@@ -78,10 +84,24 @@ export async function openProbe(target: HTMLElement): Promise<void> {
   const canvas = document.createElement('canvas');
   target.append(canvas);
   let unsupported = 0;
+  const draws: number[] = [];
+  const keyTimes: number[] = [];
+  const drawImage = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (this: CanvasRenderingContext2D, ...args: unknown[]) {
+    if (this.canvas === canvas) draws.push(performance.now());
+    Reflect.apply(drawImage, this, args);
+  };
+  const send = WebSocket.prototype.send;
+  WebSocket.prototype.send = function (data) {
+    if (typeof data === 'string' && data.includes('"key"')) keyTimes.push(performance.now());
+    send.call(this, data);
+  };
   const media = new MediaClient({ port: await renew(), renew, onUnsupported: () => unsupported++ });
   const painter = new Painter(canvas, media);
   painter.resize(640, 720);
-  painter.setCells([0, 1, 2, 3].map((handle) => ({ id: String(handle), main: { handle, at: { x: 0, y: handle * H, w: W, h: H }, dim: false }, inset: null, caption: null, meter: null })));
+  const cells = (inset: Slot | null): Cell[] =>
+    [0, 1, 2, 3].map((handle) => ({ id: String(handle), main: { handle, at: { x: 0, y: handle * H, w: W, h: H }, dim: false }, inset: handle === 0 ? inset : null, caption: null, meter: null }));
+  painter.setCells(cells(null));
   const feed = new WebSocket(`ws://${location.host}/feed`);
   await new Promise((done) => feed.addEventListener('open', done));
 
@@ -94,7 +114,15 @@ export async function openProbe(target: HTMLElement): Promise<void> {
     gate: (handle: number) => media.assign(handle, { participant: 'q', publication: 'camera/0' }),
     settle: () => media.settled(),
     h264: async (colours: string[], codeUs: number) => (await encode(colours.map((colour) => draw(colour, codeUs)))).map((chunk) => ({ key: chunk.key, data: [...chunk.data] })),
-    send: (handle: number, chunk: { key: boolean; data: number[] }, codec: number, capturedAt: number) => feed.send(pack(handle, chunk.key, codec, capturedAt, new Uint8Array(chunk.data))),
+    send: (handle: number, chunk: { key: boolean; data: number[] }, codec: number, capturedAt: number) => feed.send(pack(handle, [chunk], codec, capturedAt)),
+    burst: (handle: number, chunks: { key: boolean; data: number[] }[], codec: number, capturedAt: number) => feed.send(pack(handle, chunks, codec, capturedAt)),
+    /** The first cell gets the second handle as its inset. */
+    inset: () => painter.setCells(cells({ handle: 1, at: { x: W - 84, y: H - 50, w: 80, h: 45 }, dim: false })),
+    /** Pictures drawn on the wall's canvas since the last question. */
+    draws: () => draws.splice(0).length,
+    /** When key frames were asked for, milliseconds of this page's clock. */
+    keyTimes: () => keyTimes,
+    pixelAt: (x: number, y: number) => [...(canvas.getContext('2d')?.getImageData(x, y, 1, 1).data ?? [])].slice(0, 3),
     i420: (luma: number) => [...new Uint8Array(W * H).fill(luma), ...new Uint8Array((W * H) / 2).fill(128)],
     pixel: (handle: number) => [...(canvas.getContext('2d')?.getImageData(W / 2, handle * H + H / 2, 1, 1).data ?? [])].slice(0, 3),
     status: (handle: number) => media.status(handle),

@@ -80,6 +80,7 @@ const timeline = (): TimelineEntry[] => [
   entry('p020', 15 * MIN, { what: 'joined', resumed: true }),
   entry('p017', 22 * MIN, { what: 'chain_broken', code: 'chain_gap', seq: 12, severity: 'low' }),
   entry('p014', 29 * MIN, message('Please move your chair a little to the left.', false, true)),
+  entry('p028', 20 * MIN, message('Five minutes left.', false)),
   entry('p014', 33 * MIN, message('Yes, please go ahead.', false)),
   entry('p014', 34 * MIN, message('May I open the window?', true)),
   entry('p030', 39 * MIN, { what: 'joined', resumed: false }),
@@ -123,6 +124,7 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'exams-empty': () => base({ step: 'exams', exams: [] }),
   wall: () => base(),
   'wall-one': () => base({ candidates: [tile(1)], timeline: timeline().slice(-1) }),
+  'wall-demo': () => base({ candidates: Array.from({ length: 21 }, (_, i) => tile(i + 1, { publications: [pub('camera/0', { test_picture: true }), pub('screen/0'), pub('microphone/0')] })), timeline: [] }),
   'wall-many': () => base({ candidates: many(), timeline: [] }),
   'wall-empty': () => base({ candidates: [], timeline: [] }),
   'wall-connecting': () => base({ candidates: [], timeline: [], link: { state: 'connecting' } }),
@@ -134,5 +136,6 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'focus-signal': () => base({ focus: 'p014', listening: 'p014' }),
   'focus-lost': () => base({ focus: 'p003' }),
   'focus-test': () => base({ focus: 'p021' }),
+  'focus-finished': () => base({ focus: 'p028' }),
   'focus-gone': () => base({ focus: 'p999' }),
 };

@@ -1,5 +1,6 @@
 /** One canvas for all video: newest pictures at their rectangles, insets, caption plates, meters, and the grey of what is
- * not live. A picture that arrives repaints its own tile only. */
+ * not live. Without a GPU the drawing of pictures is what costs: each is drawn once, where it stands, and nothing else with
+ * it. */
 import { type MeterColours, meterColours, paintMeter } from './meter';
 import type { Media, Picture, Rect } from './types';
 
@@ -36,9 +37,12 @@ export class Painter {
   #context: CanvasRenderingContext2D | null;
   #cells: Cell[] = [];
   #levels = new Map<string, number>();
-  #dirty = new Set<Cell>();
+  /** Handles with a new picture or status. */
+  #arrivals = new Set<number>();
+  /** Cells, by id, that changed other than by a picture. */
+  #stale = new Set<string>();
   #all = true;
-  #metered = new Set<Cell>();
+  #metered = new Set<string>();
   #frame = 0;
   #colours: Colours | null = null;
   #scale = 1;
@@ -68,8 +72,14 @@ export class Painter {
   }
 
   setCells(cells: Cell[]): void {
+    const before = this.#cells;
     this.#cells = cells;
-    this.repaint();
+    const places = (list: readonly Cell[]) => list.map((cell) => [cell.main.at, cell.caption]);
+    if (!same(places(before), places(cells))) return this.repaint();
+    cells.forEach((cell, i) => {
+      if (!same(before[i], cell)) this.#stale.add(cell.id);
+    });
+    if (this.#stale.size > 0) this.#schedule();
   }
 
   /** Levels by cell id, 0 to 100; whoever is missing is silent. */
@@ -77,7 +87,7 @@ export class Painter {
     for (const cell of this.#cells) {
       const next = levels.get(cell.id) ?? 0;
       if (!cell.meter || (this.#levels.get(cell.id) ?? 0) === next) continue;
-      this.#metered.add(cell);
+      this.#metered.add(cell.id);
     }
     this.#levels = new Map(levels);
     if (this.#metered.size > 0) this.#schedule();
@@ -95,10 +105,9 @@ export class Painter {
   }
 
   #arrived(handle: number): void {
-    for (const cell of this.#cells) {
-      if (cell.main.handle === handle || cell.inset?.handle === handle) this.#dirty.add(cell);
-    }
-    if (this.#dirty.size > 0) this.#schedule();
+    if (!this.#cells.some((cell) => cell.main.handle === handle || cell.inset?.handle === handle)) return;
+    this.#arrivals.add(handle);
+    this.#schedule();
   }
 
   #schedule(): void {
@@ -115,38 +124,65 @@ export class Painter {
       context.fillStyle = colours.wall;
       context.fillRect(0, 0, this.#size.w, this.#size.h);
     }
-    const cells = this.#all ? this.#cells : this.#dirty;
-    for (const cell of cells) {
-      this.#picture(context, cell.main, colours.plate);
-      if (cell.inset && (cell.inset.handle === null || this.media.picture(cell.inset.handle))) this.#inset(context, cell.inset);
-      if (!this.#all) continue;
-      if (cell.caption) {
-        context.fillStyle = colours.plate;
-        context.fillRect(cell.caption.x, cell.caption.y, cell.caption.w, cell.caption.h);
+    for (const cell of this.#cells) {
+      if (this.#all || this.#stale.has(cell.id)) this.#whole(context, cell, colours);
+      else {
+        this.#news(context, cell, colours.plate);
+        if (this.#metered.has(cell.id)) this.#meter(context, cell, colours.plate, colours.meter);
       }
-      this.#meter(context, cell, colours.plate, colours.meter);
     }
-    if (!this.#all) for (const cell of this.#metered) this.#meter(context, cell, colours.plate, colours.meter);
     this.#all = false;
-    this.#dirty.clear();
+    this.#arrivals.clear();
+    this.#stale.clear();
     this.#metered.clear();
     this.#report();
   }
 
+  #whole(context: CanvasRenderingContext2D, cell: Cell, colours: Colours): void {
+    this.#picture(context, cell.main, colours.plate);
+    if (this.#hasInset(cell)) this.#inset(context, cell.inset);
+    if (cell.caption) {
+      context.fillStyle = colours.plate;
+      context.fillRect(cell.caption.x, cell.caption.y, cell.caption.w, cell.caption.h);
+    }
+    this.#meter(context, cell, colours.plate, colours.meter);
+  }
+
+  /** Only what arrived. The inset's corner is left out under a new large picture, and not drawn again. */
+  #news(context: CanvasRenderingContext2D, cell: Cell, plate: string): void {
+    const arrived = (slot: Slot | null) => slot !== null && slot.handle !== null && this.#arrivals.has(slot.handle);
+    const insetShown = this.#hasInset(cell);
+    const insetNew = arrived(cell.inset);
+    if (arrived(cell.main) || (insetNew && !insetShown)) {
+      context.save();
+      if (insetShown) without(context, cell.main.at, ring(cell.inset.at));
+      this.#picture(context, cell.main, plate);
+      context.restore();
+    }
+    if (insetShown && insetNew) this.#inset(context, cell.inset);
+  }
+
+  #hasInset(cell: Cell): cell is Cell & { inset: Slot } {
+    return cell.inset !== null && cell.inset.handle !== null && this.media.picture(cell.inset.handle) !== undefined;
+  }
+
   #picture(context: CanvasRenderingContext2D, slot: Slot, plate: string): void {
     const picture = slot.handle === null ? undefined : this.media.picture(slot.handle);
-    context.fillStyle = picture ? '#000' : plate;
-    context.fillRect(slot.at.x, slot.at.y, slot.at.w, slot.at.h);
-    if (!picture) return;
-    contain(context, picture, slot.at);
+    const { x, y, w, h } = slot.at;
+    const to = picture ? contain(picture, slot.at) : null;
+    if (!picture || !to || to.w < w - 0.5 || to.h < h - 0.5) {
+      context.fillStyle = picture ? '#000' : plate;
+      context.fillRect(x, y, w, h);
+    }
+    if (!picture || !to) return;
+    context.drawImage(picture.image, to.x, to.y, to.w, to.h);
     if (slot.dim) grey(context, slot.at);
   }
 
   #inset(context: CanvasRenderingContext2D, slot: Slot): void {
-    if (slot.handle === null) return;
-    const { x, y, w, h } = slot.at;
+    const { x, y, w, h } = ring(slot.at);
     context.fillStyle = RING;
-    context.fillRect(x - 2, y - 2, w + 4, h + 4);
+    context.fillRect(x, y, w, h);
     this.#picture(context, slot, RING);
   }
 
@@ -172,12 +208,25 @@ export class Painter {
   }
 }
 
-/** The whole picture, never cropped: what stands at its edge is evidence too. */
-export function contain(context: CanvasRenderingContext2D, picture: Picture, at: Rect): void {
+/** Where the whole picture stands, never cropped: what is at its edge is evidence too. A rounding error of the tile's height
+ * is no reason for bars. */
+export function contain(picture: Picture, at: Rect): Rect {
   const scale = Math.min(at.w / picture.width, at.h / picture.height);
   const w = picture.width * scale;
   const h = picture.height * scale;
-  context.drawImage(picture.image, at.x + (at.w - w) / 2, at.y + (at.h - h) / 2, w, h);
+  if (at.w - w < 1 && at.h - h < 1) return at;
+  return { x: at.x + (at.w - w) / 2, y: at.y + (at.h - h) / 2, w, h };
+}
+
+const ring = (at: Rect): Rect => ({ x: at.x - 2, y: at.y - 2, w: at.w + 4, h: at.h + 4 });
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
+
+/** From now on draws into `outer`, but not into `hole`. */
+function without(context: CanvasRenderingContext2D, outer: Rect, hole: Rect): void {
+  context.beginPath();
+  context.rect(outer.x, outer.y, outer.w, outer.h);
+  context.rect(hole.x, hole.y, hole.w, hole.h);
+  context.clip('evenodd');
 }
 
 function grey(context: CanvasRenderingContext2D, at: Rect): void {

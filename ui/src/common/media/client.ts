@@ -4,13 +4,13 @@ import type { MediaReply } from '../bindings/MediaReply';
 import type { PublicationRef } from '../bindings/PublicationRef';
 import { canDecode, TileDecoder } from './decoder';
 import { unpack } from './packed';
-import { fingerprint, readTimeCode } from './timecode';
+import { read } from './timecode';
 import type { HandleStatus, Media, Picture } from './types';
 
 /** Handles are the window's own numbers, below the 64 slots of a subscribing transport. */
 const MAX_HANDLES = 64;
 /** A tile asks for a key frame at most this often, milliseconds: one takes a round trip and an encoder's pass. */
-const KEY_PAUSE = 500;
+const KEY_PAUSE = 1000;
 const RETRY_FIRST = 250;
 const RETRY_LAST = 3000;
 
@@ -89,15 +89,16 @@ export class MediaClient implements Media {
   drawn(handle: number, picture: Picture): void {
     if (!this.measure) return;
     const drawn_at_us = Math.round((performance.timeOrigin + performance.now()) * 1000);
+    const { codeUs, fingerprint } = read(picture, drawn_at_us, this.#handles.get(handle)?.screen ?? false);
     this.#send({
       type: 'drawn',
       tile: handle,
       drawn_at_us,
       captured_at_us: Math.round(picture.capturedAt),
-      code_us: this.#handles.get(handle)?.screen ? readTimeCode(picture, drawn_at_us) : null,
+      code_us: codeUs,
       width: picture.width,
       height: picture.height,
-      fingerprint: fingerprint(picture),
+      fingerprint,
     });
   }
 

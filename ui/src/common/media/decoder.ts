@@ -6,8 +6,9 @@ import type { HandleStatus, Picture } from './types';
 
 /** Constrained baseline, level 3.1: what our encoders write. */
 const H264 = 'avc1.42C01F';
-/** Chunks that a decoder may hold before the tile waits for the next key frame: under a second at 10 pictures/s. */
-const MAX_QUEUE = 8;
+/** Chunks that a decoder may hold before the tile waits for the next key frame. Rust sends at most a second of a tile at
+ * once, 15 pictures: such a burst alone is no reason to lose pictures. */
+const MAX_QUEUE = 24;
 /** Key frames, and milliseconds, without any picture coming out, before a decoder counts as failed. */
 const SILENT_KEYS = 3;
 const SILENT_MS = 2000;
@@ -53,9 +54,10 @@ export class TileDecoder {
     if (typeof VideoDecoder === 'undefined' || typeof EncodedVideoChunk === 'undefined') return this.host.unsupported();
     if (this.#decoder && this.#codec !== record.codec) this.#drop();
     if (this.#wantKey && !record.key) return this.host.needKey();
-    if (this.#decoder && this.#decoder.decodeQueueSize > MAX_QUEUE && !record.key) {
-      this.#wantKey = true;
-      return this.host.needKey();
+    if (this.#decoder && this.#decoder.decodeQueueSize >= MAX_QUEUE) {
+      // A key frame makes what waits before it worthless: the decoder starts again with it.
+      this.#drop();
+      if (!record.key) return this.host.needKey();
     }
     try {
       if (record.key) this.#configure(record);

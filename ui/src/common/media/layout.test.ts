@@ -39,6 +39,14 @@ describe.each(windows)('the wall at %s', (_, room, thirty) => {
     expect(shown).toBe(count);
   });
 
+  it.each([1, 4, 21, 30])('stands in the middle with %i candidates', (count) => {
+    const { tiles } = solve({ ...room, count, page: 0 });
+    const right = Math.max(...tiles.map(({ tile }) => tile.x + tile.w));
+    const bottom = Math.max(...tiles.map(({ tile }) => tile.y + tile.h));
+    expect(Math.abs(room.width - right - Math.min(...tiles.map(({ tile }) => tile.x)))).toBeLessThanOrEqual(1);
+    expect(Math.abs(room.height - bottom - Math.min(...tiles.map(({ tile }) => tile.y)))).toBeLessThanOrEqual(1);
+  });
+
   it('keeps the tile size on every page', () => {
     const widths = [0, 1, 2, 3].map((page) => solve({ ...room, count: 118, page }).tileWidth);
     expect(new Set(widths).size).toBe(1);

@@ -68,12 +68,13 @@ export function solve(spec: WallSpec): WallLayout {
   const height = Math.round(width / ASPECT);
   const first = page * perPage;
   const left = Math.floor((spec.width - (columns * width + (columns - 1) * spec.gap)) / 2);
+  const top = Math.max(0, Math.floor((spec.height - (rows * (height + spec.caption) + (rows - 1) * spec.gap)) / 2));
   const insetWidth = Math.round(width * spec.inset);
   const insetHeight = Math.round(insetWidth / ASPECT);
   const tiles: TileLayout[] = [];
   for (let i = 0; i < Math.min(perPage, spec.count - first); i++) {
     const x = left + (i % columns) * (width + spec.gap);
-    const y = Math.floor(i / columns) * (height + spec.caption + spec.gap);
+    const y = top + Math.floor(i / columns) * (height + spec.caption + spec.gap);
     tiles.push({
       tile: { x, y, w: width, h: height + spec.caption },
       picture: { x, y, w: width, h: height },

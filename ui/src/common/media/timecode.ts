@@ -5,7 +5,6 @@ import type { Picture } from './types';
 
 const CELLS = 32;
 const CELL_PX = 3;
-const ROWS = 3;
 const UNIT_US = 10_000;
 const WRAP = 2 ** 24;
 /** Grey levels between a white and a black cell, below which there is no strip. */
@@ -38,43 +37,38 @@ export function unwrapCode(code: number, nowUs: number): number {
   return (now - behind) * UNIT_US;
 }
 
-interface Scratch {
-  strip: CanvasRenderingContext2D | null;
-  mini: CanvasRenderingContext2D | null;
-}
-let scratch: Scratch | null = null;
+/** The whole picture in so few pixels that the strip is three rows high: one small draw and one small read each. */
+const WIDTH = CELLS * CELL_PX;
+const HEIGHT = 54;
+const STRIP_ROW = HEIGHT - 2;
+/** Every such pixel counts for the fingerprint. */
+const STEP = 7;
+let scratch: CanvasRenderingContext2D | null | undefined;
 
-function surface(width: number, height: number): CanvasRenderingContext2D | null {
+function surface(): CanvasRenderingContext2D | null {
   const canvas = document.createElement('canvas');
-  canvas.width = width;
-  canvas.height = height;
+  canvas.width = WIDTH;
+  canvas.height = HEIGHT;
   return canvas.getContext('2d', { alpha: false, willReadFrequently: true });
 }
-const surfaces = (): Scratch => (scratch ??= { strip: surface(CELLS * CELL_PX, ROWS), mini: surface(8, 8) });
 
-/** Microseconds since the Unix epoch, or null when the picture holds no readable code. */
-export function readTimeCode(picture: Picture, nowUs: number): number | null {
-  const { strip } = surfaces();
-  if (!strip) return null;
-  const height = picture.height / 18;
-  strip.drawImage(picture.image, 0, picture.height - height * 0.75, picture.width, height * 0.5, 0, 0, CELLS * CELL_PX, ROWS);
-  const { data } = strip.getImageData(0, 0, CELLS * CELL_PX, ROWS);
-  const cells: number[] = [];
-  for (let cell = 0; cell < CELLS; cell++) {
-    let sum = 0;
-    for (let row = 0; row < ROWS; row++) sum += data[(row * CELLS * CELL_PX + cell * CELL_PX + 1) * 4 + 1] ?? 0;
-    cells.push(sum / ROWS);
-  }
-  const code = decodeCells(cells);
-  return code === null ? null : unwrapCode(code, nowUs);
+export interface Reading {
+  /** Microseconds since the Unix epoch, or null when the picture holds no readable code. */
+  codeUs: number | null;
+  /** FNV-1a over a few pixels: two pictures with different content almost always differ in it. */
+  fingerprint: number;
 }
 
-/** FNV-1a over a few pixels: two pictures with different content almost always differ in it. */
-export function fingerprint(picture: Picture): number {
-  const { mini } = surfaces();
-  if (!mini) return 0;
-  mini.drawImage(picture.image, 0, 0, 8, 8);
+/** What a picture shows. `coded`: it is a screen, which may carry the strip. */
+export function read(picture: Picture, nowUs: number, coded: boolean): Reading {
+  const context = (scratch ??= surface());
+  if (!context) return { codeUs: null, fingerprint: 0 };
+  context.drawImage(picture.image, 0, 0, WIDTH, HEIGHT);
+  const { data } = context.getImageData(0, 0, WIDTH, HEIGHT);
   let hash = 0x811c9dc5;
-  for (const byte of mini.getImageData(0, 0, 8, 8).data) hash = Math.imul(hash ^ byte, 0x01000193);
-  return hash >>> 0;
+  for (let at = 1; at < data.length; at += 4 * STEP) hash = Math.imul(hash ^ (data[at] ?? 0), 0x01000193);
+  if (!coded) return { codeUs: null, fingerprint: hash >>> 0 };
+  const cells = Array.from({ length: CELLS }, (_, cell) => data[(STRIP_ROW * WIDTH + cell * CELL_PX + 1) * 4 + 1] ?? 0);
+  const code = decodeCells(cells);
+  return { codeUs: code === null ? null : unwrapCode(code, nowUs), fingerprint: hash >>> 0 };
 }
