@@ -266,7 +266,8 @@ export const strings = {
   'finished.text': 'Camera, microphone and screen are off, and this computer is yours again.',
   'finished.sent': 'All signals have been sent, nothing waits here',
   'finished.wait': '{n} signals wait to be sent. Keep Invigil open until this line changes.',
-  'finished.off': 'Nothing more is sent from this computer',
+  'finished.off': 'No picture and no sound is sent any more',
+  'finished.last': 'Last signals are being sent',
   'finished.over': 'Back to the start',
 
   // The built-in exam page of the demo
@@ -573,6 +574,7 @@ export const strings = {
   'warn.left': '{n} characters left',
   'send.sending': 'Sending.',
   'send.waiting': 'Not sent. {label} is offline; it will arrive when they are back.',
+  'send.on_its_way': 'On its way to {label}.',
   'send.failed': 'Not sent. Your text is still here, try again.',
 
   'keys.title': 'Keyboard',
