@@ -11,6 +11,9 @@ pub const MUTATING_PER_WINDOW: u32 = 60;
 pub const MUTATING_WINDOW_S: u64 = 60;
 /// Wish lists: a wall that pages and focuses twice a second stays below it.
 pub const INTENTS_PER_WINDOW: u32 = 240;
+/// Key frame requests: 20 a second for a minute, so that a wall whose decoders lost their way is mended and asks for nothing
+/// else's share.
+pub const KEYFRAMES_PER_WINDOW: u32 = 1_200;
 /// Integrity events: 10 a second for a minute; more is a broken hook.
 pub const EVENTS_PER_WINDOW: u32 = 600;
 /// Trickled ICE candidates per window.

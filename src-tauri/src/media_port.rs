@@ -28,7 +28,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A window that takes nothing for this long is gone or hangs.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pictures that come within this time travel in one message.
-const TICK: Duration = Duration::from_millis(16);
+const TICK: Duration = Duration::from_millis(25);
 /// Longest text of a window.
 const MAX_REPLY: usize = 4 * 1024;
 /// Replies that wait for the app: 300 drawn pictures a second in measure mode, for two seconds.
@@ -96,7 +96,7 @@ impl MediaPort {
 
     /// Shows a picture, or drops it when the window is behind. Never blocks.
     pub fn push(&self, picture: Picture) {
-        self.0.queue.lock().push(picture);
+        self.0.queue.lock().push(picture, Instant::now());
         self.0.pushed.notify_one();
     }
 

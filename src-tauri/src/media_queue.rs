@@ -1,7 +1,8 @@
 //! What waits for the window: a bounded queue that rather shows fewer pictures than older ones.
 //!
-//! The window acknowledges messages. When it falls behind, pictures are dropped up to the next key frame of their tile, and
-//! a key frame is asked for as soon as it has caught up.
+//! The window acknowledges messages. A short stall only makes the next message larger. When pictures of a tile have waited
+//! for [`PATIENCE`], they are dropped up to its next key frame, which is asked for once the window has caught up: a few tiles
+//! at a time, because a wall of key frames is what a window that was behind can bear least.
 
 use bytes::Bytes;
 use invigil_shared::limits::VIDEO_SLOTS;
@@ -12,7 +13,12 @@ use std::time::{Duration, Instant};
 /// Tile handles that a window may use.
 pub const TILES: usize = VIDEO_SLOTS as usize;
 /// A key frame takes a round trip and an encoder's pass; asking more often only adds load.
-const KEY_PAUSE: Duration = Duration::from_millis(500);
+const KEY_PAUSE: Duration = Duration::from_millis(1000);
+/// Key frames asked for at once, and the pause after them: at most 16 a second.
+const KEYS_AT_ONCE: usize = 4;
+const KEYS_SPACING: Duration = Duration::from_millis(250);
+/// How long pictures may wait for a window that stalls.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// One picture for the window.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,13 +47,15 @@ struct Tile {
 /// The queue of one window.
 #[derive(Debug)]
 pub struct MediaQueue {
-    waiting: VecDeque<Picture>,
+    waiting: VecDeque<(Instant, Picture)>,
     /// Packed size of what waits.
     bytes: usize,
     sent: u32,
     acknowledged: u32,
     attached: bool,
     tiles: [Tile; TILES],
+    /// No key frame is asked for before.
+    next_keys: Option<Instant>,
 }
 
 impl Default for MediaQueue {
@@ -63,6 +71,7 @@ impl Default for MediaQueue {
             acknowledged: 0,
             attached: false,
             tiles: [tile; TILES],
+            next_keys: None,
         }
     }
 }
@@ -106,7 +115,7 @@ impl MediaQueue {
 
     fn remove(&mut self, tile: u16) {
         let bytes = &mut self.bytes;
-        self.waiting.retain(|waiting| {
+        self.waiting.retain(|(_, waiting)| {
             let keep = waiting.tile != tile;
             if !keep {
                 *bytes -= packed(waiting);
@@ -116,7 +125,7 @@ impl MediaQueue {
     }
 
     /// Takes a picture, or drops it.
-    pub fn push(&mut self, picture: Picture) {
+    pub fn push(&mut self, picture: Picture, now: Instant) {
         let index = usize::from(picture.tile);
         if index >= TILES || packed(&picture) + MESSAGE_HEAD > MAX_MESSAGE {
             return;
@@ -125,20 +134,24 @@ impl MediaQueue {
         if !self.attached || (self.tiles[index].needs_key && !picture.key) {
             return;
         }
-        let behind = self.unacknowledged() >= MAX_UNACKNOWLEDGED;
-        if picture.key {
+        if picture.key || self.waited(picture.tile, now) > PATIENCE {
             self.remove(picture.tile);
-        } else if behind {
-            self.tiles[index].needs_key = true;
-            return;
+            self.tiles[index].needs_key = !picture.key;
         }
         if self.bytes + packed(&picture) > MAX_MESSAGE {
             self.tiles[index].needs_key = true;
+        }
+        if self.tiles[index].needs_key {
             return;
         }
-        self.tiles[index].needs_key = false;
         self.bytes += packed(&picture);
-        self.waiting.push_back(picture);
+        self.waiting.push_back((now, picture));
+    }
+
+    /// How long the oldest picture of a tile has waited.
+    fn waited(&self, tile: u16, now: Instant) -> Duration {
+        let oldest = self.waiting.iter().find(|(_, waiting)| waiting.tile == tile);
+        oldest.map_or(Duration::ZERO, |(since, _)| now.saturating_duration_since(*since))
     }
 
     /// Whether [`MediaQueue::take`] would give a message.
@@ -153,7 +166,7 @@ impl MediaQueue {
         }
         self.sent = self.sent.wrapping_add(1);
         self.bytes = MESSAGE_HEAD;
-        let pictures: Vec<Picture> = self.waiting.drain(..).collect();
+        let pictures: Vec<Picture> = self.waiting.drain(..).map(|(_, picture)| picture).collect();
         let records: Vec<Record<'_>> = pictures
             .iter()
             .map(|p| Record {
@@ -185,18 +198,28 @@ impl MediaQueue {
 
     /// Tiles for which a key frame should be asked for now: fed, broken, not asked about lately, and the window keeps up.
     pub fn keys_wanted(&mut self, now: Instant) -> Vec<u16> {
-        if !self.attached || self.unacknowledged() > MAX_UNACKNOWLEDGED / 2 {
+        let behind = self.unacknowledged() > MAX_UNACKNOWLEDGED / 2;
+        if !self.attached || behind || self.next_keys.is_some_and(|next| now < next) {
             return Vec::new();
         }
-        let mut wanted = Vec::new();
-        for (index, tile) in self.tiles.iter_mut().enumerate() {
+        let mut broken: Vec<(Option<Instant>, u16)> = Vec::new();
+        for (index, tile) in self.tiles.iter().enumerate() {
             let lately = tile
                 .asked
                 .is_some_and(|at| now.saturating_duration_since(at) < KEY_PAUSE);
             if tile.fed && tile.needs_key && !lately {
-                tile.asked = Some(now);
-                wanted.push(index as u16);
+                broken.push((tile.asked, index as u16));
             }
+        }
+        // Those never asked about, then those who have waited longest.
+        broken.sort_unstable();
+        broken.truncate(KEYS_AT_ONCE);
+        if !broken.is_empty() {
+            self.next_keys = Some(now + KEYS_SPACING);
+        }
+        let wanted: Vec<u16> = broken.into_iter().map(|(_, tile)| tile).collect();
+        for &tile in &wanted {
+            self.tiles[usize::from(tile)].asked = Some(now);
         }
         wanted
     }
@@ -232,13 +255,13 @@ mod tests {
     #[test]
     fn a_tile_starts_with_a_key_frame_and_asks_for_one() {
         let (mut queue, now) = (attached(), Instant::now());
-        queue.push(frame(3, false, 10));
+        queue.push(frame(3, false, 10), now);
         assert!(!queue.ready());
         assert_eq!(queue.keys_wanted(now), [3]);
         assert!(queue.keys_wanted(now).is_empty());
         assert_eq!(queue.keys_wanted(now + KEY_PAUSE), [3]);
-        queue.push(frame(3, true, 10));
-        queue.push(frame(3, false, 10));
+        queue.push(frame(3, true, 10), now);
+        queue.push(frame(3, false, 10), now);
         assert!(queue.keys_wanted(now + 2 * KEY_PAUSE).is_empty());
         assert_eq!(records(&queue.take(0).unwrap()), 2);
     }
@@ -246,62 +269,95 @@ mod tests {
     #[test]
     fn a_slow_window_gets_the_next_key_frame_and_not_old_pictures() {
         let (mut queue, now) = (attached(), Instant::now());
-        queue.push(frame(0, true, 10));
+        queue.push(frame(0, true, 10), now);
         queue.take(0).unwrap();
         for _ in 1..MAX_UNACKNOWLEDGED {
-            queue.push(frame(0, false, 10));
+            queue.push(frame(0, false, 10), now);
             queue.take(0).unwrap();
         }
-        queue.push(frame(0, false, 10));
-        assert_eq!(queue.take(0), None);
+        queue.push(frame(0, false, 10), now);
+        assert_eq!(queue.take(0), None, "the window is behind");
+        queue.push(frame(0, false, 10), now + PATIENCE);
+        queue.acknowledge(MAX_UNACKNOWLEDGED);
+        assert_eq!(records(&queue.take(0).unwrap()), 2, "a short stall loses nothing");
+        queue.acknowledge(MAX_UNACKNOWLEDGED + 1);
+        for _ in 0..MAX_UNACKNOWLEDGED {
+            queue.push(frame(0, false, 10), now);
+            queue.take(0).unwrap();
+        }
+        queue.push(frame(0, false, 10), now);
+        let late = now + PATIENCE + Duration::from_millis(1);
+        queue.push(frame(0, false, 10), late);
         assert!(
-            queue.keys_wanted(now).is_empty(),
+            queue.keys_wanted(late).is_empty(),
             "nobody is asked while the window is behind"
         );
-        queue.acknowledge(MAX_UNACKNOWLEDGED);
-        queue.push(frame(0, false, 10));
+        queue.acknowledge(2 * MAX_UNACKNOWLEDGED + 1);
+        queue.push(frame(0, false, 10), late);
         assert!(!queue.ready(), "what follows a dropped frame can't be decoded");
-        assert_eq!(queue.keys_wanted(now), [0]);
-        queue.push(frame(0, true, 10));
+        assert_eq!(queue.keys_wanted(late), [0]);
+        queue.push(frame(0, true, 10), late);
         assert!(queue.ready());
     }
 
     #[test]
+    fn a_broken_wall_is_mended_a_few_tiles_at_a_time() {
+        let (mut queue, mut now) = (attached(), Instant::now());
+        let mut mended = Vec::new();
+        for tile in 0..20 {
+            queue.push(frame(tile, false, 10), now);
+        }
+        for _ in 0..5 {
+            let asked = queue.keys_wanted(now);
+            assert_eq!(asked.len(), KEYS_AT_ONCE);
+            assert!(queue.keys_wanted(now).is_empty(), "not again at once");
+            for &tile in &asked {
+                queue.push(frame(tile, true, 10), now);
+            }
+            mended.extend(asked);
+            now += KEYS_SPACING;
+        }
+        mended.sort_unstable();
+        assert_eq!(mended, (0..20).collect::<Vec<_>>());
+        assert!(queue.keys_wanted(now).is_empty());
+    }
+
+    #[test]
     fn what_waits_is_bounded_and_the_newest_key_frame_replaces_what_it_makes_useless() {
-        let mut queue = attached();
-        queue.push(frame(0, true, 10));
+        let (mut queue, now) = (attached(), Instant::now());
+        queue.push(frame(0, true, 10), now);
         for _ in 0..100 {
-            queue.push(frame(0, false, MAX_MESSAGE / 10));
+            queue.push(frame(0, false, MAX_MESSAGE / 10), now);
         }
         assert!(queue.bytes <= MAX_MESSAGE);
-        queue.push(frame(0, true, 10));
+        queue.push(frame(0, true, 10), now);
         let message = queue.take(0).unwrap();
         assert_eq!(records(&message), 1);
         assert!(message.len() < 100);
-        queue.push(frame(0, true, MAX_MESSAGE));
+        queue.push(frame(0, true, MAX_MESSAGE), now);
         assert!(!queue.ready(), "a picture that fits no message is dropped");
     }
 
     #[test]
     fn a_forgotten_tile_shows_nothing_of_the_source_before() {
-        let mut queue = attached();
-        queue.push(frame(1, true, 10));
-        queue.push(frame(2, true, 10));
+        let (mut queue, now) = (attached(), Instant::now());
+        queue.push(frame(1, true, 10), now);
+        queue.push(frame(2, true, 10), now);
         queue.forget(1);
         assert_eq!(records(&queue.take(0).unwrap()), 1);
-        queue.push(frame(1, false, 10));
+        queue.push(frame(1, false, 10), now);
         assert!(!queue.ready());
     }
 
     #[test]
     fn a_new_window_starts_over_and_false_acknowledgements_are_ignored() {
         let (mut queue, now) = (attached(), Instant::now());
-        queue.push(frame(0, true, 10));
+        queue.push(frame(0, true, 10), now);
         queue.take(0).unwrap();
         queue.acknowledge(500);
         assert_eq!(queue.unacknowledged(), 1);
         queue.detach();
-        queue.push(frame(0, true, 10));
+        queue.push(frame(0, true, 10), now);
         queue.attach();
         assert!(!queue.ready());
         assert_eq!(queue.keys_wanted(now), [0]);

@@ -194,7 +194,7 @@ fn problems(report: &Report, phases: &Phases, joined: usize) -> Vec<String> {
     match &report.audio {
         None => problems.push("missing: the proctor heard nothing".into()),
         Some(audio) if (audio.tone_hz - 440.0).abs() > 2.0 => {
-            problems.push(format!("wrong: the proctor heard {} Hz, not 440", audio.tone_hz))
+            problems.push(format!("wrong: the proctor heard {} Hz, not 440", audio.tone_hz));
         }
         Some(_) => {}
     }

@@ -1,5 +1,6 @@
 //! Both real apps in real windows on virtual screens, under WebDriver: join, see, message, warn, kill the server, kill the web
 //! process, recover. Asserted on drawn pixels and decoded sound; pictures of the windows stay in `out/e2e`.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
 use invigil_shared::exam::Policy;
 use invigil_tests::process::Process;

@@ -1,4 +1,5 @@
 //! Headless Chromium, a peer that we did not write, plays a candidate through WHEP and publishes through WHIP.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
 use invigil_shared::exam::Policy;
 use invigil_shared::publication::{Layer, PublicationKey};

@@ -23,17 +23,32 @@ const FLOOR: f64 = 30_000.0;
 /// Without congestion for this long the limit is forgotten, and the media itself probes.
 const FORGET: Duration = Duration::from_secs(10);
 
+/// Feedback that comes later than this after the one before tells of a stall, not of a narrow path: one of the two ends, or the
+/// path as a whole, stood still.
+const STALL: Duration = Duration::from_millis(1_000);
+
 /// An estimator that knows only loss. It stays silent until a path proves to be too narrow.
 #[derive(Debug, Default)]
 pub struct LossBased {
     rate: Option<f64>,
     window: Option<Instant>,
+    heard: Option<Instant>,
+    /// Feedback is not judged before: what was lost in a stall is still being reported.
+    settled: Option<Instant>,
     total: Feedback,
     congested: Option<Instant>,
 }
 
 impl BandwidthEstimator for LossBased {
     fn on_feedback(&mut self, now: Instant, feedback: &Feedback) {
+        let stalled = self.heard.replace(now).is_some_and(|heard| heard + STALL < now);
+        if stalled {
+            self.settled = Some(now + STALL);
+        }
+        if self.settled.is_some_and(|settled| now < settled) {
+            (self.window, self.total) = (None, Feedback::default());
+            return;
+        }
         let since = *self.window.get_or_insert(now);
         self.total.received += feedback.received;
         self.total.lost += feedback.lost;
@@ -175,5 +190,28 @@ mod tests {
         assert!((1_500_000..2_900_000).contains(&limited), "{limited}");
         assert!(feed(60, 80, 0).unwrap() > limited);
         assert_eq!(feed(80, 200, 0), None);
+    }
+
+    #[test]
+    fn a_stall_is_no_congestion() {
+        let start = Instant::now();
+        let mut estimator = LossBased::default();
+        let report = |received, lost| Feedback {
+            received,
+            lost,
+            bytes: u64::from(received) * 1000,
+            ..Feedback::default()
+        };
+        for tick in 0..20 {
+            estimator.on_feedback(start + Duration::from_millis(100 * tick), &report(10, 0));
+        }
+        for tick in 40..45 {
+            estimator.on_feedback(start + Duration::from_millis(100 * tick), &report(1, 30));
+        }
+        assert_eq!(estimator.estimate(), None);
+        for tick in 55..70 {
+            estimator.on_feedback(start + Duration::from_millis(100 * tick), &report(5, 5));
+        }
+        assert!(estimator.estimate().is_some(), "loss that goes on is congestion");
     }
 }

@@ -1,5 +1,6 @@
 //! All that a shard knows, and its doors: datagrams, commands and time go in; datagrams and events come out.
 
+use crate::core::budget::LossBased;
 use crate::core::demux::{Demux, PeerKey};
 use crate::core::forward_table::ForwardTable;
 use crate::core::io::{Command, CommandResult, Event, TransmitBatch};
@@ -207,7 +208,12 @@ impl Shard {
             match event {
                 transport::Event::AddressAdded(address) => self.demux.add_address(address, key),
                 transport::Event::AddressRemoved(address) => self.demux.remove_address(address, key),
-                transport::Event::PathChanged(_) | transport::Event::ConsentRegained => {}
+                transport::Event::PathChanged(_) | transport::Event::ConsentRegained => {
+                    // Another path, or one that was dead: what was known of it says nothing now.
+                    if let Some(peer) = self.peers.get_mut(&key) {
+                        peer.estimator = LossBased::default();
+                    }
+                }
                 transport::Event::Restarted { retired_ufrag } => self.demux.remove_ufrag(&retired_ufrag),
                 transport::Event::Connected => self.connected(key),
                 transport::Event::ConsentLost => lost = Some(ErrorCode::IdleTimeout),

@@ -2,8 +2,8 @@
 
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::limits::{
-    EVENTS_PER_WINDOW, INTENTS_PER_WINDOW, MUTATING_PER_WINDOW, MUTATING_WINDOW_S, REPORTS_PER_WINDOW,
-    TRICKLE_PER_WINDOW,
+    EVENTS_PER_WINDOW, INTENTS_PER_WINDOW, KEYFRAMES_PER_WINDOW, MUTATING_PER_WINDOW, MUTATING_WINDOW_S,
+    REPORTS_PER_WINDOW, TRICKLE_PER_WINDOW,
 };
 use invigil_shared::signal::ClientMessage;
 use std::time::Instant;
@@ -43,6 +43,7 @@ impl Bucket {
 pub struct RateLimit {
     mutating: Bucket,
     intents: Bucket,
+    keyframes: Bucket,
     events: Bucket,
     trickle: Bucket,
     reports: Bucket,
@@ -53,6 +54,7 @@ impl RateLimit {
         Self {
             mutating: Bucket::new(MUTATING_PER_WINDOW, now),
             intents: Bucket::new(INTENTS_PER_WINDOW, now),
+            keyframes: Bucket::new(KEYFRAMES_PER_WINDOW, now),
             events: Bucket::new(EVENTS_PER_WINDOW, now),
             trickle: Bucket::new(TRICKLE_PER_WINDOW, now),
             reports: Bucket::new(REPORTS_PER_WINDOW, now),
@@ -62,9 +64,8 @@ impl RateLimit {
     /// Counts a request; `rate_limited` with `retry_after_s` when its bucket is empty.
     pub fn admit(&mut self, message: &ClientMessage, now: Instant) -> Result<(), ErrorBody> {
         let bucket = match message {
-            ClientMessage::IntentsSet { .. }
-            | ClientMessage::Subscribe { .. }
-            | ClientMessage::KeyframeRequest { .. } => &mut self.intents,
+            ClientMessage::IntentsSet { .. } | ClientMessage::Subscribe { .. } => &mut self.intents,
+            ClientMessage::KeyframeRequest { .. } => &mut self.keyframes,
             ClientMessage::IntegrityEvents { .. } => &mut self.events,
             ClientMessage::IceCandidate { .. } => &mut self.trickle,
             ClientMessage::Ping { .. }

@@ -59,7 +59,20 @@ pub struct Bot {
 struct Pictures {
     key: PublicationKey,
     encoder: Arc<PipelineThread>,
-    _source: SourceHandle,
+    source: SourceHandle,
+}
+
+/// Pictures a second while nobody looks: enough to report freshness.
+const IDLE_FPS: f32 = 1.0;
+
+impl Pictures {
+    /// Encodes these layers, and paints no more often than the fastest of them wants.
+    fn demand(&self, layers: &[Layer]) {
+        let specs = layers::defaults(self.key.kind).iter();
+        let fastest = specs.filter(|s| layers.contains(&s.layer)).map(|s| s.fps).max();
+        self.source.set_fps(fastest.map_or(IDLE_FPS, f32::from));
+        self.encoder.set_demand(layers);
+    }
 }
 
 /// A REST client for what a join link names.
@@ -174,13 +187,10 @@ impl Bot {
             }
         });
         let source = source.map_err(|problem| anyhow::anyhow!("{}: {}", problem.code, problem.detail))?;
+        source.set_fps(IDLE_FPS);
         self.tasks
             .push(tokio::spawn(report_freshness(self.client.clone(), key, captured)));
-        self.pictures.push(Pictures {
-            key,
-            encoder,
-            _source: source,
-        });
+        self.pictures.push(Pictures { key, encoder, source });
         Ok(())
     }
 
@@ -214,16 +224,16 @@ impl Bot {
 
     /// Hands an event on to the encoders: demand and key frames. Every event that is received has to pass here.
     pub fn follow(&self, event: &CandidateEvent) {
-        let encoder = |key: &PublicationKey| self.pictures.iter().find(|p| p.key == *key).map(|p| &p.encoder);
+        let pictures = |key: &PublicationKey| self.pictures.iter().find(|p| p.key == *key);
         match event {
             CandidateEvent::Demand { key, layers } => {
-                if let Some(encoder) = encoder(key) {
-                    encoder.set_demand(layers);
+                if let Some(pictures) = pictures(key) {
+                    pictures.demand(layers);
                 }
             }
             CandidateEvent::KeyframeRequest { key, layer } => {
-                if let Some(encoder) = encoder(key) {
-                    encoder.request_key(*layer);
+                if let Some(pictures) = pictures(key) {
+                    pictures.encoder.request_key(*layer);
                 }
             }
             _ => {}

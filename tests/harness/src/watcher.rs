@@ -189,7 +189,7 @@ impl Watcher {
             ProctorEvent::Timeline(entry) => self.timeline.push(entry.clone()),
             ProctorEvent::MessageReceived(message) => self.messages.push(message.clone()),
             ProctorEvent::MessageSent { .. } | ProctorEvent::MessageAcknowledged { .. } => {
-                self.sent.push(event.clone())
+                self.sent.push(event.clone());
             }
             ProctorEvent::VideoFrame {
                 slot,

@@ -21,7 +21,7 @@ impl Notice {
             params: BTreeMap::new(),
         }
     }
-    pub fn with(mut self, name: &str, value: impl ToString) -> Self {
+    pub fn with(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.params.insert(name.to_owned(), value.to_string());
         self
     }
