@@ -83,36 +83,65 @@ const jobs = [
   ...Object.entries(then).map(([label, [name, act]]) => [label.split('/')[0], label.split('/')[1], name, act]),
 ].filter(([app, label]) => `${app}/${label}`.includes(only));
 
-for (const [width, height] of sizes) {
+/** A page of this size, whose errors count. */
+async function fresh(width, height) {
   const context = await browser.newContext({ viewport: { width, height }, bypassCSP: false, reducedMotion: 'reduce' });
   const page = await context.newPage();
   page.on('pageerror', (error) => failures.push(`${page.url()}: ${error.message}`));
   page.on('console', (message) => { if (message.type() === 'error') failures.push(`${page.url()}: ${message.text()}`); });
-  for (const [app, label, name, act] of jobs) {
-    for (const theme of ['dark', 'light']) {
-      const first = theme === (app === 'candidate' ? 'light' : 'dark');
-      const wanted = width === 1440 ? first || key.theme.includes(`${app}/${label}`) : first && key[width].includes(`${app}/${label}`);
-      if (!wanted && !(all && (first || width === 1440))) continue;
-      await open(page, app, name, theme);
-      if (act) { await act(page); await settle(page); }
-      await page.screenshot({ path: join(out, `${app}-${label}-${width}-${theme}.png`) });
-      shots++;
-      if (width !== 1920) await check(page, `${app}/${label} ${width} ${theme}`);
-    }
-  }
-  if (width === 1440 && only === '') {
-    for (const theme of ['dark', 'light']) {
-      await page.goto(`${origin}/states.html?theme=${theme}`);
-      await page.waitForSelector('canvas');
-      await settle(page);
-      await page.screenshot({ path: join(out, `states-${theme}.png`), fullPage: true });
-      await check(page, `states ${theme}`);
-      shots++;
-    }
-  }
-  await context.close();
+  return page;
 }
-await keyboard();
+async function gallery(width, height) {
+  const page = await fresh(width, height);
+  for (const theme of ['dark', 'light']) {
+    await page.goto(`${origin}/states.html?theme=${theme}`);
+    await page.waitForSelector('canvas');
+    await settle(page);
+    await page.screenshot({ path: join(out, `states-${theme}.png`), fullPage: true });
+    await check(page, `states ${theme}`);
+    shots++;
+  }
+  await page.context().close();
+}
+/** Takes from the list until it is empty: two of these share the work. */
+async function take(list) {
+  let page = null;
+  for (let item = list.shift(); item; item = list.shift()) {
+    const { width, height, theme, job: [app, label, name, act] } = item;
+    if (page?.viewportSize().width !== width) {
+      await page?.context().close();
+      page = await fresh(width, height);
+    }
+    await open(page, app, name, theme);
+    if (act) { await act(page); await settle(page); }
+    await page.screenshot({ path: join(out, `${app}-${label}-${width}-${theme}.png`) });
+    shots++;
+    if (width !== 1920) await check(page, `${app}/${label} ${width} ${theme}`);
+  }
+  await page?.context().close();
+}
+
+const work = [];
+for (const [width, height] of sizes) {
+  for (const job of jobs) {
+    const name = `${job[0]}/${job[1]}`;
+    for (const theme of ['dark', 'light']) {
+      const first = theme === (job[0] === 'candidate' ? 'light' : 'dark');
+      const wanted = width === 1440 ? first || key.theme.includes(name) : first && key[width].includes(name);
+      if (wanted || (all && (first || width === 1440))) work.push({ width, height, theme, job });
+    }
+  }
+}
+await Promise.all([
+  (async () => {
+    await keyboard();
+    await take(work);
+  })(),
+  (async () => {
+    if (only === '') await gallery(1440, 900);
+    await take(work);
+  })(),
+]);
 await browser.close();
 server.close();
 for (const failure of failures) console.error(failure);
