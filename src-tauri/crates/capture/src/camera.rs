@@ -10,6 +10,9 @@ use nokhwa::{Camera, NokhwaError};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How old a picture may be when it arrives, microseconds.
+const OLDEST_US: i64 = 2_000_000;
+
 /// How to open a camera. The camera's own format nearest to it is taken.
 #[derive(Clone, Debug)]
 pub struct CameraConfig {
@@ -79,9 +82,7 @@ fn run(config: &CameraConfig, out: &Outlet<Arc<Picture>>) -> Result<(), SourcePr
     let mut last: Option<Arc<Planes>> = None;
     while !out.stopped() {
         let frame = camera.frame().map_err(|e| problem(&e, "camera_gone"))?;
-        let captured_at = frame
-            .capture_timestamp()
-            .map_or_else(now_us, |d| i64::try_from(d.as_micros()).unwrap_or(0));
+        let captured_at = capture_time(frame.capture_timestamp(), now_us());
         let stride = match pixels {
             PixelFormat::Yuyv => width * 2,
             PixelFormat::Rgb | PixelFormat::Bgr => width * 3,
@@ -111,6 +112,15 @@ fn run(config: &CameraConfig, out: &Outlet<Arc<Picture>>) -> Result<(), SourcePr
         }
     }
     Ok(())
+}
+
+/// nokhwa turns a driver's time into wall clock time, taking it for `CLOCK_MONOTONIC`; drivers with another clock exist.
+/// A time that a picture can't have (not yet, or older than the watchdog waits) is replaced by that of its arrival.
+fn capture_time(claimed: Option<Duration>, now: i64) -> i64 {
+    claimed
+        .and_then(|d| i64::try_from(d.as_micros()).ok())
+        .filter(|at| (now - OLDEST_US..=now).contains(at))
+        .unwrap_or(now)
 }
 
 fn open(config: &CameraConfig) -> Result<Camera, SourceProblem> {
@@ -271,6 +281,17 @@ mod tests {
         assert_eq!(order[2], (640, 360, FrameFormat::MJPEG, 30));
         assert_eq!(order[3], (640, 480, FrameFormat::YUYV, 30));
         assert_eq!(order[6], (1920, 1080, FrameFormat::YUYV, 5));
+    }
+
+    #[test]
+    fn a_picture_is_never_from_the_future_or_another_clock() {
+        let now = 1_800_000_000_000_000;
+        let at = |us: u64| capture_time(Some(Duration::from_micros(us)), now);
+        assert_eq!(at(1_799_999_999_950_000), 1_799_999_999_950_000, "50 ms old");
+        assert_eq!(at(1_800_000_000_000_001), now, "not yet");
+        assert_eq!(at(5_000_000), now, "seconds since the machine's start");
+        assert_eq!(capture_time(Some(Duration::MAX), now), now);
+        assert_eq!(capture_time(None, now), now);
     }
 
     #[test]

@@ -160,6 +160,12 @@ impl Scaler {
     pub fn scale(&mut self, from: &Planes, width: u32, height: u32) -> Result<Planes, CodecError> {
         let mut to = Planes::new(width, height);
         let (w, h) = (to.width, to.height);
+        if (w * 2, h * 2) == (from.width, from.height) && w % 2 == 0 && h % 2 == 0 {
+            halve(&from.y, from.width as usize, &mut to.y);
+            halve(&from.u, from.width as usize / 2, &mut to.u);
+            halve(&from.v, from.width as usize / 2, &mut to.v);
+            return Ok(to);
+        }
         self.plane(&from.y, (from.width, from.height), &mut to.y, (w, h))?;
         self.plane(&from.u, (from.width / 2, from.height / 2), &mut to.u, (w / 2, h / 2))?;
         self.plane(&from.v, (from.width / 2, from.height / 2), &mut to.v, (w / 2, h / 2))?;
@@ -173,6 +179,20 @@ impl Scaler {
         self.resizer
             .resize(&source, &mut target, &self.options)
             .map_err(|e| failed(&e))
+    }
+}
+
+/// Each pixel the mean of four, with even `width` and height: the usual step between two layers, at a tenth of a convolution's cost.
+fn halve(from: &[u8], width: usize, to: &mut [u8]) {
+    for (to, rows) in to.chunks_exact_mut(width / 2).zip(from.chunks_exact(width * 2)) {
+        let (upper, lower) = rows.split_at(width);
+        let pairs = upper.as_chunks::<2>().0.iter().zip(lower.as_chunks::<2>().0);
+        for (to, (a, b)) in to.iter_mut().zip(pairs) {
+            let sum = u16::from(a[0]) + u16::from(a[1]) + u16::from(b[0]) + u16::from(b[1]);
+            #[allow(clippy::cast_possible_truncation)] // a mean of bytes is a byte
+            let mean = ((sum + 2) / 4) as u8;
+            *to = mean;
+        }
     }
 }
 
@@ -248,5 +268,24 @@ mod tests {
         let s = Scaler::default().scale(&p, 16, 8).unwrap();
         assert_eq!((s.width, s.height), (16, 8));
         assert!(s.y.chunks_exact(16).all(|row| row[0] == 16 && row[15] == 235));
+    }
+
+    #[test]
+    fn halving_is_the_mean_of_four_and_agrees_with_the_convolution() {
+        let mut p = Planes::new(64, 32);
+        for (i, y) in p.y.iter_mut().enumerate() {
+            *y = u8::try_from(16 + (i % 64) * 2 + (i / 64) * 3).unwrap();
+        }
+        p.u[0] = 255;
+        let s = Scaler::default().scale(&p, 32, 16).unwrap();
+        assert_eq!(s.y[0], 19, "(16 + 18 + 19 + 21 + 2) / 4");
+        assert_eq!(s.u[0], 160, "(255 + 3 * 128 + 2) / 4");
+        let mut convolved = Planes::new(32, 16);
+        let mut scaler = Scaler::default();
+        scaler.plane(&p.y, (64, 32), &mut convolved.y, (32, 16)).unwrap();
+        let inner = |at: usize| (1..31).contains(&(at % 32)) && (1..15).contains(&(at / 32));
+        for at in (0..s.y.len()).filter(|at| inner(*at)) {
+            assert!(s.y[at].abs_diff(convolved.y[at]) <= 1, "pixel {at}");
+        }
     }
 }

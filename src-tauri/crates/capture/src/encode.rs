@@ -1,5 +1,5 @@
 //! Video encoders behind one trait, so that another codec can stand beside OpenH264.
-#![allow(unsafe_code)] // the bitrate can only be changed in place through openh264's raw API
+#![allow(unsafe_code)] // bitrate and log level can only be set in place through openh264's raw API
 
 use crate::error::CodecError;
 use crate::picture::Planes;
@@ -9,7 +9,10 @@ use openh264::encoder::{
     UsageType, VuiConfig,
 };
 use openh264::formats::YUVSource;
-use openh264_sys2::{ENCODER_OPTION_BITRATE, SBitrateInfo, SPATIAL_LAYER_ALL};
+use openh264_sys2::{
+    ENCODER_OPTION, ENCODER_OPTION_BITRATE, ENCODER_OPTION_MAX_BITRATE, ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo,
+    SPATIAL_LAYER_0, WELS_LOG_QUIET,
+};
 
 /// What is in the picture: it decides the encoder's mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +48,11 @@ pub trait VideoEncoder: Send {
 /// H.264 constrained baseline by OpenH264.
 pub struct H264Encoder {
     encoder: Encoder,
-    /// The bitrate is an option of a started encoder only.
-    started: bool,
+    /// Of the last picture; the bitrate is an option of a started encoder only.
+    size: Option<(u32, u32)>,
+    /// What the encoder starts with, also after a change of size.
+    made_kbps: u32,
+    max_kbps: u32,
     kbps: u32,
     wanted_kbps: u32,
 }
@@ -58,6 +64,7 @@ impl H264Encoder {
     /// `H264` when the encoder can't be made.
     pub fn new(content: Content, fps: u8, kbps: u32) -> Result<Self, CodecError> {
         let screen = content == Content::Screen;
+        let made_kbps = kbps.max(10);
         let config = EncoderConfig::new()
             .usage_type(if screen {
                 UsageType::ScreenContentRealTime
@@ -65,7 +72,7 @@ impl H264Encoder {
                 UsageType::CameraVideoRealTime
             })
             .profile(Profile::Baseline)
-            .bitrate(BitRate::from_bps(kbps.saturating_mul(1000)))
+            .bitrate(BitRate::from_bps(made_kbps.saturating_mul(1000)))
             .max_frame_rate(FrameRate::from_hz(f32::from(fps.max(1))))
             .rate_control_mode(RateControlMode::Bitrate)
             .complexity(Complexity::Low)
@@ -77,47 +84,72 @@ impl H264Encoder {
             .background_detection(!screen)
             .intra_frame_period(IntraFramePeriod::from_num_frames(0))
             .vui(VuiConfig::bt601());
-        let encoder = Encoder::with_api_config(OpenH264API::from_source(), config)?;
+        let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), config)?;
+        let mut level = WELS_LOG_QUIET;
+        // SAFETY: this option is allowed before the start, its argument is an integer that outlives the call.
+        let code = unsafe {
+            encoder
+                .raw_api()
+                .set_option(ENCODER_OPTION_TRACE_LEVEL, (&raw mut level).cast())
+        };
+        if code != 0 {
+            return Err(CodecError::BadFrame("the encoder refused its log level"));
+        }
         Ok(Self {
             encoder,
-            started: false,
-            kbps,
-            wanted_kbps: kbps,
+            size: None,
+            made_kbps,
+            max_kbps: made_kbps,
+            kbps: made_kbps,
+            wanted_kbps: made_kbps,
         })
     }
 
-    fn apply_bitrate(&mut self) -> Result<(), CodecError> {
-        if !self.started || self.kbps == self.wanted_kbps {
+    /// Sets the target of a started encoder.
+    fn apply(&mut self, kbps: u32) -> Result<(), CodecError> {
+        if self.size.is_none() || self.kbps == kbps {
             return Ok(());
         }
-        let bps = i32::try_from(self.wanted_kbps.saturating_mul(1000)).unwrap_or(i32::MAX);
-        let mut info = SBitrateInfo {
-            iLayer: SPATIAL_LAYER_ALL,
-            iBitrate: bps,
-        };
-        // SAFETY: the encoder is initialised (`started`), the option's argument is an SBitrateInfo that outlives the call.
-        let code = unsafe {
-            self.encoder
-                .raw_api()
-                .set_option(ENCODER_OPTION_BITRATE, (&raw mut info).cast())
-        };
-        if code != 0 {
-            return Err(CodecError::BadFrame("the encoder refused the bitrate"));
+        // A target above the maximum is refused.
+        if kbps > self.max_kbps {
+            self.option(ENCODER_OPTION_MAX_BITRATE, kbps)?;
+            self.max_kbps = kbps;
         }
-        self.kbps = self.wanted_kbps;
+        self.option(ENCODER_OPTION_BITRATE, kbps)?;
+        self.kbps = kbps;
         Ok(())
+    }
+
+    fn option(&mut self, option: ENCODER_OPTION, kbps: u32) -> Result<(), CodecError> {
+        let mut info = SBitrateInfo {
+            iLayer: SPATIAL_LAYER_0,
+            iBitrate: i32::try_from(kbps.saturating_mul(1000)).unwrap_or(i32::MAX),
+        };
+        // SAFETY: the encoder is initialised (it has a size), the option's argument is an SBitrateInfo that outlives the call.
+        let code = unsafe { self.encoder.raw_api().set_option(option, (&raw mut info).cast()) };
+        if code == 0 {
+            Ok(())
+        } else {
+            Err(CodecError::BadFrame("the encoder refused the bitrate"))
+        }
     }
 }
 
 impl VideoEncoder for H264Encoder {
     fn encode(&mut self, planes: &Planes, at_us: i64, force_key: bool) -> Result<Option<Encoded>, CodecError> {
-        self.apply_bitrate()?;
-        if force_key && self.started {
-            self.encoder.force_intra_frame();
+        let size = (planes.width, planes.height);
+        if self.size != Some(size) {
+            // It starts anew, with what it was made with.
+            (self.kbps, self.max_kbps) = (self.made_kbps, self.made_kbps);
+        } else {
+            self.apply(self.wanted_kbps)?;
+            if force_key {
+                self.encoder.force_intra_frame();
+            }
         }
         let at = openh264::Timestamp::from_millis(u64::try_from(at_us / 1000).unwrap_or(0));
         let stream = self.encoder.encode_at(&Source(planes), at)?;
-        self.started = true;
+        self.size = Some(size);
         let key = stream.frame_type() == FrameType::IDR;
         let data = stream.to_vec();
         Ok((!data.is_empty()).then_some(Encoded { data, key }))
@@ -125,7 +157,7 @@ impl VideoEncoder for H264Encoder {
 
     fn set_bitrate(&mut self, kbps: u32) -> Result<(), CodecError> {
         self.wanted_kbps = kbps.max(10);
-        self.apply_bitrate()
+        self.apply(self.wanted_kbps)
     }
 }
 

@@ -92,6 +92,8 @@ impl SourceHandle {
     pub fn set_fps(&self, fps: f32) {
         if fps.is_finite() {
             self.shared.fps.store(fps.clamp(0.2, 60.0).to_bits(), Ordering::Release);
+            let _guard = self.shared.asleep.lock();
+            self.shared.wake.notify_all();
         }
     }
 }
@@ -140,13 +142,19 @@ impl<T> Outlet<T> {
             bits => f32::from_bits(bits),
         }
     }
-    /// Sleeps until `until`, or until the source is stopped.
-    pub fn sleep_until(&self, until: Instant) {
+    /// Sleeps until `until`, until the source is stopped, or until another rate is asked for. Gives the beat from which
+    /// the next one counts: `until`, or the moment of the change.
+    pub fn sleep_until(&self, until: Instant) -> Instant {
+        let rate = self.shared.fps.load(Ordering::Acquire);
         let mut guard = self.shared.asleep.lock();
         while !self.stopped() && Instant::now() < until {
+            if self.shared.fps.load(Ordering::Acquire) != rate {
+                return Instant::now();
+            }
             let next = until.min(Instant::now() + TICK);
             self.shared.wake.wait_until(&mut guard, next);
         }
+        until
     }
 }
 

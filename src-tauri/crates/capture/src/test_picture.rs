@@ -68,7 +68,7 @@ impl TestPictureSource {
                 }));
                 next =
                     (next + Duration::from_secs_f32(1.0 / out.fps(f32::from(config.fps.max(1))))).max(Instant::now());
-                out.sleep_until(next);
+                next = out.sleep_until(next);
             }
             Ok(())
         };

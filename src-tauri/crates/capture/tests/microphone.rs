@@ -20,7 +20,7 @@ fn a_tone_is_measured_and_a_lost_source_comes_back() {
     let source = MicrophoneSource::start(MicrophoneConfig::default(), move |e| drop(tell.send(e))).unwrap();
     let mut encoder = OpusEncoder::new(layers::MICROPHONE_BPS).unwrap();
     let mut decoder = OpusDecoder::new().unwrap();
-    let mut decoded = Vec::new();
+    let (mut raw, mut decoded) = (Vec::new(), Vec::new());
     let (mut loud, mut last_rtp, mut levels) = (0, None, Vec::new());
     wait(&events, "3 s of sound", |event| {
         let SourceEvent::Captured(frame) = event else {
@@ -37,6 +37,9 @@ fn a_tone_is_measured_and_a_lost_source_comes_back() {
         }
         // The tone's first moments are a transient; measured is what follows.
         loud += u32::from(frame.level_dbov < 20);
+        if loud > 50 {
+            raw.extend_from_slice(&frame.samples);
+        }
         if loud > 50
             && let Some(packet) = encoder.encode(&frame).unwrap()
         {
@@ -45,6 +48,8 @@ fn a_tone_is_measured_and_a_lost_source_comes_back() {
         }
         (decoded.len() >= 48_000 * 3).then_some(())
     });
+    let hz = pitch(&raw);
+    assert!((hz - 440.0).abs() <= 2.0, "{hz} Hz before the codec: samples are lost");
     let hz = pitch(&decoded[9_600..]);
     assert!((hz - 440.0).abs() <= 2.0, "{hz} Hz");
 

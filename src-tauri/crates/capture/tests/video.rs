@@ -195,6 +195,11 @@ fn bitrate_changes_in_place_without_a_keyframe() {
     let (after, keys) = half(&mut pipeline, 90);
     assert_eq!(keys, 0);
     assert!(after * 2 < before, "{before} -> {after}");
+    // Above what it was made with.
+    pipeline.set_kbps(Layer::High, 1500);
+    let (more, keys) = half(&mut pipeline, 180);
+    assert_eq!(keys, 0);
+    assert!(more > before * 3 / 2, "{before} -> {more}");
 }
 
 #[test]

@@ -27,19 +27,21 @@ pub(super) fn choose(
 
 /// Appends the channels' mean of interleaved input.
 #[allow(clippy::cast_precision_loss)]
-pub(super) fn mono(data: &Data, channels: usize, out: &mut Vec<f32>) {
+pub(super) fn mix<S: Copy>(data: &[S], channels: usize, convert: fn(S) -> f32, out: &mut Vec<f32>) {
     let channels = channels.max(1);
-    let mut mix = |frame: &mut dyn Iterator<Item = f32>| out.push(frame.sum::<f32>() / channels as f32);
+    let mean = |frame: &[S]| frame.iter().map(|s| convert(*s)).sum::<f32>() / channels as f32;
+    out.extend(data.chunks_exact(channels).map(mean));
+}
+
+/// [`mix`] for cpal's buffers.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn mono(data: &Data, channels: usize, out: &mut Vec<f32>) {
     if let Some(samples) = data.as_slice::<f32>() {
-        samples.chunks_exact(channels).for_each(|f| mix(&mut f.iter().copied()));
+        mix(samples, channels, |s| s, out);
     } else if let Some(samples) = data.as_slice::<i16>() {
-        samples
-            .chunks_exact(channels)
-            .for_each(|f| mix(&mut f.iter().map(|s| f32::from(*s) / 32_768.0)));
+        mix(samples, channels, |s| f32::from(s) / 32_768.0, out);
     } else if let Some(samples) = data.as_slice::<i32>() {
-        samples
-            .chunks_exact(channels)
-            .for_each(|f| mix(&mut f.iter().map(|s| *s as f32 / 2_147_483_648.0)));
+        mix(samples, channels, |s| s as f32 / 2_147_483_648.0, out);
     }
 }
 

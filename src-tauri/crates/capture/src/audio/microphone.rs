@@ -1,28 +1,25 @@
 //! The microphone, by `cpal`, as frames of 20 ms at 48 kHz mono.
 
-use super::device::{choose, harmless, mono, problem};
+#[cfg(target_os = "linux")]
+use super::capture_alsa as platform;
+#[cfg(not(target_os = "linux"))]
+use super::capture_cpal as platform;
+use super::device::problem;
 use super::resample::Resampler;
 use super::{AudioFrame, FRAME, RATE, level_dbov};
-use crate::clock::now_us;
 use crate::error::SourceProblem;
 use crate::source::{Device, Outlet, SourceEvent, SourceFormat, SourceHandle, Watch, supervise};
-use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{BufferSize, StreamConfig, SupportedStreamConfig};
-use parking_lot::Mutex;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use cpal::traits::{DeviceTrait, HostTrait};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-const CODES: [&str; 4] = [
+/// In the order of [`problem`].
+pub(super) const CODES: [&str; 4] = [
     "microphone_none",
     "microphone_denied",
     "microphone_in_use",
     "microphone_gone",
 ];
-/// Chunks between the driver's thread and ours; about 1 s of the usual sizes. What doesn't fit is lost, and shows in RTP time.
-const CHUNKS: usize = 64;
-/// Device periods that we ask for, samples at the device's rate: short, so that a frame is fresh.
-const PERIOD: u32 = 960;
 /// RTP time follows the wall clock when they are this far apart: samples were lost.
 const RESYNC_US: i64 = 120_000;
 
@@ -76,17 +73,13 @@ impl MicrophoneSource {
             silent: Duration::from_secs(2),
             silent_code: "microphone_gone",
         };
-        supervise(watch, move |out: &Outlet<AudioFrame>| run(&config, out), sink)
+        // Tells "there is none" from "it was unplugged".
+        let heard = AtomicBool::new(false);
+        supervise(watch, move |out: &Outlet<AudioFrame>| run(&config, &heard, out), sink)
     }
 }
 
-struct Chunk {
-    samples: Vec<f32>,
-    /// When its last sample was there.
-    ended_at: i64,
-}
-
-fn run(config: &MicrophoneConfig, out: &Outlet<AudioFrame>) -> Result<(), SourceProblem> {
+fn run(config: &MicrophoneConfig, heard: &AtomicBool, out: &Outlet<AudioFrame>) -> Result<(), SourceProblem> {
     let host = cpal::default_host();
     let device = match &config.device {
         None => host
@@ -101,89 +94,29 @@ fn run(config: &MicrophoneConfig, out: &Outlet<AudioFrame>) -> Result<(), Source
     let name = device
         .description()
         .map_or_else(|_| "Microphone".into(), |d| d.name().to_owned());
-    let offered = device.supported_input_configs().map_err(|e| problem(&e, CODES))?;
-    let chosen = choose(offered, || device.default_input_config()).map_err(|e| problem(&e, CODES))?;
-    let (chunks, received) = sync_channel(CHUNKS);
-    let failure = Arc::new(Mutex::new(None));
-    let short = build(&device, &chosen, BufferSize::Fixed(PERIOD), chunks.clone(), &failure);
-    let stream = short
-        .or_else(|_| build(&device, &chosen, BufferSize::Default, chunks, &failure))
-        .map_err(|e| problem(&e, CODES))?;
-    stream.play().map_err(|e| problem(&e, CODES))?;
-    let result = pump(&name, &chosen, &received, &failure, out);
+    let mut opened = platform::Capture::open(&device).map_err(|problem| {
+        // The system always has a "default"; that it can't be opened says that nothing stands behind it.
+        let absent = config.device.is_none() && !heard.load(Ordering::Relaxed) && problem.code == "microphone_gone";
+        SourceProblem::new(if absent { "microphone_none" } else { problem.code }, problem.detail)
+    })?;
+    let mut framer = Framer::new(opened.rate());
+    let mut live = false;
+    let result = opened.run(out, |samples, ended_at| {
+        if !live {
+            live = true;
+            heard.store(true, Ordering::Relaxed);
+            out.live(SourceFormat {
+                device: name.clone(),
+                width: 0,
+                height: 0,
+                fps: 0,
+            });
+        }
+        framer.push(samples, ended_at, |frame| out.put(frame));
+    });
     // With a dead sound server the drop can hang: first the news, then the drop, on this thread.
     out.ended(result);
-    drop(stream);
-    Ok(())
-}
-
-fn build(
-    device: &cpal::Device,
-    chosen: &SupportedStreamConfig,
-    buffer_size: BufferSize,
-    chunks: SyncSender<Chunk>,
-    failure: &Arc<Mutex<Option<SourceProblem>>>,
-) -> Result<cpal::Stream, cpal::Error> {
-    let channels = usize::from(chosen.channels());
-    let failure = failure.clone();
-    let config = StreamConfig {
-        channels: chosen.channels(),
-        sample_rate: chosen.sample_rate(),
-        buffer_size,
-    };
-    device.build_input_stream_raw(
-        config,
-        chosen.sample_format(),
-        move |data, _| {
-            let mut samples = Vec::with_capacity(data.len() / channels.max(1));
-            mono(data, channels, &mut samples);
-            let _ = chunks.try_send(Chunk {
-                samples,
-                ended_at: now_us(),
-            });
-        },
-        // A source unloaded mid-stream calls this 70,000 times a second: keep the first, say nothing.
-        move |error| {
-            if !harmless(error.kind()) {
-                failure.lock().get_or_insert_with(|| problem(&error, CODES));
-            }
-        },
-        None,
-    )
-}
-
-fn pump(
-    name: &str,
-    chosen: &SupportedStreamConfig,
-    received: &Receiver<Chunk>,
-    failure: &Mutex<Option<SourceProblem>>,
-    out: &Outlet<AudioFrame>,
-) -> Result<(), SourceProblem> {
-    let mut framer = Framer::new(chosen.sample_rate());
-    let mut live = false;
-    while !out.stopped() {
-        if let Some(problem) = failure.lock().take() {
-            return Err(problem);
-        }
-        match received.recv_timeout(Duration::from_millis(100)) {
-            Ok(chunk) => {
-                if !live {
-                    live = true;
-                    out.live(SourceFormat {
-                        device: name.to_owned(),
-                        width: 0,
-                        height: 0,
-                        fps: 0,
-                    });
-                }
-                framer.push(&chunk.samples, chunk.ended_at, |frame| out.put(frame));
-            }
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => {
-                return Err(SourceProblem::new("microphone_gone", "the stream ended"));
-            }
-        }
-    }
+    drop(opened);
     Ok(())
 }
 

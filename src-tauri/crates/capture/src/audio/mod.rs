@@ -1,5 +1,9 @@
 //! Sound: 48 kHz mono in frames of 20 ms. The microphone's evidence is never denoised or gain-controlled.
 
+#[cfg(target_os = "linux")]
+mod capture_alsa;
+#[cfg(not(target_os = "linux"))]
+mod capture_cpal;
 mod device;
 pub mod jitter;
 pub mod microphone;

@@ -8,6 +8,9 @@ use opus::{Application, Bitrate, Channels, Decoder, Encoder};
 const MAX_PACKET: usize = 1275;
 /// A packet of this size or less says "nothing to send" (DTX) and is not transmitted.
 const DTX_PACKET: usize = 2;
+/// Of 10. At the default, 9, two thirds of the time go into a music detector and a search that speech at 24 kbps
+/// doesn't gain from.
+const COMPLEXITY: i32 = 5;
 /// 120 ms, the longest packet that Opus allows.
 const MAX_DECODED: usize = FRAME * 6;
 
@@ -38,6 +41,7 @@ impl OpusEncoder {
         encoder.set_inband_fec(true)?;
         // FEC is only written when losses are expected.
         encoder.set_packet_loss_perc(10)?;
+        encoder.set_complexity(COMPLEXITY)?;
         Ok(Self {
             encoder,
             buffer: vec![0; MAX_PACKET],

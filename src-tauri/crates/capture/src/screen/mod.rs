@@ -98,7 +98,7 @@ fn run(config: &ScreenConfig, out: &Outlet<Arc<Picture>>) -> Result<(), SourcePr
         let interval = Duration::from_secs_f32(1.0 / out.fps(f32::from(config.fps.max(1))));
         // A grab that took too long moves the beat: no burst follows.
         next = (next + interval).max(Instant::now());
-        out.sleep_until(next);
+        next = out.sleep_until(next);
     }
     Ok(())
 }
