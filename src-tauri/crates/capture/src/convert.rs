@@ -182,7 +182,7 @@ impl Scaler {
     }
 }
 
-/// Each pixel the mean of four, with even `width` and height: the usual step between two layers, at a tenth of a convolution's cost.
+/// Each pixel the mean of four, with even `width` and height: the usual step between two layers, cheaper than a convolution.
 fn halve(from: &[u8], width: usize, to: &mut [u8]) {
     for (to, rows) in to.chunks_exact_mut(width / 2).zip(from.chunks_exact(width * 2)) {
         let (upper, lower) = rows.split_at(width);
