@@ -66,8 +66,9 @@ async fn every_source_arrives_and_layers_follow_the_wish() {
     proctor
         .want(&[(candidate, CAMERA, Layer::High), (candidate, SCREEN, Layer::High)])
         .unwrap();
-    let high =
-        |w: &Watcher, _: &ProctorEvent| w.of(candidate, CAMERA).width == 640 && w.of(candidate, SCREEN).width == 1280;
+    let high = |w: &Watcher, _: &ProctorEvent| {
+        w.of(candidate, CAMERA).width == 640 && w.of(candidate, SCREEN).layer == Some(Layer::High)
+    };
     proctor.until(LIMIT, "both high layers", high).await.unwrap();
     proctor.want(&[(candidate, CAMERA, Layer::Low)]).unwrap();
     proctor

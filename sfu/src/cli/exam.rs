@@ -69,6 +69,11 @@ impl Create {
                 serde_json::from_slice(&text).with_context(|| format!("{} is not a policy", path.display()))?
             }
         };
+        if policy.keeps_video {
+            bail!(
+                "this version keeps no video: keeps_video has to be false, or candidates would be told what is not true"
+            );
+        }
         let data = Data::open(&self.data).await?;
         let starts_at = clock::now_us();
         let ends_at = starts_at + i64::from(self.duration_min) * 60 * 1_000_000;

@@ -130,7 +130,7 @@ impl Bot {
         let specs = layers::defaults(key.kind);
         let fps = specs.iter().map(|s| s.fps).max().unwrap_or(10);
         let (width, height) = if key.kind == Kind::Screen {
-            (1280, 720)
+            (960, 540)
         } else {
             (640, 360)
         };

@@ -20,6 +20,9 @@ pub const MAX_ASSEMBLY_PACKETS: usize = 512;
 pub const MAX_GAP_WAIT: Duration = Duration::from_millis(400);
 /// A key frame is asked for at most this often per slot: a round trip and an encode.
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(400);
+/// Key frames asked for by signalling within one such interval, over all slots: 15 a second, below the server's bucket. A wall
+/// whose decoders all lost their way is mended in turn; all at once would lose it again.
+pub const KEYFRAMES_AT_ONCE: usize = 6;
 /// Unanswered requests on one link.
 pub const MAX_PENDING: usize = 256;
 /// How long an answer is waited for.

@@ -3,7 +3,7 @@
 use super::{Command, ProctorConfig, ProctorEvent, SendTicket};
 use crate::LinkState;
 use crate::backoff::Backoff;
-use crate::bounds::{KEYFRAME_INTERVAL, MAX_COMMANDS, REQUEST_DEADLINE};
+use crate::bounds::{KEYFRAME_INTERVAL, KEYFRAMES_AT_ONCE, MAX_COMMANDS, REQUEST_DEADLINE};
 use crate::clock::{ServerClock, wall_us};
 use crate::error::ClientError;
 use crate::keeper::{Keeper, KeeperEvent, KeeperHandle, KeeperInput, bind_for};
@@ -13,7 +13,6 @@ use crate::session::{Entered, Identity, Session, is_final_code, refresh};
 use crate::subscriber::{SlotTable, SubscribeRole};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::intent::Intent;
-use invigil_shared::limits::MAX_INTENTS;
 use invigil_shared::publication::{Layer, PublicationRef};
 use invigil_shared::signal::{ClientMessage, ServerMessage};
 use std::collections::HashMap;
@@ -396,7 +395,7 @@ impl Running {
     fn keyframe(&mut self, source: PublicationRef, layer: Layer, link: Option<&Link>) {
         let now = Instant::now();
         self.asked.retain(|_, at| now.duration_since(*at) < KEYFRAME_INTERVAL);
-        if self.asked.contains_key(&(source, layer)) || self.asked.len() >= MAX_INTENTS {
+        if self.asked.contains_key(&(source, layer)) || self.asked.len() >= KEYFRAMES_AT_ONCE {
             return;
         }
         if link.is_some_and(|link| link.notify(ClientMessage::KeyframeRequest { source, layer })) {
