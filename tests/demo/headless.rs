@@ -115,7 +115,7 @@ async fn measure(options: &Options, bin_dir: &Path, folder: &Path) -> Result<()>
     proctor_screen.picture(&out.join("proctor-wall.png"))?;
 
     println!("Measuring the focus view for {} s", options.seconds);
-    press(&proctor_screen, &["Home", "Return"])?;
+    press(&proctor_screen, &["n"])?;
     let latest = |pick: &dyn Fn(&Frame) -> bool| {
         raw::frames(&frames)
             .unwrap_or_default()

@@ -202,7 +202,9 @@ export class Painter {
         const picture = this.media.picture(slot.handle);
         if (!picture || this.#shown.get(slot.handle) === picture.serial) continue;
         this.#shown.set(slot.handle, picture.serial);
-        this.media.drawn(slot.handle, picture);
+        const at = contain(picture, slot.at);
+        const on = { x: at.x * this.#scale, y: at.y * this.#scale, w: at.w * this.#scale, h: at.h * this.#scale };
+        if (this.#context) this.media.drawn(slot.handle, picture, this.#context, on);
       }
     }
   }

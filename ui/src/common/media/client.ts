@@ -5,7 +5,7 @@ import type { PublicationRef } from '../bindings/PublicationRef';
 import { canDecode, TileDecoder } from './decoder';
 import { unpack } from './packed';
 import { read } from './timecode';
-import type { HandleStatus, Media, Picture } from './types';
+import type { HandleStatus, Media, Picture, Rect } from './types';
 
 /** Handles are the window's own numbers, below the 64 slots of a subscribing transport. */
 const MAX_HANDLES = 64;
@@ -86,10 +86,10 @@ export class MediaClient implements Media {
     return () => this.#listeners.delete(listener);
   }
 
-  drawn(handle: number, picture: Picture): void {
+  drawn(handle: number, picture: Picture, context: CanvasRenderingContext2D, at: Rect): void {
     if (!this.measure) return;
     const drawn_at_us = Math.round((performance.timeOrigin + performance.now()) * 1000);
-    const { codeUs, fingerprint } = read(picture, drawn_at_us, this.#handles.get(handle)?.screen ?? false);
+    const { codeUs, fingerprint } = read(context, at, drawn_at_us, this.#handles.get(handle)?.screen ?? false);
     this.#send({
       type: 'drawn',
       tile: handle,

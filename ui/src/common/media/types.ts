@@ -27,7 +27,7 @@ export interface Media {
   /** A new picture, or a change of status. */
   subscribe(listener: (handle: number) => void): () => void;
   /** A picture reached the screen. */
-  drawn(handle: number, picture: Picture): void;
+  drawn(handle: number, picture: Picture, context: CanvasRenderingContext2D, at: Rect): void;
   close(): void;
 }
 
