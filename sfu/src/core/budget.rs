@@ -209,7 +209,7 @@ mod tests {
             estimator.on_feedback(start + Duration::from_millis(100 * tick), &report(1, 30));
         }
         assert_eq!(estimator.estimate(), None);
-        for tick in 55..70 {
+        for tick in 55..90 {
             estimator.on_feedback(start + Duration::from_millis(100 * tick), &report(5, 5));
         }
         assert!(estimator.estimate().is_some(), "loss that goes on is congestion");

@@ -5,7 +5,7 @@ use crate::wait;
 use anyhow::{Context, Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub struct Sound {
     daemon: Process,
@@ -83,8 +83,23 @@ impl Sound {
         command.env("ALSA_CONFIG_PATH", self.alsa_configuration());
     }
 
-    /// The strongest tone that the loudspeaker (`vspk`) plays, hertz, over `time`.
-    pub fn heard_hertz(&self, time: Duration) -> Result<f64> {
+    /// The strongest tone that the loudspeaker (`vspk`) plays, hertz, once it plays anything loud for two seconds.
+    pub fn heard_hertz(&self, limit: Duration) -> Result<f64> {
+        let end = Instant::now() + limit;
+        loop {
+            let samples = self.heard(Duration::from_secs(2))?;
+            let loud = samples.iter().filter(|s| s.abs() > 0.01).count();
+            if loud * 2 > samples.len() && !samples.is_empty() {
+                return Ok(strongest_tone(&samples, 48_000));
+            }
+            if Instant::now() >= end {
+                bail!("the loudspeaker was silent for {} s", limit.as_secs());
+            }
+        }
+    }
+
+    /// What the loudspeaker plays in the next `time`: samples from -1 to 1 at 48 kHz.
+    fn heard(&self, time: Duration) -> Result<Vec<f64>> {
         let mut command = Command::new("timeout");
         command.arg(format!("{}", time.as_secs_f64() + 0.5));
         command.args([
@@ -101,14 +116,10 @@ impl Sound {
             .output()
             .context("can't start parec (package pulseaudio-utils)")?
             .stdout;
-        let samples: Vec<f64> = raw
+        Ok(raw
             .chunks_exact(2)
             .map(|s| f64::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0)
-            .collect();
-        if samples.iter().all(|s| s.abs() < 0.001) {
-            bail!("the loudspeaker is silent ({} samples)", samples.len());
-        }
-        Ok(strongest_tone(&samples, 48_000))
+            .collect())
     }
 
     fn alsa_configuration(&self) -> PathBuf {

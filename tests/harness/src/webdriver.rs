@@ -36,6 +36,8 @@ impl App {
         environment(&mut command);
         let driver = Process::start(&format!("app-{name}"), &mut command, logs)?;
         let base = format!("http://127.0.0.1:{port}");
+        // reqwest wants a TLS provider even for plain HTTP to ourselves; a second installation changes nothing.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .timeout(Duration::from_secs(60))
@@ -124,6 +126,16 @@ impl App {
         self.post(&format!("element/{element}/value"), json!({"text": text}))
             .await
             .map(drop)
+    }
+
+    /// Puts a whole text into a field at once, as pasting does.
+    pub async fn paste_into(&self, css: &str, text: &str) -> Result<()> {
+        let script = format!(
+            "const i = document.querySelector({}); i.focus(); document.execCommand('insertText', false, {}); return i.value !== undefined",
+            json!(css),
+            json!(text)
+        );
+        self.run(&script).await.map(drop)
     }
 
     /// Presses the first button, link or option whose text contains `text`.
