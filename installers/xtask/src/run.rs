@@ -15,9 +15,14 @@ pub fn root() -> PathBuf {
         .to_path_buf()
 }
 
-/// cargo, as it called us.
+/// cargo, as it called us, but without what `cargo run` says of our own package: build scripts (ring's) take a change of it
+/// for a reason to build again.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let ours = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    for name in ours.filter(|n| n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_MANIFEST")) {
+        command.env_remove(name);
+    }
     command.current_dir(root());
     command
 }
