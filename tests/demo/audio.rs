@@ -1,9 +1,7 @@
 //! What the proctor decoded, measured: tone, level, gaps.
 
-use anyhow::{Context, Result, bail};
 use invigil_tests::sound::strongest_tone;
 use serde::Serialize;
-use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Audio {
@@ -16,52 +14,6 @@ pub struct Audio {
 
 /// Below this a sample is silence: -60 dBFS.
 const SILENCE: f64 = 0.001;
-
-/// Samples (-1 to 1) and their rate, of a 16-bit PCM WAV file (RIFF) with any header chunks; the first channel.
-pub fn read_wav(path: &Path) -> Result<(Vec<f64>, u32)> {
-    let bytes = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
-    let word = |at: usize| {
-        bytes
-            .get(at..at + 4)
-            .and_then(|b| b.try_into().ok())
-            .map(u32::from_le_bytes)
-            .context("the WAV file is cut")
-    };
-    let half = |at: usize| {
-        bytes
-            .get(at..at + 2)
-            .and_then(|b| b.try_into().ok())
-            .map(u16::from_le_bytes)
-            .context("the WAV file is cut")
-    };
-    let (mut at, mut rate, mut channels) = (12, 0, 1usize);
-    loop {
-        let (name, length) = (
-            bytes.get(at..at + 4).context("no data in the WAV file")?,
-            word(at + 4)? as usize,
-        );
-        match name {
-            b"fmt " => {
-                (rate, channels) = (word(at + 12)?, usize::from(half(at + 10)?).max(1));
-                if half(at + 22)? != 16 {
-                    bail!("not 16 bits a sample");
-                }
-            }
-            b"data" => {
-                let end = (at + 8 + length).min(bytes.len());
-                let samples = bytes[at + 8..end].chunks_exact(2 * channels);
-                return Ok((
-                    samples
-                        .map(|s| f64::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0)
-                        .collect(),
-                    rate,
-                ));
-            }
-            _ => {}
-        }
-        at += 8 + length + length % 2;
-    }
-}
 
 /// None when nothing was heard.
 pub fn measure(samples: &[f64], rate: u32) -> Option<Audio> {

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use invigil_capture::layers;
 use invigil_shared::publication::{Kind, Layer};
 use invigil_tests::figures::{Spread, spread};
+use invigil_tests::sound::read_wav;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -54,7 +55,7 @@ pub fn compute(folder: &Path) -> Result<Report> {
         .lines()
         .map(serde_json::from_str)
         .collect::<Result<Vec<serde_json::Value>, _>>()?;
-    let audio = audio::read_wav(&folder.join("proctor-audio.wav"))
+    let audio = read_wav(&folder.join("proctor-audio.wav"))
         .ok()
         .and_then(|(samples, rate)| audio::measure(&samples, rate));
     let first = |participant: &str| {

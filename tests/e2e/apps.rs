@@ -1,12 +1,12 @@
 //! Both real apps in real windows on virtual screens, under WebDriver: join, see, message, warn, kill the server, kill the web
-//! process, recover. Asserted on drawn pixels and words; pictures of the windows stay in `out/e2e`.
+//! process, recover. Asserted on drawn pixels and decoded sound; pictures of the windows stay in `out/e2e`.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
 use invigil_shared::exam::Policy;
 use invigil_tests::process::Process;
 use invigil_tests::screen::Screen;
 use invigil_tests::sfu::{Sfu, bin_dir};
-use invigil_tests::sound::Sound;
+use invigil_tests::sound::{Sound, read_wav, strongest_tone};
 use invigil_tests::watcher::PASSWORD;
 use invigil_tests::webdriver::App;
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ struct Stage {
     proctor: App,
     _code: Process,
     pictures: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// Pictures of the windows stay for people to look at.
@@ -83,7 +83,7 @@ impl Stage {
             proctor,
             _code: code,
             pictures: pictures(),
-            _folder: folder,
+            folder,
         }
     }
 
@@ -205,6 +205,17 @@ async fn two_people_go_through_an_exam() {
         .await
         .unwrap();
     stage.keep("7-focus");
+
+    // The tone goes the whole way: microphone, Opus, SFU, jitter buffer, decoder.
+    let heard = stage.folder.path().join("measured/proctor-audio.wav");
+    let (samples, rate) = invigil_tests::wait::until_async(LIMIT, "three seconds of decoded sound", || {
+        let (samples, rate) = read_wav(&heard).ok()?;
+        (samples.iter().filter(|s| s.abs() > 0.01).count() > 3 * rate as usize).then_some((samples, rate))
+    })
+    .await
+    .unwrap();
+    let hertz = strongest_tone(&samples, rate);
+    assert!((438.0..=442.0).contains(&hertz), "{hertz} Hz");
 
     // A warning needs "I understand".
     proctor.keys("w").await.unwrap();

@@ -162,3 +162,49 @@ pub fn strongest_tone(samples: &[f64], rate: u32) -> f64 {
         .max_by(|x, y| x.1.total_cmp(&y.1))
         .map_or(0.0, |(h, _)| h)
 }
+
+/// Samples (-1 to 1) and their rate, of a 16-bit PCM WAV file (RIFF) with any header chunks; the first channel.
+pub fn read_wav(path: &Path) -> Result<(Vec<f64>, u32)> {
+    let bytes = std::fs::read(path).with_context(|| format!("can't read {}", path.display()))?;
+    let word = |at: usize| {
+        bytes
+            .get(at..at + 4)
+            .and_then(|b| b.try_into().ok())
+            .map(u32::from_le_bytes)
+            .context("the WAV file is cut")
+    };
+    let half = |at: usize| {
+        bytes
+            .get(at..at + 2)
+            .and_then(|b| b.try_into().ok())
+            .map(u16::from_le_bytes)
+            .context("the WAV file is cut")
+    };
+    let (mut at, mut rate, mut channels) = (12, 0, 1usize);
+    loop {
+        let (name, length) = (
+            bytes.get(at..at + 4).context("no data in the WAV file")?,
+            word(at + 4)? as usize,
+        );
+        match name {
+            b"fmt " => {
+                (rate, channels) = (word(at + 12)?, usize::from(half(at + 10)?).max(1));
+                if half(at + 22)? != 16 {
+                    bail!("not 16 bits a sample");
+                }
+            }
+            b"data" => {
+                let end = (at + 8 + length).min(bytes.len());
+                let samples = bytes[at + 8..end].chunks_exact(2 * channels);
+                return Ok((
+                    samples
+                        .map(|s| f64::from(i16::from_le_bytes([s[0], s[1]])) / 32768.0)
+                        .collect(),
+                    rate,
+                ));
+            }
+            _ => {}
+        }
+        at += 8 + length + length % 2;
+    }
+}
