@@ -75,7 +75,7 @@ pub fn compute(folder: &Path) -> Result<Report> {
     }));
     let mut report = Report {
         join_to_first_frame_ms: spread(waits),
-        capture_to_tile_ms: spread(code_ages(&frames, phases.focus)),
+        capture_to_tile_ms: spread(code_ages(&frames, (phases.wall.0, phases.focus.1))),
         tiles,
         audio,
         events,
@@ -87,7 +87,8 @@ pub fn compute(folder: &Path) -> Result<Report> {
     Ok(report)
 }
 
-/// Age of each time code at its first draw, milliseconds. Each code counts once.
+/// Age of each time code at its first draw, milliseconds. Each code counts once. In the focus view the camera lies over a part
+/// of the strip: most codes are read on the wall.
 fn code_ages(frames: &[Frame], phase: (i64, i64)) -> Vec<f64> {
     let mut seen = BTreeSet::new();
     let within = frames.iter().filter(|f| (phase.0..phase.1).contains(&f.drawn_at_us));
