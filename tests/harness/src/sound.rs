@@ -47,21 +47,17 @@ impl Sound {
             .env("HOME", &folder)
             .env("XDG_RUNTIME_DIR", &folder)
             .env("PULSE_STATE_PATH", &folder);
-        let mut daemon = Process::start("pulseaudio", &mut command, logs)?;
-        let mut sound = Self {
+        let daemon = Process::start("pulseaudio", &mut command, logs)?;
+        let sound = Self {
+            daemon,
             _tone: None,
             folder,
-            daemon: Process::start("sound-probe", &mut Command::new("true"), logs)?,
         };
         let found = wait::until(Duration::from_secs(10), "PulseAudio's two sinks", || {
             let sinks = sound.control(&["list", "short", "sinks"]).unwrap_or_default();
             (sinks.contains("vmic") && sinks.contains("vspk")).then_some(())
         });
-        if let Err(error) = found {
-            daemon.end();
-            bail!("{error:#}:\n{}", daemon.log_text());
-        }
-        sound.daemon = daemon;
+        found.with_context(|| sound.daemon.log_text())?;
         Ok(sound)
     }
 
