@@ -87,8 +87,8 @@ pub fn compute(folder: &Path) -> Result<Report> {
     Ok(report)
 }
 
-/// Age of each time code at its first draw, milliseconds. Each code counts once. In the focus view the camera lies over a part
-/// of the strip: most codes are read on the wall.
+/// Age of each time code at its first draw, milliseconds. Each code counts once. A wall's tile is wide enough for the strip
+/// only when few candidates are on it: most codes are read in the focus view.
 fn code_ages(frames: &[Frame], phase: (i64, i64)) -> Vec<f64> {
     let mut seen = BTreeSet::new();
     let within = frames.iter().filter(|f| (phase.0..phase.1).contains(&f.drawn_at_us));

@@ -1,4 +1,4 @@
-//! `invigil-timecode`: paints the time into the bottom strip of an X screen every 10 ms, in a window that nothing covers.
+//! `invigil-timecode`: paints the time into the lower left corner of an X screen every 10 ms, in a window that nothing covers.
 //! A process of its own, so that what it measures does not slow it down.
 
 use anyhow::{Context, Result};
@@ -23,7 +23,7 @@ fn main() -> Result<()> {
         .context("usage: invigil-timecode [SECONDS]")?;
     let (connection, number) = x11rb::connect(None).context("no X display")?;
     let screen = connection.setup().roots.get(number).context("no screen")?;
-    let (width, height) = (screen.width_in_pixels, screen.height_in_pixels / 18);
+    let (width, height) = (screen.width_in_pixels / 8 * 5, screen.height_in_pixels / 18);
     let window = connection.generate_id()?;
     let look = CreateWindowAux::new()
         .override_redirect(1)

@@ -1,8 +1,9 @@
 //! The time code that the demo paints on the candidate's screen, and that the proctor's window reads from the picture.
 //!
-//! A strip over the full width at the bottom of the screen, as high as the screen's height / 18, of 32 equal cells: white, black,
-//! 24 bits of (microseconds since the Unix epoch / 10,000) modulo 2^24 with the most significant first (white is 1), 4 bits of
-//! checksum (exclusive or of the six nibbles), black, white.
+//! A strip at the bottom of the screen, over 5/8 of its width from the left (the proctor's focus view lays the camera over the
+//! rest), as high as the screen's height / 18, of 32 equal cells: white, black, 24 bits of (microseconds since the Unix epoch /
+//! 10,000) modulo 2^24 with the most significant first (white is 1), 4 bits of checksum (exclusive or of the six nibbles),
+//! black, white.
 
 pub const CELLS: usize = 32;
 /// One count of the code, microseconds.

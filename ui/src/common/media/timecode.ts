@@ -1,5 +1,5 @@
 /** Measure mode: the time code that another process paints at the bottom of the candidate's screen, read back from the
- * picture as it was drawn. Strip: full width, a 18th of the height, 32 cells: white, black, 24 bits of
+ * picture as it was drawn. Strip: 5/8 of the width from the left, a 18th of the height, 32 cells: white, black, 24 bits of
  * (unix_us / 10000) mod 2^24, 4 bits of their nibbles' xor, black, white. */
 import type { Rect } from './types';
 
@@ -41,7 +41,9 @@ export function unwrapCode(code: number, nowUs: number): number {
 const ROWS = [0.5, 0.72, 1 - 1 / 36];
 /** Every such pixel counts for the fingerprint. */
 const STEP = 5;
-/** Narrower pictures have less than two pixels for a cell. */
+/** The strip's share of the picture's width; the focus view lays the camera over the rest. */
+const STRIP = 5 / 8;
+/** Narrower strips have less than two pixels for a cell. */
 const MIN_WIDTH = CELLS * 2;
 
 export interface Reading {
@@ -62,9 +64,9 @@ export function read(context: CanvasRenderingContext2D, at: Rect, nowUs: number,
     for (let pixel = 1; pixel < data.length; pixel += 4 * STEP) hash = Math.imul(hash ^ (data[pixel] ?? 0), 0x01000193);
     strip = data;
   }
-  if (!coded || !strip || width < MIN_WIDTH) return { codeUs: null, fingerprint: hash >>> 0 };
+  if (!coded || !strip || width * STRIP < MIN_WIDTH) return { codeUs: null, fingerprint: hash >>> 0 };
   const row = strip;
-  const cells = Array.from({ length: CELLS }, (_, cell) => row[Math.floor(((cell + 0.5) * width) / CELLS) * 4 + 1] ?? 0);
+  const cells = Array.from({ length: CELLS }, (_, cell) => row[Math.floor(((cell + 0.5) * width * STRIP) / CELLS) * 4 + 1] ?? 0);
   const code = decodeCells(cells);
   return { codeUs: code === null ? null : unwrapCode(code, nowUs), fingerprint: hash >>> 0 };
 }
