@@ -63,6 +63,8 @@ const GROUPS: &[Group] = &[
             "pulseaudio-utils",
             "libasound2-plugins",
             "sox",
+            "xdotool",
+            "procps",
         ],
         tests_only: false,
     },
@@ -71,7 +73,6 @@ const GROUPS: &[Group] = &[
         packages: &[
             "chromium",
             "webkit2gtk-driver",
-            "xdotool",
             "wmctrl",
             "xterm",
             "at-spi2-core",
