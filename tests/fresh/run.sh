@@ -43,6 +43,7 @@ apt-config dump | grep '^Acquire' >"$root/etc/apt/apt.conf.d/99carried-in" || tr
 for file in .npmrc .cargo/config.toml; do
     if [ -e "$HOME/$file" ]; then install -D -m 600 "$HOME/$file" "$root/root/$file"; fi
 done
+rm -rf "$root/etc/ssl/certs"
 cp -aL /etc/ssl/certs "$root/etc/ssl/"
 mapfile -t carried < <(env | grep -E '^(https?_proxy|HTTPS?_PROXY|NO_PROXY|no_proxy|SSL_CERT_[A-Z]+|NODE_EXTRA_CA_CERTS|CURL_CA_BUNDLE|GIT_SSL_CAINFO|(CARGO_(NET|HTTP|REGISTR)|NPM_CONFIG|npm_config)[A-Za-z_]*)=')
 
