@@ -28,6 +28,8 @@ const START: Duration = Duration::from_secs(90);
 const EFFECT: Duration = Duration::from_secs(20);
 /// Between the last first picture and the measurement: encoders and jitter buffers settle.
 const SETTLE: Duration = Duration::from_secs(3);
+/// How often the candidate's app loses the focus and gets it back, so that the way of an event has a percentile.
+const FOCUS_LOSSES: u32 = 10;
 /// Between two joins of those without windows.
 const JOIN_PAUSE_MS: u64 = 400;
 
@@ -131,8 +133,10 @@ async fn measure(options: &Options, bin_dir: &Path, folder: &Path) -> Result<()>
     press(&proctor_screen, &["m"])?;
     tokio::time::sleep(SETTLE).await;
     let focus_start = now_us();
-    lose_focus(&candidate_screen, &logs, phase / 4).await?;
-    tokio::time::sleep(phase.saturating_sub(phase / 4)).await;
+    for _ in 0..FOCUS_LOSSES {
+        lose_focus(&candidate_screen, &logs, phase / FOCUS_LOSSES / 2).await?;
+        tokio::time::sleep(phase / FOCUS_LOSSES / 2).await;
+    }
     let focus = (focus_start, now_us());
     proctor_screen.picture(&out.join("proctor-focus.png"))?;
     candidate_screen.picture(&out.join("candidate.png"))?;
@@ -233,6 +237,7 @@ fn print(report: &report::Report, out: &Path) {
     };
     println!("\nJoin to first picture   {}", spread(&report.join_to_first_frame_ms));
     println!("Capture to tile         {}", spread(&report.capture_to_tile_ms));
+    println!("Event to timeline       {}", spread(&report.event_to_timeline_ms));
     match &report.audio {
         Some(audio) => println!(
             "Sound                   {} Hz, {} dBFS, {} gaps in {} s",

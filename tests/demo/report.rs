@@ -36,6 +36,8 @@ pub struct Tile {
 pub struct Report {
     pub join_to_first_frame_ms: Option<Spread>,
     pub capture_to_tile_ms: Option<Spread>,
+    /// From the candidate's app noticing something to a proctor's client having it.
+    pub event_to_timeline_ms: Option<Spread>,
     pub tiles: Vec<Tile>,
     pub audio: Option<Audio>,
     pub events: Vec<serde_json::Value>,
@@ -76,6 +78,7 @@ pub fn compute(folder: &Path) -> Result<Report> {
     let mut report = Report {
         join_to_first_frame_ms: spread(waits),
         capture_to_tile_ms: spread(code_ages(&frames, (phases.wall.0, phases.focus.1))),
+        event_to_timeline_ms: spread(event_ages(&events)),
         tiles,
         audio,
         events,
@@ -96,6 +99,14 @@ fn code_ages(frames: &[Frame], phase: (i64, i64)) -> Vec<f64> {
     coded
         .filter(|(code, _)| seen.insert(*code))
         .map(|(code, drawn)| (drawn - code) as f64 / 1000.0)
+        .collect()
+}
+
+/// Age of each integrity event when a proctor's client got it, milliseconds.
+fn event_ages(events: &[serde_json::Value]) -> Vec<f64> {
+    let integrity = events.iter().filter(|e| e["entry"]["body"]["what"] == "integrity");
+    integrity
+        .filter_map(|e| Some((e["seen_at_us"].as_i64()? - e["entry"]["at"].as_i64()?) as f64 / 1000.0))
         .collect()
 }
 

@@ -135,6 +135,7 @@ for (const [width, height] of sizes) {
 await Promise.all([
   (async () => {
     await keyboard();
+    await typedLink();
     await take(work);
   })(),
   (async () => {
@@ -157,8 +158,10 @@ async function keyboard() {
   const expect = (ok, what) => { if (!ok) failures.push(`keyboard: ${what}`); };
   const at = () => page.evaluate(() => document.activeElement?.getAttribute('data-participant'));
   const asked = (verb) => page.evaluate((v) => window.invigilCommands.filter((command) => command.do === v), verb);
-  await page.locator('[role=option][tabindex="0"]').focus();
-  expect((await at()) === 'p001', 'the first tile is the tab stop');
+  await page.keyboard.press('ArrowRight');
+  await settle(page);
+  expect((await at()) === 'p001', `the first arrow key takes the first tile, not ${await at()}`);
+  expect((await page.locator('[role=option][tabindex="0"]').getAttribute('data-participant')) === 'p001', 'it is the tab stop');
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('ArrowDown');
   expect((await at()) === 'p007', `right and down in 5 columns is the 7th, not ${await at()}`);
@@ -183,5 +186,20 @@ async function keyboard() {
   expect((await at()) === 'p002', `Escape comes back to the same tile, not ${await at()}`);
   await page.keyboard.press('n');
   expect((await asked('focus')).at(-1)?.participant === 'p022', 'N opens who waited longest');
+  await context.close();
+}
+
+/** A join link typed letter by letter: the field stays until it is left. */
+async function typedLink() {
+  if (only !== '' && only !== 'keys') return;
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  await open(page, 'candidate', 'join', 'light');
+  const code = page.locator('#code');
+  await code.fill('');
+  await code.pressSequentially('invigil://exams.example/join?exam=BIO-1&secret=7K3F9QXT');
+  if ((await code.count()) !== 1) failures.push('typed link: the field went away under the typing hand');
+  await code.press('Enter');
+  await page.waitForFunction(() => window.invigilCommands.some((command) => command.do === 'join_link'));
   await context.close();
 }

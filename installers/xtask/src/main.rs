@@ -5,6 +5,7 @@ mod build;
 mod demo;
 mod gate;
 mod packages;
+mod prove;
 mod run;
 mod tools;
 
@@ -17,6 +18,7 @@ cargo xtask COMMAND
   demo [--candidates N] [--here]               a real exam on this machine: SFU, proctor app, candidate app
   demo --headless [--seconds S] [--out DIR]    the same on virtual screens; leaves pictures, logs and report.json
   test                                         the gate: every behaviour once
+  prove [NAME ...]                             the long list, with thresholds on time; leaves out/prove/prove.json
   setup [demo|test]                            only install what those need
   ui                                           only build the windows (ui/dist)
   bindings                                     write the UI's types anew from shared/ and src-tauri/crates/view
@@ -42,6 +44,7 @@ fn run() -> Result<()> {
     match command {
         "demo" => demo::demo(rest),
         "test" => gate::gate(rest),
+        "prove" => prove::prove(rest),
         "setup" => match rest.first().map(String::as_str) {
             Some("demo") => packages::ensure(packages::Purpose::Demo),
             Some("test") | None => {

@@ -107,6 +107,19 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
         println!("Every Debian package that is needed is here.");
         return Ok(());
     }
+    install(&missing)
+}
+
+/// Installs one more package when it is missing.
+pub fn ensure_one(package: &str, why: &str) -> Result<()> {
+    if installed(package) {
+        return Ok(());
+    }
+    println!("Missing {why}:\n    {package}");
+    install(&[package])
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     let mut prefix: Vec<&str> = Vec::new();
     if run::output("id", &["-u"]).is_none_or(|id| id.trim() != "0") {
         if !run::exists("sudo") {
@@ -120,7 +133,7 @@ pub fn ensure(purpose: Purpose) -> Result<()> {
     println!("Installing {} packages with apt-get.", missing.len());
     apt(&prefix, &["update", "--quiet"])?;
     let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
-    apt(&prefix, &install.iter().copied().chain(missing).collect::<Vec<_>>())
+    apt(&prefix, &install.iter().chain(missing).copied().collect::<Vec<_>>())
 }
 
 fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {
