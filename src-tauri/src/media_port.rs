@@ -57,6 +57,14 @@ struct Shared {
     clock_offset: AtomicI64,
 }
 
+/// How the window is to draw.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Drawing {
+    pub software_canvas: bool,
+    pub decode_in_app: bool,
+    pub measure: bool,
+}
+
 /// The port. Clones are handles of the same one.
 #[derive(Clone)]
 pub struct MediaPort(Arc<Shared>);
@@ -83,14 +91,15 @@ impl MediaPort {
     }
 
     /// A fresh token for one connection; the one before is void.
-    pub fn admit(&self, software_canvas: bool, measure: bool) -> common::MediaPort {
+    pub fn admit(&self, drawing: Drawing) -> common::MediaPort {
         let token = invigil_shared::chain::hex(&rand::random::<[u8; TOKEN_BYTES]>());
         *self.0.token.lock() = Some(token.clone());
         common::MediaPort {
             port: self.0.port,
             token,
-            software_canvas,
-            measure,
+            software_canvas: drawing.software_canvas,
+            decode_in_app: drawing.decode_in_app,
+            measure: drawing.measure,
         }
     }
 

@@ -58,6 +58,9 @@ pub struct ProctorOptions {
     /// Open the exam with this code after signing in.
     #[arg(long, value_name = "CODE")]
     pub exam: Option<String>,
+    /// Decode pictures in the app and not in the window's web view: slower, for machines where pictures stay black.
+    #[arg(long)]
+    pub decode_in_app: bool,
     #[command(flatten)]
     pub common: Common,
 }

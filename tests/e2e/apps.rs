@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
 use invigil_shared::exam::Policy;
+use invigil_tests::namespace::Namespace;
 use invigil_tests::process::Process;
 use invigil_tests::screen::Screen;
 use invigil_tests::sfu::{Sfu, bin_dir};
@@ -14,9 +15,12 @@ use std::process::Command;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
+/// How long the cable to the server is out.
+const CUT: Duration = Duration::from_secs(20);
 
 struct Stage {
     sfu: Sfu,
+    network: Namespace,
     candidate_screen: Screen,
     proctor_screen: Screen,
     _sound: Sound,
@@ -39,7 +43,8 @@ impl Stage {
     async fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let logs = folder.path().join("logs");
-        let sfu = Sfu::start(folder.path()).unwrap();
+        let network = Namespace::create(22).unwrap();
+        let sfu = Sfu::start_behind(&network, folder.path()).unwrap();
         let candidate_screen = Screen::virtual_screen("candidate", 1280, 800, &logs).unwrap();
         let proctor_screen = Screen::virtual_screen("proctor", 1440, 900, &logs).unwrap();
         let mut sound = Sound::start(folder.path(), &logs).unwrap();
@@ -76,6 +81,7 @@ impl Stage {
             .unwrap();
         Self {
             sfu,
+            network,
             candidate_screen,
             proctor_screen,
             _sound: sound,
@@ -93,6 +99,42 @@ impl Stage {
             .unwrap();
         self.candidate_screen
             .picture(&self.pictures.join(format!("{name}-candidate.png")))
+            .unwrap();
+    }
+}
+
+impl Stage {
+    /// Both windows say that there is no connection.
+    async fn both_offline(&self) {
+        let says = |text: &str| format!("return document.body.innerText.includes('{text}')");
+        let (candidate, proctor) = (says("Connection lost"), says("You are offline"));
+        self.candidate
+            .until(&candidate, LIMIT, "the candidate's banner")
+            .await
+            .unwrap();
+        self.proctor
+            .until(&proctor, LIMIT, "the proctor's banner")
+            .await
+            .unwrap();
+    }
+
+    /// Both windows are in the same session again, by themselves, with live pictures.
+    async fn both_back(&self) {
+        let script = "const t = document.body.innerText; return !t.includes('Connection lost') && t.includes('Connected') && t.includes('Live')";
+        self.candidate
+            .until(script, LIMIT, "the candidate to be back")
+            .await
+            .unwrap();
+        let online = "return !document.body.innerText.includes('You are offline')";
+        self.proctor
+            .until(online, LIMIT, "the proctor to be back")
+            .await
+            .unwrap();
+        canvas_lives(&self.proctor, LIMIT).await.unwrap();
+        let tiles = "return document.querySelectorAll('[role=option]').length <= 1";
+        self.proctor
+            .until(tiles, LIMIT, "one candidate, not two")
+            .await
             .unwrap();
     }
 }
@@ -240,41 +282,26 @@ async fn two_people_go_through_an_exam() {
 
     // The server is killed and comes back: both apps say so calmly and are back by themselves.
     stage.sfu.kill();
-    candidate
-        .until(
-            "return document.body.innerText.includes('Connection lost')",
-            LIMIT,
-            "the candidate's banner",
-        )
-        .await
-        .unwrap();
-    proctor
-        .until(
-            "return document.body.innerText.includes('You are offline')",
-            LIMIT,
-            "the proctor's banner",
-        )
-        .await
-        .unwrap();
+    stage.both_offline().await;
     stage.keep("10-offline");
     stage.sfu.restart().unwrap();
-    candidate
-        .until(
-            "const t = document.body.innerText; return !t.includes('Connection lost') && t.includes('Connected') && t.includes('Live')",
-            LIMIT,
-            "the candidate to be back",
-        )
-        .await
-        .unwrap();
-    canvas_lives(&stage.proctor, LIMIT).await.unwrap();
+    stage.both_back().await;
     stage.keep("11-back");
+
+    // The cable to the server is pulled for a while.
+    stage.network.cut().unwrap();
+    stage.both_offline().await;
+    tokio::time::sleep(CUT).await;
+    stage.network.mend().unwrap();
+    stage.both_back().await;
+    stage.keep("12-cable-back");
 
     // The web process of the proctor's window dies: state lives in Rust, the window comes back with its pictures.
     let killed = stage.proctor.kill_web_process().unwrap();
     assert!(killed > 0, "the proctor's window has a web process");
     let wall = stage
         .proctor_screen
-        .until_lively(&stage.pictures.join("12-reloaded-proctor.png"), LIMIT)
+        .until_lively(&stage.pictures.join("13-reloaded-proctor.png"), LIMIT)
         .unwrap();
     assert!(wall > 200, "a window of {wall} colours");
 }

@@ -17,7 +17,7 @@ const CUT: Duration = Duration::from_secs(20);
 async fn a_cable_pulled_for_20_s_costs_neither_session_nor_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let network = Namespace::create(21).unwrap();
-    let address = format!("{}:0", network.server_address);
+    let address = format!("{}:0", network.outside_address);
     let sfu = Sfu::start_with(folder.path(), &address, &address, &[]).unwrap();
     let policy = Policy {
         allow_test_picture: true,

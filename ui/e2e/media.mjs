@@ -14,7 +14,7 @@ let opened = 0;
 const replies = [];
 const server = createServer((request, response) => {
   const path = normalize(new URL(request.url, 'http://x').pathname);
-  if (path === '/port') return response.end(JSON.stringify({ port: server.address().port, token: String(++token), software_canvas: true, measure: true }));
+  if (path === '/port') return response.end(JSON.stringify({ port: server.address().port, token: String(++token), software_canvas: true, decode_in_app: false, measure: true }));
   const file = join(root, path);
   if (!file.startsWith(root) || !existsSync(file)) return response.writeHead(404).end();
   response.writeHead(200, { 'content-type': types[extname(file)] ?? 'application/octet-stream' }).end(readFileSync(file));

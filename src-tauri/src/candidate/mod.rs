@@ -9,6 +9,7 @@ pub mod source;
 pub mod state;
 
 use crate::environment;
+use crate::media_port::Drawing;
 use crate::options::CandidateOptions;
 use crate::window::{self, CANDIDATE, TauriPort};
 pub use actor::{Handle, start};
@@ -34,7 +35,10 @@ async fn candidate_command(app: State<'_, Handle>, command: CandidateCommand) ->
 
 #[tauri::command]
 async fn media_port(app: State<'_, Handle>) -> Result<MediaPort, String> {
-    Ok(app.media().admit(environment::software_canvas(), false))
+    Ok(app.media().admit(Drawing {
+        software_canvas: environment::software_canvas(),
+        ..Drawing::default()
+    }))
 }
 
 /// Runs the app until its window is closed.

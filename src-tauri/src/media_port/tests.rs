@@ -60,7 +60,7 @@ async fn next_sequence(client: &mut Client) -> Option<u32> {
 #[tokio::test]
 async fn only_the_newest_token_with_our_origin_gets_in_and_once() {
     let (port, mut events) = MediaPort::open().await.unwrap();
-    let first = port.admit(false, false);
+    let first = port.admit(Drawing::default());
     assert!(refused(
         connect(first.port, "0".repeat(64).as_str(), Some(ORIGINS[0])).await
     ));
@@ -69,7 +69,7 @@ async fn only_the_newest_token_with_our_origin_gets_in_and_once() {
     assert!(refused(
         connect(first.port, &first.token, Some("https://evil.example")).await
     ));
-    let second = port.admit(false, false);
+    let second = port.admit(Drawing::default());
     assert!(
         refused(connect(first.port, &first.token, Some(ORIGINS[0])).await),
         "an older token is void"
@@ -87,10 +87,10 @@ async fn only_the_newest_token_with_our_origin_gets_in_and_once() {
 #[tokio::test]
 async fn a_newer_window_takes_the_place_of_the_one_before() {
     let (port, mut events) = MediaPort::open().await.unwrap();
-    let admitted = port.admit(false, false);
+    let admitted = port.admit(Drawing::default());
     let mut old = connect(admitted.port, &admitted.token, Some(ORIGINS[0])).await.unwrap();
     assert_eq!(soon(events.recv()).await, Some(MediaEvent::Attached));
-    let admitted = port.admit(false, false);
+    let admitted = port.admit(Drawing::default());
     let mut new = connect(admitted.port, &admitted.token, Some(ORIGINS[0])).await.unwrap();
     assert_eq!(soon(events.recv()).await, Some(MediaEvent::Attached));
     assert_eq!(next_sequence(&mut old).await, None);
@@ -101,7 +101,7 @@ async fn a_newer_window_takes_the_place_of_the_one_before() {
 #[tokio::test]
 async fn without_acknowledgements_the_port_stops_and_goes_on_where_it_was() {
     let (port, mut events) = MediaPort::open().await.unwrap();
-    let admitted = port.admit(false, false);
+    let admitted = port.admit(Drawing::default());
     let mut client = connect(admitted.port, &admitted.token, Some(ORIGINS[0])).await.unwrap();
     assert_eq!(soon(events.recv()).await, Some(MediaEvent::Attached));
     for sequence in 1..=MAX_UNACKNOWLEDGED {
@@ -125,7 +125,7 @@ async fn without_acknowledgements_the_port_stops_and_goes_on_where_it_was() {
 #[tokio::test]
 async fn a_window_that_talks_nonsense_loses_nothing_and_one_that_talks_too_much_is_cut() {
     let (port, mut events) = MediaPort::open().await.unwrap();
-    let admitted = port.admit(false, false);
+    let admitted = port.admit(Drawing::default());
     let mut client = connect(admitted.port, &admitted.token, Some(ORIGINS[0])).await.unwrap();
     assert_eq!(soon(events.recv()).await, Some(MediaEvent::Attached));
     client.send(Message::text("{\"type\":\"ack\"")).await.unwrap();

@@ -150,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn frames_become_pictures_and_nonsense_asks_for_a_key_frame() {
         let (port, mut events) = MediaPort::open().await.unwrap();
-        let admitted = port.admit(true, false);
+        let admitted = port.admit(crate::media_port::Drawing::default());
         let mut request = format!("ws://127.0.0.1:{}/?token={}", admitted.port, admitted.token)
             .into_client_request()
             .unwrap();

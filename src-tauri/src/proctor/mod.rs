@@ -10,6 +10,7 @@ pub mod state;
 
 use crate::environment;
 use crate::measure;
+use crate::media_port::Drawing;
 use crate::options::ProctorOptions;
 use crate::window::{self, PROCTOR, TauriPort};
 pub use actor::{Handle, start};
@@ -34,10 +35,8 @@ async fn proctor_command(app: State<'_, Handle>, command: ProctorCommand) -> Res
 }
 
 #[tauri::command]
-async fn media_port(app: State<'_, Handle>) -> Result<MediaPort, String> {
-    Ok(app
-        .media()
-        .admit(environment::software_canvas(), measure::directory().is_some()))
+async fn media_port(app: State<'_, Handle>, drawing: State<'_, Drawing>) -> Result<MediaPort, String> {
+    Ok(app.media().admit(*drawing))
 }
 
 /// Runs the app until its window is closed.
@@ -58,6 +57,11 @@ pub fn run() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     tauri::async_runtime::set(runtime.handle().clone());
+    let drawing = Drawing {
+        software_canvas: environment::software_canvas(),
+        decode_in_app: options.decode_in_app,
+        measure: measure::directory().is_some(),
+    };
     let started = runtime.handle().clone();
     let app = window::builder()
         .invoke_handler(tauri::generate_handler![proctor_view, proctor_command, media_port])
@@ -67,6 +71,7 @@ pub fn run() -> anyhow::Result<()> {
             let fullscreen = options.common.fullscreen;
             let handle = started.block_on(start(port, options, password, &data_dir))?;
             app.manage(handle);
+            app.manage(drawing);
             window::open(app.handle(), PROCTOR, fullscreen)?;
             Ok(())
         })

@@ -8,7 +8,9 @@ pub struct Namespace {
     pub name: String,
     outside: String,
     /// Our end of the cable.
-    pub server_address: String,
+    pub outside_address: String,
+    /// The other host's.
+    pub inside_address: String,
 }
 
 fn ip(arguments: &[&str]) -> Result<()> {
@@ -27,19 +29,27 @@ fn ip(arguments: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// A command that runs inside the namespace of this name.
+pub fn command_within(namespace: &str, program: &std::path::Path) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
+}
+
 impl Namespace {
     /// `number`, 1 to 250, keeps several apart: it names the network 198.18.NUMBER.0/24 (RFC 2544, for tests only).
     pub fn create(number: u8) -> Result<Self> {
         let name = format!("invigil-{}-{number}", std::process::id());
         let (outside, inside) = (format!("ivo{number}"), format!("ivi{number}"));
-        let (server_address, client_address) = (format!("198.18.{number}.1"), format!("198.18.{number}.2"));
+        let (outside_address, inside_address) = (format!("198.18.{number}.1"), format!("198.18.{number}.2"));
         ip(&["netns", "add", &name])?;
         let namespace = Self {
             name,
             outside,
-            server_address,
+            outside_address,
+            inside_address,
         };
-        let (outside, server) = (namespace.outside.as_str(), namespace.server_address.as_str());
+        let (outside, address) = (namespace.outside.as_str(), namespace.outside_address.as_str());
         ip(&[
             "link",
             "add",
@@ -52,10 +62,16 @@ impl Namespace {
             "netns",
             &namespace.name,
         ])?;
-        ip(&["address", "add", &format!("{server}/24"), "dev", outside])?;
+        ip(&["address", "add", &format!("{address}/24"), "dev", outside])?;
         ip(&["link", "set", outside, "up"])?;
         let within = |arguments: &[&str]| ip(&[&["-n", &namespace.name], arguments].concat());
-        within(&["address", "add", &format!("{client_address}/24"), "dev", &inside])?;
+        within(&[
+            "address",
+            "add",
+            &format!("{}/24", namespace.inside_address),
+            "dev",
+            &inside,
+        ])?;
         within(&["link", "set", &inside, "up"])?;
         within(&["link", "set", "lo", "up"])?;
         Ok(namespace)
@@ -63,9 +79,7 @@ impl Namespace {
 
     /// A command that runs inside.
     pub fn command(&self, program: &std::path::Path) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name]).arg(program);
-        command
+        command_within(&self.name, program)
     }
 
     /// Pulls the cable.

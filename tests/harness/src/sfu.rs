@@ -1,5 +1,6 @@
 //! The real `invigil-sfu`, on free loopback ports and a data directory of its own.
 
+use crate::namespace::{Namespace, command_within};
 use crate::process::Process;
 use anyhow::{Context, Result, bail};
 use base64::Engine;
@@ -27,6 +28,8 @@ pub struct Sfu {
     process: Process,
     pub ready: Ready,
     binary: PathBuf,
+    /// Name of the network namespace that it runs in, if not ours.
+    namespace: Option<String>,
     data: PathBuf,
     logs: PathBuf,
     arguments: Vec<String>,
@@ -52,14 +55,26 @@ impl Sfu {
 
     /// Starts with `listen`, `media` and further arguments; data and logs live under `folder`.
     pub fn start_with(folder: &Path, listen: &str, media: &str, more: &[&str]) -> Result<Self> {
+        Self::start_in(None, folder, listen, media, more)
+    }
+
+    /// Starts on another host, behind a cable that can be pulled.
+    pub fn start_behind(network: &Namespace, folder: &Path) -> Result<Self> {
+        let address = format!("{}:0", network.inside_address);
+        Self::start_in(Some(network.name.clone()), folder, &address, &address, &[])
+    }
+
+    fn start_in(namespace: Option<String>, folder: &Path, listen: &str, media: &str, more: &[&str]) -> Result<Self> {
         let binary = bin_dir().join("invigil-sfu");
         let (data, logs) = (folder.join("sfu-data"), folder.join("logs"));
         let arguments: Vec<String> = more.iter().map(|a| (*a).to_owned()).collect();
-        let (process, ready) = launch(&binary, &data, &logs, listen, media, &arguments)?;
+        let command = command(namespace.as_deref(), &binary);
+        let (process, ready) = launch(command, &data, &logs, listen, media, &arguments)?;
         Ok(Self {
             process,
             ready,
             binary,
+            namespace,
             data,
             logs,
             arguments,
@@ -79,7 +94,8 @@ impl Sfu {
     pub fn restart(&mut self) -> Result<()> {
         self.process.end();
         let (listen, media) = (self.ready.https.clone(), self.ready.media.join(","));
-        let (process, ready) = launch(&self.binary, &self.data, &self.logs, &listen, &media, &self.arguments)?;
+        let command = command(self.namespace.as_deref(), &self.binary);
+        let (process, ready) = launch(command, &self.data, &self.logs, &listen, &media, &self.arguments)?;
         (self.process, self.ready) = (process, ready);
         Ok(())
     }
@@ -163,15 +179,18 @@ impl Sfu {
     }
 }
 
+fn command(namespace: Option<&str>, binary: &Path) -> Command {
+    namespace.map_or_else(|| Command::new(binary), |name| command_within(name, binary))
+}
+
 fn launch(
-    binary: &Path,
+    mut command: Command,
     data: &Path,
     logs: &Path,
     listen: &str,
     media: &str,
     more: &[String],
 ) -> Result<(Process, Ready)> {
-    let mut command = Command::new(binary);
     command
         .arg("serve")
         .arg("--data-dir")

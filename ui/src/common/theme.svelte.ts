@@ -13,8 +13,9 @@ const stored = (): Theme | null => {
   }
 };
 
-let current = $state<Theme>(stored() ?? (root.dataset.theme === 'light' ? 'light' : 'dark'));
-root.dataset.theme = current;
+const first: Theme = stored() ?? (root.dataset.theme === 'light' ? 'light' : 'dark');
+root.dataset.theme = first;
+let current = $state<Theme>(first);
 
 export const theme = (): Theme => current;
 

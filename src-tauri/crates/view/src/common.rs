@@ -74,6 +74,8 @@ pub struct MediaPort {
     pub token: String,
     /// The machine draws without a GPU: the CPU canvas is the faster one.
     pub software_canvas: bool,
+    /// The app decodes, whatever the web view can: somebody asked for it on the command line.
+    pub decode_in_app: bool,
     /// Times of first draws are reported back (`demo --headless` and the tests).
     pub measure: bool,
 }

@@ -9,6 +9,10 @@ export type MediaPort = { port: number, token: string,
  */
 software_canvas: boolean, 
 /**
+ * The app decodes, whatever the web view can: somebody asked for it on the command line.
+ */
+decode_in_app: boolean, 
+/**
  * Times of first draws are reported back (`demo --headless` and the tests).
  */
 measure: boolean, };

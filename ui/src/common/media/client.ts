@@ -47,8 +47,9 @@ export class MediaClient implements Media {
     this.software = options.port.software_canvas;
     this.measure = options.port.measure;
     this.#connect(options.port);
-    void canDecode().then((able) => {
-      if (!able) this.#noDecoder();
+    const able = options.port.decode_in_app ? Promise.resolve(false) : canDecode();
+    void able.then((decodes) => {
+      if (!decodes) this.#noDecoder();
     });
   }
 
