@@ -73,6 +73,8 @@ chmod +x "$root/root/both"
 status=0
 export root toolchain
 unshare --mount --pid --fork --kill-child --propagation private bash -euc '
+    mount --bind "$root" "$root"
+    cd "$root"
     mount --bind -o ro "$toolchain" "$root/opt/rust"
     mount -t proc proc "$root/proc"
     mount --rbind /sys "$root/sys"
