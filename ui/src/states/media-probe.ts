@@ -6,6 +6,8 @@ import { TileDecoder } from '../common/media/decoder';
 import { CODEC, MESSAGE_HEAD, RECORD_HEAD } from '../common/media/packed';
 
 const W = 320;
+/** The strip's share of the width. */
+const STRIP = 5 / 8;
 const H = 180;
 let sequence = 0;
 
@@ -28,7 +30,7 @@ function draw(colour: string, codeUs: number): HTMLCanvasElement {
   const bits = (value: number, count: number) => Array.from({ length: count }, (_, i) => (value >> (count - 1 - i)) & 1);
   [1, 0, ...bits(code, 24), ...bits(check, 4), 0, 1].forEach((bit, i) => {
     context.fillStyle = bit ? '#fff' : '#000';
-    context.fillRect((i * W) / 32, H - H / 18, W / 32, H / 18);
+    context.fillRect((i * W * STRIP) / 32, H - H / 18, (W * STRIP) / 32, H / 18);
   });
   return canvas;
 }
