@@ -84,6 +84,7 @@ impl Server {
             id: ShardId(0),
             bind: config.media.bind.clone(),
             announce: config.media.announce.clone(),
+            segments: !config.media.no_segments,
             certificate: shard::generate_certificate()?,
             seed: clock::random(),
         };

@@ -175,3 +175,79 @@ async fn chromium_publishes_through_whip() {
         .unwrap();
     assert_eq!(proctor.of(candidate, PublicationKey::CAMERA).refused, 0);
 }
+
+/// A candidate in VP8 and one in H.264, on one transport of one page.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_plays_a_whole_exam_through_one_whep() {
+    let folder = tempfile::tempdir().unwrap();
+    let page_holder = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+    let served = Page::serve_later(page_holder.clone()).unwrap();
+    let sfu = set(folder.path(), &served);
+    let policy = Policy {
+        allow_test_picture: true,
+        ..Policy::default()
+    };
+    let exam = sfu.create_exam("Whep", "WHEP-2", &policy).unwrap();
+    let link = sfu.add_candidate("WHEP-2", "Candidate 001", None).unwrap();
+    sfu.add_candidate("WHEP-2", "Candidate 002", None).unwrap();
+    let options = BotOptions {
+        screen: false,
+        ..BotOptions::whole(6)
+    };
+    let bot = Bot::join(&link, &options).await.unwrap();
+    let native = bot.join.participant.to_string();
+    let _bot = tokio::spawn(bot.run());
+    sfu.add_user("ada@tests.example", "Ada", "proctor", PASSWORD).unwrap();
+    let token = |arguments: &[&str]| {
+        sfu.command(&[&["token"], arguments].concat(), None)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    let candidate = token(&["--role", "candidate", "--exam", "WHEP-2", "--entry", "Candidate 002"]);
+    let proctor = token(&["--role", "proctor", "--user", "ada@tests.example"]);
+    let (whip, whep) = (
+        format!("https://{}/whip/{}", sfu.ready.https, exam.id),
+        format!("https://{}/whep/{}?layer=high", sfu.ready.https, exam.id),
+    );
+    *page_holder.lock().unwrap() = page(&format!(
+        "const stream = await navigator.mediaDevices.getUserMedia({{ video: {{ width: 640, height: 360 }} }});
+         const mine = new RTCPeerConnection();
+         const sender = mine.addTransceiver(stream.getVideoTracks()[0], {{ direction: 'sendonly', streams: [stream] }});
+         sender.setCodecPreferences(RTCRtpSender.getCapabilities('video').codecs.filter((c) => /VP8|rtx/.test(c.mimeType)));
+         const post = (url, token, sdp) => fetch(url, {{ method: 'POST', headers: {{ 'content-type': 'application/sdp', authorization: 'Bearer ' + token }}, body: sdp }});
+         await mine.setLocalDescription(await mine.createOffer());
+         const answer = await post('{whip}', '{candidate}', mine.localDescription.sdp);
+         await mine.setRemoteDescription({{ type: 'answer', sdp: await answer.text() }});
+         while (mine.connectionState !== 'connected') await new Promise((r) => setTimeout(r, 50));
+         const pc = new RTCPeerConnection();
+         const named = {{}};
+         pc.ontrack = (e) => {{ named[e.track.kind + ' ' + e.streams[0].id] = true; v.srcObject = new MediaStream([e.track]); report({{ named }}); }};
+         pc.addTransceiver('audio', {{ direction: 'recvonly' }});
+         for (let i = 0; i < 3; i++) pc.addTransceiver('video', {{ direction: 'recvonly' }});
+         await go(pc, '{whep}', '{proctor}');"
+    ));
+    let spki = sfu.spki().unwrap();
+    let _browser = chromium::open(&served.origin, &spki, folder.path(), &folder.path().join("logs")).unwrap();
+    let decoding = |report: &Value| -> Vec<u64> {
+        assert_eq!(report["error"], Value::Null, "the page failed");
+        let stats = report["stats"].as_array().into_iter().flatten();
+        let decoded = stats
+            .filter(|s| s["kind"] == "video")
+            .filter_map(|s| s["framesDecoded"].as_u64());
+        decoded.filter(|frames| *frames > 10).collect()
+    };
+    served
+        .report(LIMIT, "the tracks' names", |r| {
+            let named: Vec<&String> = r["named"].as_object()?.keys().collect();
+            let camera = named.iter().any(|name| **name == format!("video {native}"));
+            let microphone = named.iter().any(|name| **name == format!("audio {native}"));
+            (camera && microphone).then_some(())
+        })
+        .unwrap();
+    served
+        .report(LIMIT, "both cameras decoded, H.264 and VP8", |r| {
+            (decoding(r).len() == 2).then_some(())
+        })
+        .unwrap();
+}

@@ -41,7 +41,10 @@ pub fn gate(arguments: &[String]) -> Result<()> {
         );
     }
     run::step("What the tests need", || packages::ensure(Purpose::Test))?;
-    run::step("Format", || run::check(run::cargo().args(["fmt", "--all", "--check"])))?;
+    run::step("Format", || {
+        run::check(run::cargo().args(["fmt", "--all", "--check"]))?;
+        run::check(run::cargo().args(["fmt", "--check", "--manifest-path", "tests/bench/Cargo.toml"]))
+    })?;
     run::step("The windows: packages, types, units, build", || {
         build::npm_install()?;
         build::ui_script("check")?;

@@ -1,6 +1,7 @@
 //! `cargo xtask`: the demo, the gate and what both need, from a fresh clone on a fresh machine.
 #![allow(clippy::print_stdout)] // a command-line tool: its output is its interface
 
+mod bench;
 mod build;
 mod demo;
 mod gate;
@@ -19,6 +20,7 @@ cargo xtask COMMAND
   demo --headless [--seconds S] [--out DIR]    the same on virtual screens; leaves pictures, logs and report.json
   test                                         the gate: every behaviour once
   prove [NAME ...]                             the long list, with thresholds on time; leaves out/prove/prove.json
+  bench sfu [--csv FILE] [--load L] [--peer P]  CPU per forwarded packet, beside other SFUs
   setup [demo|test]                            only install what those need
   ui                                           only build the windows (ui/dist)
   bindings                                     write the UI's types anew from shared/ and src-tauri/crates/view
@@ -44,6 +46,7 @@ fn run() -> Result<()> {
     match command {
         "demo" => demo::demo(rest),
         "test" => gate::gate(rest),
+        "bench" => bench::bench(rest),
         "prove" => prove::prove(rest),
         "setup" => match rest.first().map(String::as_str) {
             Some("demo") => packages::ensure(packages::Purpose::Demo),

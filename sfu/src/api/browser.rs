@@ -61,6 +61,11 @@ pub struct Wanted {
     layer: Layer,
 }
 
+fn layer(wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>) -> Result<Layer, ApiError> {
+    let Query(Wanted { layer }) = wanted.map_err(|_| ApiError::from(ErrorCode::BadMessage).with("field", "layer"))?;
+    Ok(layer)
+}
+
 fn best() -> Layer {
     Layer::High
 }
@@ -75,7 +80,7 @@ pub async fn whep(
     TextBody(offer): TextBody,
 ) -> Result<Response, ApiError> {
     check_type(&headers)?;
-    let Query(Wanted { layer }) = wanted.map_err(|_| ApiError::from(ErrorCode::BadMessage).with("field", "layer"))?;
+    let layer = layer(wanted)?;
     let exam: ExamId = id(&exam)?;
     let participant: ParticipantId = id(&participant)?;
     let source = PublicationRef {
@@ -84,7 +89,27 @@ pub async fn whep(
     };
     let made = service
         .control
-        .whep(&account.identity, exam, source, layer, offer)
+        .whep(&account.identity, exam, Some(source), layer, offer)
+        .await?;
+    Ok(created(format!("/whep/{exam}/{}", made.transport), made.answer))
+}
+
+/// `POST /whep/{exam}?layer=low`: plays what is published in the exam now, as far as the offer has m-lines. A line's
+/// stream (`a=msid`) is called by the participant's id for camera and microphone, `{id}.screen-0` for the screen.
+pub async fn whep_exam(
+    State(service): State<Arc<Service>>,
+    Path(exam): Path<String>,
+    wanted: Result<Query<Wanted>, axum::extract::rejection::QueryRejection>,
+    Bearer(account): Bearer,
+    headers: HeaderMap,
+    TextBody(offer): TextBody,
+) -> Result<Response, ApiError> {
+    check_type(&headers)?;
+    let layer = layer(wanted)?;
+    let exam: ExamId = id(&exam)?;
+    let made = service
+        .control
+        .whep(&account.identity, exam, None, layer, offer)
         .await?;
     Ok(created(format!("/whep/{exam}/{}", made.transport), made.answer))
 }

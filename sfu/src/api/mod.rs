@@ -40,6 +40,7 @@ pub fn router(service: Arc<Service>) -> Router {
             "/whip/{exam}/{transport}",
             delete(browser::end).options(browser::preflight),
         )
+        .route("/whep/{exam}", post(browser::whep_exam).options(browser::preflight))
         .route(
             "/whep/{exam}/{participant}/{kind}/{instance}",
             post(browser::whep).options(browser::preflight),

@@ -16,4 +16,8 @@ pub struct MediaConfig {
         value_delimiter = ','
     )]
     pub announce: Vec<IpAddr>,
+    /// Send every datagram by itself, without the kernel's UDP segmentation: for network cards and tunnels that lose segmented
+    /// sends without an error. Costs about three times the CPU.
+    #[arg(long, env = "INVIGIL_NO_SEGMENTS")]
+    pub no_segments: bool,
 }

@@ -1,4 +1,4 @@
-//! Browsers without our protocol: WHIP (RFC 9725) publishes, WHEP plays one publication.
+//! Browsers without our protocol: WHIP (RFC 9725) publishes, WHEP plays one publication or all of an exam's.
 
 use super::join::{Seated, entry_now};
 use super::media::unexpected;
@@ -11,8 +11,8 @@ use crate::shard::{Command, Profile, Reply};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
 use invigil_shared::intent::{Intent, Priority};
-use invigil_shared::limits::MAX_BROWSER_RESOURCES;
-use invigil_shared::publication::{Kind, Layer, PublicationRef};
+use invigil_shared::limits::{AUDIO_SLOTS, MAX_BROWSER_RESOURCES, VIDEO_SLOTS};
+use invigil_shared::publication::{Layer, PublicationRef};
 use invigil_shared::signal::{Direction, ServerMessage};
 use invigil_shared::timeline::TimelineBody;
 use tokio::sync::watch;
@@ -81,12 +81,12 @@ impl Control {
         .await
     }
 
-    /// Someone who watches plays one publication in a browser.
+    /// Someone who watches plays in a browser: one publication, or all of the exam's that the offer has m-lines for.
     pub async fn whep(
         &self,
         identity: &Identity,
         exam: ExamId,
-        source: PublicationRef,
+        source: Option<PublicationRef>,
         layer: Layer,
         offer: String,
     ) -> Result<Created, ErrorBody> {
@@ -95,10 +95,15 @@ impl Control {
         }
         let info = self.exam_for(identity, exam).await?;
         let room = self.open_room(info).await?;
-        if !room.state.lock().has_publication(source) {
-            return Err(ErrorCode::NotFound.into());
+        let sources = match source {
+            Some(source) if room.state.lock().has_publication(source) => vec![source],
+            Some(_) => return Err(ErrorCode::NotFound.into()),
+            None => room.state.lock().publications(),
+        };
+        let intents = intents_of(&sources, layer, &offer);
+        if source.is_some() && intents.is_empty() {
+            return Err(ErrorCode::SdpInvalid.into());
         }
-        let slot = section_of(&offer, source.publication.kind).ok_or(ErrorCode::SdpInvalid)?;
         let owner = identity.participant;
         if self.browsers.lock().values().filter(|r| r.owner == owner).count() >= MAX_BROWSER_RESOURCES {
             return Err(ErrorBody::from(ErrorCode::TransportLimit).with("limit", MAX_BROWSER_RESOURCES));
@@ -115,35 +120,28 @@ impl Control {
             profile,
         };
         self.shard.request(command).await?;
-        let created = self
-            .negotiate(
-                transport,
-                BrowserResource {
-                    exam,
-                    owner,
-                    peer,
-                    direction,
-                },
-                offer,
-            )
-            .await?;
-        let intents = vec![Intent {
-            slot,
-            wanted: source,
-            layer,
-            priority: Priority::Tile,
-        }];
-        match self
-            .shard
-            .request(Command::SetIntents {
-                subscriber: peer,
-                revision: 1,
-                intents,
-            })
-            .await?
-        {
-            Reply::Bindings(_) => Ok(created),
-            other => Err(unexpected(&other)),
+        let resource = BrowserResource {
+            exam,
+            owner,
+            peer,
+            direction,
+        };
+        // Before the offer: its codecs and names depend on what is wanted.
+        let wish = Command::SetIntents {
+            subscriber: peer,
+            revision: 1,
+            intents,
+        };
+        match self.shard.request(wish).await {
+            Ok(Reply::Bindings(_)) => self.negotiate(transport, resource, offer).await,
+            Ok(other) => {
+                self.release(transport, &resource);
+                Err(unexpected(&other))
+            }
+            Err(error) => {
+                self.release(transport, &resource);
+                Err(error)
+            }
         }
     }
 
@@ -231,25 +229,55 @@ impl Control {
     }
 }
 
-/// The slot that a kind of publication goes to: the index of the first m-line of its media (RFC 8866 section 5.14).
-fn section_of(offer: &str, kind: Kind) -> Option<u16> {
-    let media = if kind.is_video() { "m=video " } else { "m=audio " };
-    let index = offer
-        .lines()
-        .filter(|line| line.starts_with("m="))
-        .position(|line| line.starts_with(media));
-    index.and_then(|index| u16::try_from(index).ok())
+/// A wish for each source that the offer has an m-line of its media for (RFC 8866 section 5.14), in order.
+fn intents_of(sources: &[PublicationRef], layer: Layer, offer: &str) -> Vec<Intent> {
+    let lines = |media: &str| offer.lines().filter(|line| line.starts_with(media)).count();
+    let mut video = 0..VIDEO_SLOTS.min(u16::try_from(lines("m=video ")).unwrap_or(VIDEO_SLOTS));
+    let mut audio = 0..AUDIO_SLOTS.min(u16::try_from(lines("m=audio ")).unwrap_or(AUDIO_SLOTS));
+    let wish = |&wanted: &PublicationRef| {
+        let slot = if wanted.publication.kind.is_video() {
+            video.next()?
+        } else {
+            VIDEO_SLOTS + audio.next()?
+        };
+        Some(Intent {
+            slot,
+            wanted,
+            layer,
+            priority: Priority::Tile,
+        })
+    };
+    sources.iter().filter_map(wish).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use invigil_shared::publication::PublicationKey;
 
     #[test]
-    fn a_publication_goes_to_the_first_section_of_its_media() {
+    fn sources_take_the_lines_of_their_media_as_far_as_there_are_any() {
         let offer = "v=0\r\nm=audio 9 x 111\r\na=mid:0\r\nm=video 9 x 102\r\nm=video 9 x 102\r\n";
-        assert_eq!(section_of(offer, Kind::Microphone), Some(0));
-        assert_eq!(section_of(offer, Kind::Screen), Some(1));
-        assert_eq!(section_of("v=0\r\nm=audio 9 x 111\r\n", Kind::Camera), None);
+        let source = |publication| PublicationRef {
+            participant: ParticipantId::from_parts(1, [1; 10]),
+            publication,
+        };
+        let sources = [
+            PublicationKey::CAMERA,
+            PublicationKey::SCREEN,
+            PublicationKey::CAMERA,
+            PublicationKey::MICROPHONE,
+        ];
+        let intents = intents_of(&sources.map(source), Layer::Low, offer);
+        let slots: Vec<u16> = intents.iter().map(|intent| intent.slot).collect();
+        assert_eq!(slots, [0, 1, VIDEO_SLOTS]);
+        assert!(
+            intents_of(
+                &[source(PublicationKey::CAMERA)],
+                Layer::Low,
+                "v=0\r\nm=audio 9 x 111\r\n"
+            )
+            .is_empty()
+        );
     }
 }

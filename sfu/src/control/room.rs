@@ -212,6 +212,24 @@ impl Room {
             .is_some_and(|c| c.publications.contains_key(&source.publication))
     }
 
+    /// Everything that is published, cameras before screens before microphones.
+    pub fn publications(&self) -> Vec<PublicationRef> {
+        let of_member = |(&participant, member): (&ParticipantId, &Member)| {
+            let keys = member
+                .candidate()
+                .map(|candidate| candidate.publications.keys().copied().collect::<Vec<_>>());
+            keys.unwrap_or_default()
+                .into_iter()
+                .map(move |publication| PublicationRef {
+                    participant,
+                    publication,
+                })
+        };
+        let mut all: Vec<PublicationRef> = self.members.iter().flat_map(of_member).collect();
+        all.sort_by_key(|source| (source.publication.kind, source.participant));
+        all
+    }
+
     /// Whether anybody who watches is connected.
     pub fn watched(&self) -> bool {
         self.members

@@ -12,6 +12,8 @@ use crate::core::transport::sdp::{self, AnswerParams, ExtensionIds, MediaSection
 use crate::core::transport::{Association, AssociationConfig};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ParticipantId, TransportId};
+use invigil_shared::intent::Intent;
+use invigil_shared::limits::{AUDIO_SLOTS, VIDEO_SLOTS};
 use invigil_shared::publication::{Kind, Layer, LayerOffer, PublicationKey};
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -27,9 +29,12 @@ impl Shard {
     pub(super) fn answer(&mut self, now: Instant, id: TransportId, text: &str) -> Result<String, ErrorBody> {
         let key = *self.transports.get(&id).ok_or(ErrorCode::TransportUnknown)?;
         let offer = Offer::parse(text)?;
-        let preference = self.preference(key);
-        let plan = sdp::plan(&offer, &preference);
         let peer = self.peers.get(&key).ok_or(ErrorCode::TransportUnknown)?;
+        let preference: &[Codec] = match peer.profile {
+            Profile::Native => &[Codec::H264],
+            Profile::Browser => &[Codec::H264, Codec::Vp8],
+        };
+        let plan = sdp::plan_for(&offer, &self.wanted_codecs(key), preference);
         let known = peer
             .credentials
             .as_ref()
@@ -99,28 +104,22 @@ impl Shard {
         }
     }
 
-    /// Video codecs in the order in which they are taken. To a browser that watches, the codec of what it wants comes first.
-    fn preference(&self, key: u32) -> Vec<Codec> {
-        let Some(peer) = self.peers.get(&key) else {
+    /// What each video m-line of a browser that watches has to carry: the codec of what it wants there.
+    fn wanted_codecs(&self, key: u32) -> Vec<Option<Codec>> {
+        let watching = self.peers.get(&key).filter(|peer| peer.profile == Profile::Browser);
+        let Some(known) = watching.and_then(|peer| self.participants.get(&peer.participant)) else {
             return Vec::new();
         };
-        if peer.profile == Profile::Native {
-            return vec![Codec::H264];
+        let mut wanted = vec![None; usize::from(VIDEO_SLOTS)];
+        for intent in &known.intents {
+            let publication = self
+                .publication_of(intent.wanted)
+                .and_then(|number| self.publications.get(&number));
+            if let (Some(slot), Some(publication)) = (wanted.get_mut(usize::from(intent.slot)), publication) {
+                *slot = Some(publication.codec).filter(|codec| *codec != Codec::Opus);
+            }
         }
-        let intents = self
-            .participants
-            .get(&peer.participant)
-            .map(|known| known.intents.as_slice())
-            .unwrap_or_default();
-        let wanted = intents
-            .iter()
-            .filter_map(|intent| self.publications.get(&self.publication_of(intent.wanted)?))
-            .map(|publication| publication.codec)
-            .find(|codec| *codec != Codec::Opus);
-        match wanted {
-            Some(Codec::Vp8) => vec![Codec::Vp8, Codec::H264],
-            _ => vec![Codec::H264, Codec::Vp8],
-        }
+        wanted
     }
 
     /// Takes the offer's media over; returns what we send on each m-line.
@@ -163,6 +162,10 @@ impl Shard {
             .flatten()
             .flat_map(|slot| [slot.out.config.ssrc, slot.out.config.rtx_ssrc])
             .collect();
+        let mut streams = match (peer.profile, self.participants.get(&peer.participant)) {
+            (Profile::Browser, Some(known)) => browser_streams(&known.intents, plan),
+            _ => vec![None; plan.len()],
+        };
         let rng = &mut self.rng;
         let mut fresh = |rng: &mut StdRng| loop {
             let ssrc = rng.random_range(1..u32::MAX);
@@ -193,11 +196,12 @@ impl Shard {
                 };
                 *slot = Some(Slot::new(OutStream::new(config, rng.random(), rng.random())));
             }
+            let stream = streams.get_mut(index).and_then(Option::take);
             sends.push(slot.as_ref().map(|slot| SendStream {
                 ssrc: slot.out.config.ssrc,
                 rtx_ssrc: Some(slot.out.config.rtx_ssrc),
                 cname: CNAME.to_owned(),
-                stream: CNAME.to_owned(),
+                stream: stream.unwrap_or_else(|| CNAME.to_owned()),
                 track: format!("slot-{index}"),
             }));
         }
@@ -341,6 +345,27 @@ impl Shard {
         }
         self.touch_room_of(peer.participant);
     }
+}
+
+/// The streams that a browser's m-lines belong to, by what is wanted on them: a participant's camera and microphone are one
+/// stream, which is played in sync; everything else has its own. Browsers hand out this name, and not the track's.
+fn browser_streams(intents: &[Intent], plan: &[SectionPlan]) -> Vec<Option<String>> {
+    let (mut video, mut audio) = (0..VIDEO_SLOTS, VIDEO_SLOTS..VIDEO_SLOTS + AUDIO_SLOTS);
+    let name = |section: &SectionPlan| {
+        let chosen = section.codec.as_ref().filter(|_| section.may_send)?;
+        let slot = if chosen.codec == Codec::Opus {
+            audio.next()?
+        } else {
+            video.next()?
+        };
+        let wanted = intents.iter().find(|intent| intent.slot == slot)?.wanted;
+        let PublicationKey { kind, instance } = wanted.publication;
+        Some(match kind {
+            Kind::Camera | Kind::Microphone if instance == 0 => wanted.participant.to_string(),
+            _ => format!("{}.{}-{instance}", wanted.participant, kind.as_str()),
+        })
+    };
+    plan.iter().map(name).collect()
 }
 
 /// In a bundle one id means one extension on every m-line (RFC 8843 section 9.2).

@@ -23,6 +23,8 @@ pub struct ShardConfig {
     pub bind: Vec<SocketAddr>,
     /// Addresses that clients are told to use; when empty the bound address, or this machine's when that is a wildcard.
     pub announce: Vec<IpAddr>,
+    /// Whether several datagrams for one destination may go out in one segmented send, where the system can.
+    pub segments: bool,
     pub certificate: Arc<DtlsCertificate>,
     /// Seed of the shard's randomness (ICE credentials, SSRCs, first sequence numbers): from the system, or fixed in tests.
     pub seed: [u8; 32],

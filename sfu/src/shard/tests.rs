@@ -69,6 +69,7 @@ fn config(seed: u8) -> ShardConfig {
         id: ShardId(seed.into()),
         bind: vec!["127.0.0.1:0".parse().unwrap()],
         announce: vec![],
+        segments: true,
         certificate: generate_certificate().unwrap(),
         seed: [seed; 32],
     }

@@ -32,10 +32,13 @@ pub(super) fn spawn(
     }
     let mut sockets = Vec::with_capacity(config.bind.len());
     for address in &config.bind {
-        let socket = BatchSocket::bind(*address).map_err(|source| ShardError::Bind {
+        let mut socket = BatchSocket::bind(*address).map_err(|source| ShardError::Bind {
             address: *address,
             source,
         })?;
+        if !config.segments {
+            socket.forbid_segments();
+        }
         sockets.push(socket);
     }
     let addresses: Vec<SocketAddr> = sockets.iter().map(BatchSocket::local).collect();

@@ -80,7 +80,6 @@ impl BatchSocket {
     }
 
     /// Sends single datagrams from now on.
-    #[cfg(test)]
     pub fn forbid_segments(&mut self) {
         self.segments = false;
     }

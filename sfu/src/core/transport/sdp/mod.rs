@@ -12,7 +12,7 @@ mod tests;
 
 pub use answer::{AnswerParams, SendStream, write_answer};
 pub use offer::{CodecOffer, ExtensionOffer, MediaDirection, MediaKind, MediaSection, Offer, Setup, SsrcOffer};
-pub use plan::{ChosenCodec, Codec, ExtensionIds, SectionPlan, plan};
+pub use plan::{ChosenCodec, Codec, ExtensionIds, SectionPlan, plan, plan_for};
 
 use invigil_shared::error::{ErrorBody, ErrorCode};
 

@@ -122,13 +122,22 @@ pub struct SectionPlan {
 }
 
 /// Decides about each m-line of an offer, in its order. `preference` ranks video codecs; those that are not in it are not
-/// taken. One that we send to a browser has to be what the publication is encoded in.
+/// taken.
 pub fn plan(offer: &Offer, preference: &[Codec]) -> Vec<SectionPlan> {
-    offer
-        .media
-        .iter()
-        .map(|section| plan_section(section, preference))
-        .collect()
+    plan_for(offer, &[], preference)
+}
+
+/// The same where the n-th video m-line is to carry `wanted[n]`: what we send has to be what the publication is encoded in.
+pub fn plan_for(offer: &Offer, wanted: &[Option<Codec>], preference: &[Codec]) -> Vec<SectionPlan> {
+    let mut wanted = wanted.iter();
+    let each = |section: &MediaSection| {
+        let first = (section.kind == MediaKind::Video).then(|| wanted.next()).flatten();
+        match first {
+            Some(Some(codec)) => plan_section(section, std::slice::from_ref(codec)),
+            _ => plan_section(section, preference),
+        }
+    };
+    offer.media.iter().map(each).collect()
 }
 
 fn plan_section(section: &MediaSection, preference: &[Codec]) -> SectionPlan {

@@ -1,0 +1,225 @@
+//! One transport of the load: ICE (controlling), DTLS and SRTP on a UDP socket of its own. Light, so that the load does not
+//! take the core that the SFU is measured on.
+
+use crate::sdp::{self, Answer, Own};
+use anyhow::{Context, Result, bail};
+use invigil_sfu::core::transport::credentials::IceCredentials;
+use invigil_sfu::core::transport::dtls::{Dtls, DtlsIdentity};
+use invigil_sfu::core::transport::srtp::{Inbound, MAX_RTCP_OVERHEAD, MAX_RTP_OVERHEAD, Outbound};
+use invigil_sfu::core::transport::stun::{BindingRequest, StunKey};
+use invigil_sfu::core::transport::{DatagramKind, classify};
+use mio::net::UdpSocket;
+use rtc_crypto::RTCCryptoProvider;
+use rtc_shared::error::Result as RtcResult;
+use rtc_stun::attributes::{ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType};
+use rtc_stun::fingerprint::FINGERPRINT;
+use rtc_stun::integrity::MessageIntegrity;
+use rtc_stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
+use rtc_stun::textattrs::TextAttribute;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Between consent checks once there are keys, and before.
+const CONSENT: Duration = Duration::from_secs(4);
+const CHECK: Duration = Duration::from_millis(50);
+const WINDOW: u16 = 512;
+
+/// What came in.
+pub enum Incoming<'a> {
+    Rtp(&'a [u8]),
+    Rtcp(&'a [u8]),
+}
+
+pub struct Endpoint {
+    pub socket: UdpSocket,
+    local: SocketAddr,
+    ice: IceCredentials,
+    identity: Arc<DtlsIdentity>,
+    peer: Option<Peer>,
+    next_check: Instant,
+    buffer: Vec<u8>,
+}
+
+struct Peer {
+    answer: Answer,
+    key: StunKey,
+    dtls: Dtls,
+    srtp: Option<(Inbound, Outbound)>,
+}
+
+struct Raw(AttrType, Vec<u8>);
+
+impl Setter for Raw {
+    fn add_to(&self, message: &mut Message) -> RtcResult<()> {
+        message.add(self.0, &self.1);
+        Ok(())
+    }
+}
+
+impl Endpoint {
+    pub fn new(identity: Arc<DtlsIdentity>) -> Result<Self> {
+        let socket = UdpSocket::bind("127.0.0.1:0".parse()?)?;
+        Ok(Self {
+            local: socket.local_addr()?,
+            socket,
+            ice: IceCredentials::from_random(rand::random()),
+            identity,
+            peer: None,
+            next_check: Instant::now(),
+            buffer: vec![0; 4096],
+        })
+    }
+
+    pub fn own(&self) -> Own<'_> {
+        Own {
+            ice: &self.ice,
+            fingerprint: self.identity.fingerprint(),
+            address: self.local,
+        }
+    }
+
+    pub fn connect(&mut self, answer: &str) -> Result<()> {
+        let answer = sdp::parse(answer)?;
+        let mut dtls = Dtls::new(self.identity.clone(), answer.role, answer.fingerprint);
+        dtls.start(Instant::now())?;
+        self.peer = Some(Peer {
+            key: StunKey::new(&self.ice.pwd),
+            dtls,
+            answer,
+            srtp: None,
+        });
+        Ok(())
+    }
+
+    pub fn is_connected(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.srtp.is_some())
+    }
+
+    /// Checks, retransmissions. Call a few times a second.
+    pub fn tick(&mut self, now: Instant) -> Result<()> {
+        let Some(peer) = self.peer.as_mut() else { return Ok(()) };
+        if now >= self.next_check {
+            let request = binding_request(&self.ice, &peer.answer.ice)?;
+            self.socket.send_to(&request, peer.answer.address)?;
+            self.next_check = now + if peer.srtp.is_some() { CONSENT } else { CHECK };
+        }
+        if peer.dtls.poll_timeout().is_some_and(|at| at <= now) {
+            peer.dtls.handle_timeout(now)?;
+        }
+        while let Some(datagram) = peer.dtls.poll_transmit() {
+            self.socket.send_to(&datagram, peer.answer.address)?;
+        }
+        Ok(())
+    }
+
+    /// Reads all that has arrived.
+    pub fn receive(&mut self, now: Instant, mut each: impl FnMut(Incoming<'_>)) -> Result<()> {
+        let Some(peer) = self.peer.as_mut() else { return Ok(()) };
+        loop {
+            let length = match self.socket.recv_from(&mut self.buffer) {
+                Ok((length, _)) => length,
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error).context("the load's socket"),
+            };
+            let datagram = &mut self.buffer[..length];
+            match classify(datagram) {
+                Some(DatagramKind::Rtp) => {
+                    let opened = peer
+                        .srtp
+                        .as_mut()
+                        .and_then(|(inbound, _)| inbound.open_rtp(datagram).ok());
+                    if let Some(length) = opened {
+                        each(Incoming::Rtp(&datagram[..length]));
+                    }
+                }
+                Some(DatagramKind::Rtcp) => {
+                    let opened = peer
+                        .srtp
+                        .as_mut()
+                        .and_then(|(inbound, _)| inbound.open_rtcp(datagram).ok());
+                    if let Some(length) = opened {
+                        each(Incoming::Rtcp(&datagram[..length]));
+                    }
+                }
+                Some(DatagramKind::Stun) => {
+                    if let Ok(request) = BindingRequest::parse(datagram)
+                        && request.authenticate(&peer.key).is_ok()
+                    {
+                        let answer = request.success(peer.answer.address, &peer.key);
+                        self.socket.send_to(answer.as_bytes(), peer.answer.address)?;
+                    }
+                }
+                Some(DatagramKind::Dtls) => {
+                    if let Some(keys) = peer.dtls.read(now, datagram)? {
+                        let inbound = Inbound::new(keys.profile, &keys.inbound, WINDOW)?;
+                        peer.srtp = Some((inbound, Outbound::new(keys.profile, &keys.outbound)?));
+                    }
+                    while let Some(datagram) = peer.dtls.poll_transmit() {
+                        self.socket.send_to(&datagram, peer.answer.address)?;
+                    }
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Seals and sends a packet; `header` bytes of it stay readable. `packet` is used up.
+    pub fn send_rtp(&mut self, packet: &mut Vec<u8>, header: usize) -> Result<()> {
+        let (to, outbound) = self.sealing()?;
+        let length = packet.len();
+        packet.resize(length + MAX_RTP_OVERHEAD, 0);
+        let sealed = outbound.seal_rtp(packet, header, length)?;
+        self.send(&packet[..sealed], to)
+    }
+
+    pub fn send_rtcp(&mut self, compound: &mut Vec<u8>) -> Result<()> {
+        let (to, outbound) = self.sealing()?;
+        let length = compound.len();
+        compound.resize(length + MAX_RTCP_OVERHEAD, 0);
+        let sealed = outbound.seal_rtcp(compound, length)?;
+        self.send(&compound[..sealed], to)
+    }
+
+    fn sealing(&mut self) -> Result<(SocketAddr, &mut Outbound)> {
+        match self.peer.as_mut() {
+            Some(Peer {
+                answer,
+                srtp: Some((_, outbound)),
+                ..
+            }) => Ok((answer.address, outbound)),
+            _ => bail!("not connected"),
+        }
+    }
+
+    fn send(&self, datagram: &[u8], to: SocketAddr) -> Result<()> {
+        match self.socket.send_to(datagram, to) {
+            Ok(_) => Ok(()),
+            // A full socket buffer is loss, as on any network; what was delivered tells.
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(error).context("the load's socket"),
+        }
+    }
+}
+
+/// A Binding request that nominates (RFC 8445 section 8.1.1).
+fn binding_request(local: &IceCredentials, remote: &IceCredentials) -> Result<Vec<u8>> {
+    let provider = rtc::crypto::providers::AwsLcRsProvider::new();
+    let integrity = MessageIntegrity::new_short_term_integrity_with_provider(remote.pwd.clone(), provider.crypto());
+    let setters: Vec<Box<dyn Setter + '_>> = vec![
+        Box::new(BINDING_REQUEST),
+        Box::new(TransactionId::new()),
+        Box::new(TextAttribute::new(
+            ATTR_USERNAME,
+            format!("{}:{}", remote.ufrag, local.ufrag),
+        )),
+        Box::new(Raw(ATTR_PRIORITY, 1_853_824_767u32.to_be_bytes().to_vec())),
+        Box::new(Raw(AttrType(0x802a), rand::random::<u64>().to_be_bytes().to_vec())), // ICE-CONTROLLING
+        Box::new(Raw(ATTR_USE_CANDIDATE, Vec::new())),
+        Box::new(integrity),
+        Box::new(FINGERPRINT),
+    ];
+    let mut message = Message::new();
+    message.build(&setters)?;
+    Ok(message.raw.to_vec())
+}
