@@ -1,5 +1,6 @@
 //! `invigil-bench`: forwarding beside other SFUs, the same load for each, one after the other in one run.
 
+mod bare;
 mod load;
 mod sdp;
 mod targets;
@@ -78,7 +79,7 @@ fn run(options: &RunOptions) -> Result<()> {
     );
     for load in LOADS.iter().filter(|load| chosen(&options.loads, load.name)) {
         for name in targets::NAMES.iter().filter(|name| chosen(&options.peers, name)) {
-            let variants: &[bool] = if *name == "invigil" { &[true, false] } else { &[false] };
+            let variants: &[bool] = if *name != "str0m" { &[true, false] } else { &[false] };
             for &segments in variants {
                 let mut runs = Vec::new();
                 for _ in 0..options.repeats {
@@ -117,30 +118,39 @@ fn run(options: &RunOptions) -> Result<()> {
 }
 
 fn measure(options: &RunOptions, name: &str, load: Load, segments: bool) -> Result<Figures> {
+    let mut delivered = Delivered::default();
+    if name == "bare" {
+        let (time, start) = (Duration::from_secs(options.seconds), Instant::now());
+        let cpu = bare::send(load, segments, time, &mut delivered)?;
+        return figures(load, cpu, start.elapsed(), 0, delivered);
+    }
     let folder = tempfile::tempdir()?;
     let mut target = targets::start(name, &options.sfu, folder.path(), load.publishers, segments)?;
     let before_kb = usage::resident_kb(target.pid())?;
     let mut run = Run::connect(load, target.as_mut())?;
     run.go_on(Duration::from_secs(2), &mut Delivered::default())?;
     let (cpu, start) = (usage::cpu_ns(target.pid())?, Instant::now());
-    let mut delivered = Delivered::default();
     run.go_on(Duration::from_secs(options.seconds), &mut delivered)?;
-    let (cpu, seconds) = (usage::cpu_ns(target.pid())? - cpu, start.elapsed().as_secs_f64());
+    let (cpu, time) = (usage::cpu_ns(target.pid())? - cpu, start.elapsed());
     let kb = usage::resident_kb(target.pid())?.saturating_sub(before_kb);
+    figures(load, cpu, time, kb, delivered)
+}
+
+fn figures(load: Load, cpu_ns: u64, time: Duration, kb: u64, mut delivered: Delivered) -> Result<Figures> {
     delivered.latencies_us.sort_unstable();
     let rank = |share: f64| {
         let at = (delivered.latencies_us.len() as f64 * share) as usize;
-        delivered.latencies_us.get(at).copied().unwrap_or(u32::MAX)
+        delivered.latencies_us.get(at).copied().unwrap_or(0)
     };
     if delivered.received == 0 {
         bail!("nothing was delivered");
     }
     Ok(Figures {
-        us_per_packet: cpu as f64 / 1_000.0 / delivered.received as f64,
+        us_per_packet: cpu_ns as f64 / 1_000.0 / delivered.received as f64,
         kb_per_transport: kb as f64 / (load.publishers + load.subscribers) as f64,
         latency_p50_us: rank(0.5),
         latency_p99_us: rank(0.99),
         delivered: delivered.received as f64 / (delivered.sent * load.subscribers as u64) as f64,
-        packets_a_second: delivered.received as f64 / seconds,
+        packets_a_second: delivered.received as f64 / time.as_secs_f64(),
     })
 }

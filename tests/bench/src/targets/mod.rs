@@ -17,8 +17,8 @@ pub trait Target {
     fn pid(&self) -> u32;
 }
 
-/// The names that `--sfu` takes, in the order of the table.
-pub const NAMES: &[&str] = &["invigil", "str0m"];
+/// The table's rows, in its order; `bare` is no SFU but the floor.
+pub const NAMES: &[&str] = &["bare", "invigil", "str0m"];
 
 /// Starts an SFU for `people` publishers. `segments`: our own may use segmented sends.
 pub fn start(name: &str, sfu: &Path, folder: &Path, people: usize, segments: bool) -> Result<Box<dyn Target>> {

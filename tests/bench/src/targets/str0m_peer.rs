@@ -164,7 +164,6 @@ impl Server {
     fn forward(&mut self) -> Result<()> {
         for Packet { from, packet } in std::mem::take(&mut self.waiting) {
             let place = self.clients.iter().take(from).filter(|c| c.publishes).count();
-            let now = Instant::now();
             for at in 0..self.clients.len() {
                 let client = &mut self.clients[at];
                 let Some(&mid) = client.mids.get(place).filter(|_| !client.publishes) else {
@@ -187,7 +186,6 @@ impl Server {
                 .marker(packet.header.marker)
                 .nackable(true);
                 stream.write_rtp(write);
-                client.rtc.handle_input(Input::Timeout(now))?;
                 self.poll(at)?;
             }
         }
