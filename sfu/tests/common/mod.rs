@@ -69,6 +69,7 @@ fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
         media: MediaConfig {
             bind: vec!["127.0.0.1:0".parse().unwrap()],
             announce: vec![],
+            no_segments: false,
         },
         auth,
     }
