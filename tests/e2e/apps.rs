@@ -5,12 +5,12 @@
 use invigil_shared::exam::Policy;
 use invigil_tests::namespace::Namespace;
 use invigil_tests::process::Process;
-use invigil_tests::screen::Screen;
+use invigil_tests::screen::{Screen, picture_folder};
 use invigil_tests::sfu::{Sfu, bin_dir};
 use invigil_tests::sound::{Sound, read_wav, strongest_tone};
 use invigil_tests::watcher::PASSWORD;
 use invigil_tests::webdriver::App;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -29,13 +29,6 @@ struct Stage {
     _code: Process,
     pictures: PathBuf,
     folder: tempfile::TempDir,
-}
-
-/// Pictures of the windows stay for people to look at.
-fn pictures() -> PathBuf {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../out/e2e");
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 impl Stage {
@@ -88,7 +81,7 @@ impl Stage {
             candidate,
             proctor,
             _code: code,
-            pictures: pictures(),
+            pictures: picture_folder().unwrap(),
             folder,
         }
     }

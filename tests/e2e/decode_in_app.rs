@@ -4,7 +4,7 @@
 use invigil_shared::exam::Policy;
 use invigil_tests::bot::{Bot, BotOptions};
 use invigil_tests::process::Process;
-use invigil_tests::screen::Screen;
+use invigil_tests::screen::{Screen, picture_folder};
 use invigil_tests::sfu::{Sfu, bin_dir};
 use invigil_tests::wait;
 use invigil_tests::watcher::PASSWORD;
@@ -91,8 +91,7 @@ async fn a_wall_and_a_focus_view_decoded_by_the_app() {
     .await
     .unwrap();
     assert!(has_thread(proctor.id(), "decoder"), "it was the app that decoded");
-    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../out/e2e");
-    std::fs::create_dir_all(&pictures).unwrap();
+    let pictures = picture_folder().unwrap();
     let colours = screen
         .until_lively(&pictures.join("decoded-in-app-wall.png"), LIMIT)
         .unwrap();

@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// The repository's root.
+/// The repository's root: of the clone that cargo was called in. Two clones that share a target directory share this program
+/// too, so where it was compiled says nothing.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .ancestors()
-        .nth(2)
-        .unwrap_or(Path::new("."))
-        .to_path_buf()
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    package.ancestors().nth(2).unwrap_or(Path::new(".")).to_path_buf()
 }
 
 /// cargo, as it called us, but without what `cargo run` says of our own package: build scripts (ring's) take a change of it

@@ -4,7 +4,7 @@ use crate::process::Process;
 use crate::wait;
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -114,4 +114,13 @@ impl Screen {
     pub fn kill(&mut self) {
         self.server.kill();
     }
+}
+
+/// Where pictures of the windows stay for people to look at: `out/e2e` of the clone whose tests run.
+pub fn picture_folder() -> Result<PathBuf> {
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").context("cargo says where the package is, to tests it runs")?;
+    let folder = Path::new(&package).join("../out/e2e");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
