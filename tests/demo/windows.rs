@@ -35,10 +35,13 @@ pub async fn run(options: &Options, bin_dir: &Path) -> Result<()> {
     if !has_camera() {
         println!("No camera was found: the candidate's picture is the built-in test picture, and says so.");
     }
-    println!(
-        "The proctor's window shows the exam. Logs: {}\nCtrl+C ends everything.",
-        stage.logs.display()
-    );
+    let candidates = if options.here {
+        "the candidate's app, which shows this desktop to the proctor"
+    } else {
+        "\"The candidate's computer\", a screen of its own (perhaps behind the first)"
+    };
+    println!("Two windows: \"Invigil Proctor\", and {candidates}.");
+    println!("Logs: {}\nCtrl+C ends everything.", stage.logs.display());
     let closed = async {
         while proctor.ended().is_none() && candidate.ended().is_none() {
             tokio::time::sleep(Duration::from_millis(200)).await;
