@@ -49,7 +49,11 @@ impl FrameInfo {
     pub fn read(data: &[u8]) -> Option<Self> {
         let (&flags, &ids) = (data.first()?, data.get(1)?);
         let layer = *Layer::ALL.get((ids >> 6) as usize)?;
+        let start = flags & 2 != 0;
         let captured = if flags & 8 != 0 {
+            if !start {
+                return None; // only a frame's first packet says when it was captured
+            }
             let mut wide = [0u8; 8];
             wide[1..].copy_from_slice(data.get(2..9)?);
             Some(i64::from_be_bytes(wide))
@@ -58,11 +62,24 @@ impl FrameInfo {
         };
         Some(Self {
             key: flags & 1 != 0,
-            start: flags & 2 != 0,
+            start,
             end: flags & 4 != 0,
             layer,
             temporal: ids & 0x3f,
             captured,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_time_without_a_start_is_not_ours() {
+        let first = [0b1010, 0x80, 1, 2, 3, 4, 5, 6, 7];
+        assert_eq!(FrameInfo::read(&first).map(|info| info.captured.is_some()), Some(true));
+        let later = [0b1100, 0x80, 1, 2, 3, 4, 5, 6, 7];
+        assert_eq!(FrameInfo::read(&later), None);
     }
 }

@@ -2,6 +2,7 @@
 //! the terminal and `out/prove/prove.json`.
 
 mod fresh;
+mod fuzz;
 mod line;
 
 use crate::run;
@@ -14,6 +15,11 @@ use std::time::Instant;
 type Proof = (&'static str, &'static str, fn(&Path) -> Result<Vec<Row>>);
 const PROOFS: &[Proof] = &[
     ("line", "the headless demo's figures against their targets", line::prove),
+    (
+        "fuzz",
+        "parsers of what peers send, under bytes that nobody wrote",
+        fuzz::prove,
+    ),
     (
         "fresh",
         "both commands in a new Debian with only Rust, Node.js and git",

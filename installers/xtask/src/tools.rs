@@ -5,32 +5,30 @@ use anyhow::Result;
 use std::path::PathBuf;
 
 /// The version is pinned: a newer one may read `deny.toml` differently.
-const CARGO_DENY: &str = "0.18.9";
-
-/// cargo-deny, installed when it is missing or of another version.
 pub fn cargo_deny() -> Result<PathBuf> {
+    installed("cargo-deny", "0.18.9", "to check licences and sources")
+}
+
+/// libFuzzer's driver.
+pub fn cargo_fuzz() -> Result<PathBuf> {
+    installed("cargo-fuzz", "0.13.2", "to build and run the fuzz targets")
+}
+
+/// A tool, installed when it is missing or of another version.
+fn installed(name: &str, version: &str, why: &str) -> Result<PathBuf> {
     let folder = run::cache()?.join("tools");
-    let program = folder.join("bin/cargo-deny");
-    let wanted = format!("cargo-deny {CARGO_DENY}");
+    let program = folder.join("bin").join(name);
+    let wanted = format!("{name} {version}");
     if run::output(&program.to_string_lossy(), &["--version"]).is_some_and(|v| v.trim() == wanted) {
         return Ok(program);
     }
-    println!(
-        "Installing cargo-deny {CARGO_DENY} into the user's cache, to check licences and sources (some minutes, once)."
-    );
+    println!("Installing {wanted} into the user's cache, {why} (some minutes, once).");
     let mut install = run::cargo();
     install
-        .args([
-            "install",
-            "cargo-deny",
-            "--locked",
-            "--force",
-            "--version",
-            CARGO_DENY,
-            "--root",
-        ])
-        .arg(&folder);
-    install.args(["--target-dir"]).arg(run::cache()?.join("tools-target"));
+        .args(["install", name, "--locked", "--force", "--version", version, "--root"])
+        .arg(&folder)
+        .arg("--target-dir")
+        .arg(run::cache()?.join("tools-target"));
     run::check(&mut install)?;
     Ok(program)
 }
