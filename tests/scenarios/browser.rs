@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
 use invigil_shared::exam::Policy;
+use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::publication::{Layer, PublicationKey};
 use invigil_tests::bot::{Bot, BotOptions};
 use invigil_tests::chromium;
@@ -9,6 +10,7 @@ use invigil_tests::page::Page;
 use invigil_tests::sfu::Sfu;
 use invigil_tests::watcher::{PASSWORD, Watcher};
 use serde_json::Value;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -36,10 +38,60 @@ fn page(body: &str) -> String {
     )
 }
 
-/// The page is served before the server starts: the server has to know its origin.
-fn set(folder: &std::path::Path, placeholder: &Page) -> Sfu {
-    Sfu::start_with(folder, "127.0.0.1:0", "127.0.0.1:0", &["--origin", &placeholder.origin]).unwrap()
+/// A server, and a page for a browser to open: it is served before the server starts, which has to know its origin.
+struct Stage {
+    folder: tempfile::TempDir,
+    page: Arc<Mutex<String>>,
+    served: Page,
+    sfu: Sfu,
 }
+
+impl Stage {
+    fn set() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let page = Arc::new(Mutex::new(String::new()));
+        let served = Page::serve_later(page.clone()).unwrap();
+        let arguments = ["--origin", &served.origin];
+        let sfu = Sfu::start_with(folder.path(), "127.0.0.1:0", "127.0.0.1:0", &arguments).unwrap();
+        Self {
+            folder,
+            page,
+            served,
+            sfu,
+        }
+    }
+
+    /// An exam with one candidate of our own client, and the candidate's id.
+    async fn with_native(&self, code: &str, options: &BotOptions) -> (ExamId, ParticipantId) {
+        let policy = Policy {
+            allow_test_picture: true,
+            ..Policy::default()
+        };
+        let exam = self.sfu.create_exam("In a browser", code, &policy).unwrap();
+        let link = self.sfu.add_candidate(code, "Candidate 001", None).unwrap();
+        let bot = Bot::join(&link, options).await.unwrap();
+        let candidate = bot.join.participant;
+        tokio::spawn(bot.run());
+        self.sfu
+            .add_user("ada@tests.example", "Ada", "proctor", PASSWORD)
+            .unwrap();
+        (exam.id, candidate)
+    }
+
+    fn token(&self, arguments: &[&str]) -> String {
+        let printed = self.sfu.command(&[&["token"], arguments].concat(), None).unwrap();
+        printed.trim().to_owned()
+    }
+
+    /// Opens a page that runs `body`. The browser ends when dropped.
+    fn open(&self, body: &str) -> impl Sized + use<> {
+        *self.page.lock().unwrap() = page(body);
+        let (spki, logs) = (self.sfu.spki().unwrap(), self.folder.path().join("logs"));
+        chromium::open(&self.served.origin, &spki, self.folder.path(), &logs).unwrap()
+    }
+}
+
+const PROCTOR: &[&str] = &["--role", "proctor", "--user", "ada@tests.example"];
 
 fn number(report: &Value, kind: &str, field: &str) -> u64 {
     if let Some(error) = report["error"].as_str() {
@@ -55,45 +107,19 @@ fn number(report: &Value, kind: &str, field: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_plays_a_candidate_through_whep() {
-    let folder = tempfile::tempdir().unwrap();
-    let page_holder = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let served = Page::serve_later(page_holder.clone()).unwrap();
-    let sfu = set(folder.path(), &served);
-    let policy = Policy {
-        allow_test_picture: true,
-        ..Policy::default()
+    let stage = Stage::set();
+    let options = BotOptions {
+        tone: None,
+        ..BotOptions::whole(5)
     };
-    let exam = sfu.create_exam("Whep", "WHEP-1", &policy).unwrap();
-    let link = sfu.add_candidate("WHEP-1", "Candidate 001", None).unwrap();
-    let bot = Bot::join(
-        &link,
-        &BotOptions {
-            tone: None,
-            ..BotOptions::whole(5)
-        },
-    )
-    .await
-    .unwrap();
-    let candidate = bot.join.participant;
-    let _bot = tokio::spawn(bot.run());
-    sfu.add_user("ada@tests.example", "Ada", "proctor", PASSWORD).unwrap();
-    let token = sfu
-        .api()
-        .unwrap()
-        .sign_in("ada@tests.example", PASSWORD)
-        .await
-        .unwrap()
-        .access_token;
-    let url = format!(
-        "https://{}/whep/{}/{candidate}/camera/0?layer=high",
-        sfu.ready.https, exam.id
-    );
-    *page_holder.lock().unwrap() = page(&format!(
+    let (exam, candidate) = stage.with_native("WHEP-1", &options).await;
+    let (token, https) = (stage.token(PROCTOR), &stage.sfu.ready.https);
+    let url = format!("https://{https}/whep/{exam}/{candidate}/camera/0?layer=high");
+    let _browser = stage.open(&format!(
         "const pc = new RTCPeerConnection(); pc.ontrack = (e) => {{ v.srcObject = new MediaStream([e.track]); }};
          pc.addTransceiver('video', {{ direction: 'recvonly' }}); await go(pc, '{url}', '{token}');"
     ));
-    let spki = sfu.spki().unwrap();
-    let _browser = chromium::open(&served.origin, &spki, folder.path(), &folder.path().join("logs")).unwrap();
+    let served = &stage.served;
     let first = served
         .report(LIMIT, "decoded frames in Chromium", |r| {
             Some(number(r, "video", "framesDecoded")).filter(|n| *n > 5)
@@ -114,28 +140,14 @@ async fn chromium_plays_a_candidate_through_whep() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_publishes_through_whip() {
-    let folder = tempfile::tempdir().unwrap();
-    let page_holder = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let served = Page::serve_later(page_holder.clone()).unwrap();
-    let sfu = set(folder.path(), &served);
+    let stage = Stage::set();
+    let (sfu, served) = (&stage.sfu, &stage.served);
     let exam = sfu.create_exam("Whip", "WHIP-1", &Policy::default()).unwrap();
     sfu.add_candidate("WHIP-1", "Candidate 001", None).unwrap();
-    let token = sfu
-        .command(
-            &[
-                "token",
-                "--role",
-                "candidate",
-                "--exam",
-                "WHIP-1",
-                "--entry",
-                "Candidate 001",
-            ],
-            None,
-        )
-        .unwrap();
+    let token = stage.token(&["--role", "candidate", "--exam", "WHIP-1", "--entry", "Candidate 001"]);
     let url = format!("https://{}/whip/{}", sfu.ready.https, exam.id);
-    *page_holder.lock().unwrap() = page(&format!(
+    let mut proctor = Watcher::enter(sfu, "ada", exam.id).await.unwrap();
+    let _browser = stage.open(&format!(
         "const stream = await navigator.mediaDevices.getUserMedia({{ video: {{ width: 640, height: 360 }}, audio: true }});
          const pc = new RTCPeerConnection();
          for (const track of stream.getTracks()) {{
@@ -145,12 +157,8 @@ async fn chromium_publishes_through_whip() {
              t.setCodecPreferences(h264);
            }}
          }}
-         await go(pc, '{url}', '{}');",
-        token.trim()
+         await go(pc, '{url}', '{token}');"
     ));
-    let mut proctor = Watcher::enter(&sfu, "ada", exam.id).await.unwrap();
-    let spki = sfu.spki().unwrap();
-    let _browser = chromium::open(&served.origin, &spki, folder.path(), &folder.path().join("logs")).unwrap();
     proctor
         .until(LIMIT, "Chromium's publications", |w, _| w.publications.len() >= 2)
         .await
@@ -179,38 +187,18 @@ async fn chromium_publishes_through_whip() {
 /// A candidate in VP8 and one in H.264, on one transport of one page.
 #[tokio::test(flavor = "multi_thread")]
 async fn chromium_plays_a_whole_exam_through_one_whep() {
-    let folder = tempfile::tempdir().unwrap();
-    let page_holder = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
-    let served = Page::serve_later(page_holder.clone()).unwrap();
-    let sfu = set(folder.path(), &served);
-    let policy = Policy {
-        allow_test_picture: true,
-        ..Policy::default()
-    };
-    let exam = sfu.create_exam("Whep", "WHEP-2", &policy).unwrap();
-    let link = sfu.add_candidate("WHEP-2", "Candidate 001", None).unwrap();
-    sfu.add_candidate("WHEP-2", "Candidate 002", None).unwrap();
+    let stage = Stage::set();
     let options = BotOptions {
         screen: false,
         ..BotOptions::whole(6)
     };
-    let bot = Bot::join(&link, &options).await.unwrap();
-    let native = bot.join.participant.to_string();
-    let _bot = tokio::spawn(bot.run());
-    sfu.add_user("ada@tests.example", "Ada", "proctor", PASSWORD).unwrap();
-    let token = |arguments: &[&str]| {
-        sfu.command(&[&["token"], arguments].concat(), None)
-            .unwrap()
-            .trim()
-            .to_owned()
-    };
-    let candidate = token(&["--role", "candidate", "--exam", "WHEP-2", "--entry", "Candidate 002"]);
-    let proctor = token(&["--role", "proctor", "--user", "ada@tests.example"]);
-    let (whip, whep) = (
-        format!("https://{}/whip/{}", sfu.ready.https, exam.id),
-        format!("https://{}/whep/{}?layer=high", sfu.ready.https, exam.id),
-    );
-    *page_holder.lock().unwrap() = page(&format!(
+    let (exam, native) = stage.with_native("WHEP-2", &options).await;
+    stage.sfu.add_candidate("WHEP-2", "Candidate 002", None).unwrap();
+    let candidate = stage.token(&["--role", "candidate", "--exam", "WHEP-2", "--entry", "Candidate 002"]);
+    let (proctor, https) = (stage.token(PROCTOR), &stage.sfu.ready.https);
+    let whip = format!("https://{https}/whip/{exam}");
+    let whep = format!("https://{https}/whep/{exam}?layer=high");
+    let _browser = stage.open(&format!(
         "const stream = await navigator.mediaDevices.getUserMedia({{ video: {{ width: 640, height: 360 }} }});
          const mine = new RTCPeerConnection();
          const sender = mine.addTransceiver(stream.getVideoTracks()[0], {{ direction: 'sendonly', streams: [stream] }});
@@ -227,8 +215,7 @@ async fn chromium_plays_a_whole_exam_through_one_whep() {
          for (let i = 0; i < 3; i++) pc.addTransceiver('video', {{ direction: 'recvonly' }});
          await go(pc, '{whep}', '{proctor}');"
     ));
-    let spki = sfu.spki().unwrap();
-    let _browser = chromium::open(&served.origin, &spki, folder.path(), &folder.path().join("logs")).unwrap();
+    let served = &stage.served;
     let decoding = |report: &Value| -> Vec<u64> {
         assert_eq!(report["error"], Value::Null, "the page failed");
         let stats = report["stats"].as_array().into_iter().flatten();
