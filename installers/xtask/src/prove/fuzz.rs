@@ -70,6 +70,7 @@ fn one(fuzz: &Path, target: &str, out: &Path) -> Result<Row> {
 fn seeds(target: &str) -> String {
     match target {
         "signalling" => "shared/tests/golden/v1".to_owned(),
+        "sdp" => "sfu/src/core/transport/sdp/fixtures".to_owned(),
         other => format!("tests/fuzz/seeds/{other}"),
     }
 }
