@@ -17,7 +17,7 @@ pub struct MediaConfig {
     )]
     pub announce: Vec<IpAddr>,
     /// Send every datagram by itself, without the kernel's UDP segmentation: for network cards and tunnels that lose segmented
-    /// sends without an error. Costs about three times the CPU.
+    /// sends without an error. Costs about half as much CPU again.
     #[arg(long, env = "INVIGIL_NO_SEGMENTS")]
     pub no_segments: bool,
 }

@@ -127,15 +127,18 @@ pub fn plan(offer: &Offer, preference: &[Codec]) -> Vec<SectionPlan> {
     plan_for(offer, &[], preference)
 }
 
-/// The same where the n-th video m-line is to carry `wanted[n]`: what we send has to be what the publication is encoded in.
+/// The same where the n-th video m-line that we may send on is to carry `wanted[n]`: what we send has to be what the
+/// publication is encoded in. An m-line that can't carry it is refused, and the next one is tried.
 pub fn plan_for(offer: &Offer, wanted: &[Option<Codec>], preference: &[Codec]) -> Vec<SectionPlan> {
-    let mut wanted = wanted.iter();
+    let mut carried = 0;
     let each = |section: &MediaSection| {
-        let first = (section.kind == MediaKind::Video).then(|| wanted.next()).flatten();
-        match first {
-            Some(Some(codec)) => plan_section(section, std::slice::from_ref(codec)),
-            _ => plan_section(section, preference),
-        }
+        let video = section.kind == MediaKind::Video;
+        let planned = match wanted.get(carried).copied().flatten().filter(|_| video) {
+            Some(codec) => plan_section(section, &[codec]),
+            None => plan_section(section, preference),
+        };
+        carried += usize::from(video && planned.may_send);
+        planned
     };
     offer.media.iter().map(each).collect()
 }

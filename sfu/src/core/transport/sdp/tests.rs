@@ -390,3 +390,16 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_line_that_can_not_carry_what_is_wanted_leaves_it_to_the_next() {
+    let mut offer = Offer::parse(CHROMIUM_RECVONLY).unwrap();
+    let video = offer.media.iter().find(|section| section.kind == MediaKind::Video);
+    let video = video.unwrap().clone();
+    let mut without = video.clone();
+    without.codecs.retain(|codec| codec.name != "VP8");
+    offer.media = vec![without, video.clone(), video];
+    let planned = plan_for(&offer, &[Some(Codec::Vp8), Some(Codec::H264)], &BOTH);
+    let codecs: Vec<Option<Codec>> = planned.iter().map(|p| p.codec.as_ref().map(|c| c.codec)).collect();
+    assert_eq!(codecs, [None, Some(Codec::Vp8), Some(Codec::H264)]);
+}
