@@ -35,6 +35,8 @@ pub struct ShardConfig {
 pub enum ShardError {
     #[error("no address to listen on was given")]
     NoAddress,
+    #[error("one shard can't listen on so many addresses")]
+    TooManyAddresses,
     #[error("cannot listen on {address}")]
     Bind {
         address: SocketAddr,

@@ -1,8 +1,7 @@
 //! The thread of a shard: datagrams, letters and time go into its core, and what the core says goes out.
 
-use super::socket::{BatchSocket, RECEIVE_BATCH, wait};
+use super::socket::{BatchSocket, MAX_SOCKETS, wait};
 use super::{Event, ShardConfig, ShardError, ShardExit, ShardHandle, ShardId};
-use crate::core::io::TransmitBatch;
 use crate::core::{CoreConfig, Shard};
 use crate::shard::mailbox::{Letter, Mailbox};
 use crate::shard::waker::Waker;
@@ -29,6 +28,9 @@ pub(super) fn spawn(
 ) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
     if config.bind.is_empty() {
         return Err(ShardError::NoAddress);
+    }
+    if config.bind.len() > MAX_SOCKETS {
+        return Err(ShardError::TooManyAddresses);
     }
     let mut sockets = Vec::with_capacity(config.bind.len());
     for address in &config.bind {
@@ -173,7 +175,7 @@ impl Worker {
             if !self.backlog.is_empty() {
                 timeout = Some(timeout.map_or(BACKLOG_RETRY, |timeout| timeout.min(BACKLOG_RETRY)));
             }
-            if let Err(error) = wait(&self.sockets, self.mailbox.waker().source(), timeout) {
+            if let Err(error) = wait(&mut self.sockets, self.mailbox.waker().source(), timeout) {
                 tracing::error!(shard = %self.id, %error, "waiting for datagrams failed");
                 return ShardExit::SocketFailed;
             }
@@ -199,28 +201,27 @@ impl Worker {
     /// True when more may be waiting.
     fn receive(&mut self) -> std::io::Result<bool> {
         let mut more = false;
-        for socket in &mut self.sockets {
+        for socket in self.sockets.iter_mut().filter(|socket| socket.is_ready()) {
             let local = socket.local();
             for _ in 0..RECEIVE_ROUNDS {
                 let now = Instant::now();
                 let core = &mut self.core;
-                let count = socket.receive(|from, datagram| core.handle_datagram(now, from, local, datagram))?;
-                more = count == RECEIVE_BATCH;
-                if !more {
+                socket.receive(|from, datagram| core.handle_datagram(now, from, local, datagram))?;
+                if !socket.is_ready() {
                     break;
                 }
             }
+            more |= socket.is_ready();
         }
         Ok(more)
     }
 
     fn transmit(&mut self) {
+        if self.core.transmits().next().is_none() {
+            return;
+        }
         for socket in &mut self.sockets {
             let local = socket.local();
-            let runs = |batch: &'_ TransmitBatch| batch.runs().len();
-            if self.core.transmits().map(runs).sum::<usize>() == 0 {
-                return;
-            }
             let mut runs = self
                 .core
                 .transmits()

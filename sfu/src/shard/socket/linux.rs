@@ -1,10 +1,10 @@
 //! The batch calls of Linux.
 
-use super::{BUFFER, MAX_DATAGRAM, RECEIVE_BATCH, Sent};
+use super::{BUFFER, MAX_DATAGRAM, MAX_SOCKETS, RECEIVE_BATCH, Sent};
 use crate::core::io::Run;
-use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
+use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in, sockaddr_in6, socklen_t};
 use std::io;
-use std::mem::{size_of, zeroed};
+use std::mem::{MaybeUninit, size_of, zeroed};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr;
@@ -20,16 +20,42 @@ pub(crate) struct BatchSocket {
     socket: UdpSocket,
     local: SocketAddr,
     segments: bool,
+    ready: bool,
     buffers: Vec<[u8; MAX_DATAGRAM]>,
+}
+
+/// An address of either family. Its size says which.
+union Address {
+    v4: sockaddr_in,
+    v6: sockaddr_in6,
 }
 
 /// The ancillary data that names a run's segment size.
 #[repr(C, align(8))]
-#[derive(Clone, Copy)]
 struct SegmentControl {
     header: libc::cmsghdr,
     size: u16,
     padding: [u8; 6],
+}
+
+impl SegmentControl {
+    fn new(size: u16) -> Self {
+        // SAFETY: all-zero is a valid header of ancillary data, and CMSG_LEN is arithmetic on its argument.
+        let (mut header, length) = unsafe { (zeroed::<libc::cmsghdr>(), libc::CMSG_LEN(size_of::<u16>() as u32)) };
+        header.cmsg_len = length as _;
+        header.cmsg_level = libc::SOL_UDP;
+        header.cmsg_type = libc::UDP_SEGMENT;
+        Self {
+            header,
+            size,
+            padding: [0; 6],
+        }
+    }
+}
+
+fn empty_header() -> mmsghdr {
+    // SAFETY: all-zero is a valid header: integers and null pointers.
+    unsafe { zeroed() }
 }
 
 impl BatchSocket {
@@ -70,7 +96,8 @@ impl BatchSocket {
         Ok(Self {
             socket,
             local,
-            segments: true,
+            segments: set_option(fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok(),
+            ready: false,
             buffers: vec![[0; MAX_DATAGRAM]; RECEIVE_BATCH],
         })
     }
@@ -84,36 +111,40 @@ impl BatchSocket {
         self.segments = false;
     }
 
+    /// Whether [`wait`] has seen a datagram that was not read since.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     /// Reads what waits, at most [`RECEIVE_BATCH`] datagrams; returns how many.
     pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, &mut [u8])) -> io::Result<usize> {
-        // SAFETY: all-zero is a valid address, vector and header: plain integers and null pointers.
-        let (mut addresses, mut vectors, mut headers): (
-            [sockaddr_storage; RECEIVE_BATCH],
-            [iovec; RECEIVE_BATCH],
-            [mmsghdr; RECEIVE_BATCH],
-        ) = unsafe { (zeroed(), zeroed(), zeroed()) };
+        let mut addresses = [const { MaybeUninit::<Address>::uninit() }; RECEIVE_BATCH];
+        let mut vectors = [const { MaybeUninit::<iovec>::uninit() }; RECEIVE_BATCH];
+        let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; RECEIVE_BATCH];
         for (at, buffer) in self.buffers.iter_mut().enumerate() {
-            vectors[at] = iovec {
+            let vector = vectors[at].write(iovec {
                 iov_base: buffer.as_mut_ptr().cast(),
                 iov_len: MAX_DATAGRAM,
-            };
-            let header = &mut headers[at].msg_hdr;
-            header.msg_name = ptr::from_mut(&mut addresses[at]).cast();
-            header.msg_namelen = size_of::<sockaddr_storage>() as socklen_t;
-            header.msg_iov = &raw mut vectors[at];
-            header.msg_iovlen = 1;
+            });
+            let mut header = empty_header();
+            header.msg_hdr.msg_name = addresses[at].as_mut_ptr().cast();
+            header.msg_hdr.msg_namelen = size_of::<Address>() as socklen_t;
+            header.msg_hdr.msg_iov = vector;
+            header.msg_hdr.msg_iovlen = 1;
+            headers[at].write(header);
         }
-        // SAFETY: every header points to an address, a vector and a buffer of its own, all of which outlive the call, and
-        // there are RECEIVE_BATCH of them.
+        // SAFETY: all RECEIVE_BATCH headers were written above. Each points to an address, a vector and a buffer of its own,
+        // all of which outlive the call.
         let count = unsafe {
             libc::recvmmsg(
                 self.socket.as_raw_fd(),
-                headers.as_mut_ptr(),
+                headers.as_mut_ptr().cast(),
                 RECEIVE_BATCH as u32,
                 libc::MSG_DONTWAIT,
                 ptr::null_mut(),
             )
         };
+        self.ready = count == RECEIVE_BATCH as c_int;
         if count < 0 {
             let error = io::Error::last_os_error();
             return match error.kind() {
@@ -126,10 +157,17 @@ impl BatchSocket {
             };
         }
         let count = count as usize;
-        for at in 0..count {
-            let length = (headers[at].msg_len as usize).min(MAX_DATAGRAM);
-            if let Some(from) = from_native(&addresses[at]) {
-                each(from, &mut self.buffers[at][..length]);
+        for ((address, header), buffer) in addresses.iter().zip(&headers).zip(&mut self.buffers).take(count) {
+            // SAFETY: headers were all written. The kernel has filled in the first `count` and their addresses, whose family
+            // is read only where the length says that one is there.
+            let (from, length) = unsafe {
+                let header = header.assume_init_ref();
+                let named = header.msg_hdr.msg_namelen as usize >= size_of::<libc::sa_family_t>();
+                let from = named.then(|| from_native(address.assume_init_ref())).flatten();
+                (from, (header.msg_len as usize).min(MAX_DATAGRAM))
+            };
+            if let Some(from) = from {
+                each(from, &mut buffer[..length]);
             }
         }
         Ok(count)
@@ -138,108 +176,106 @@ impl BatchSocket {
     /// Sends runs in order. What the kernel refuses is dropped, as any network would.
     pub fn send<'a>(&mut self, runs: &mut dyn Iterator<Item = (&'a [u8], &'a Run)>) -> Sent {
         let mut result = Sent::default();
-        let mut waiting: Vec<Message<'a>> = Vec::with_capacity(SEND_BATCH);
+        let mut outbox = Outbox::default();
         for (bytes, run) in runs {
             let Some(data) = bytes.get(run.offset..run.offset + run.length) else {
                 continue;
             };
-            let segment = run.segment.max(1);
+            let whole = Message {
+                data,
+                segment: run.segment.max(1),
+                to: run.destination,
+            };
             if self.segments {
-                waiting.push(Message {
-                    data,
-                    segment,
-                    to: run.destination,
-                });
+                self.post(&mut outbox, whole, &mut result);
             } else {
-                waiting.extend(data.chunks(segment).map(|data| Message {
-                    data,
-                    segment,
-                    to: run.destination,
-                }));
-            }
-            if waiting.len() >= SEND_BATCH {
-                self.flush(&mut waiting, &mut result);
+                whole
+                    .split()
+                    .for_each(|single| self.post(&mut outbox, single, &mut result));
             }
         }
-        self.flush(&mut waiting, &mut result);
+        self.flush(&mut outbox, &mut result);
         result
     }
 
-    fn flush(&mut self, waiting: &mut Vec<Message<'_>>, result: &mut Sent) {
-        let mut rest: &[Message<'_>] = waiting;
-        while !rest.is_empty() {
-            let batch = &rest[..rest.len().min(SEND_BATCH)];
+    /// Puts a message into the outbox, which is sent when it is full.
+    fn post<'a>(&mut self, outbox: &mut Outbox<'a>, message: Message<'a>, result: &mut Sent) {
+        outbox.messages[outbox.count] = message;
+        outbox.count += 1;
+        if outbox.count == SEND_BATCH {
+            self.flush(outbox, result);
+        }
+    }
+
+    fn flush(&mut self, outbox: &mut Outbox<'_>, result: &mut Sent) {
+        let mut rest = &outbox.messages[..outbox.count];
+        while let Some(first) = rest.first() {
             result.calls += 1;
-            match self.send_messages(batch) {
+            match self.send_messages(rest) {
                 Ok(count) => {
-                    result.datagrams += batch[..count].iter().map(Message::count).sum::<u64>();
+                    result.datagrams += rest[..count].iter().map(Message::count).sum::<u64>();
                     rest = &rest[count..];
                 }
                 Err(error) => match error.raw_os_error() {
                     Some(libc::EINTR) => {}
                     Some(libc::EAGAIN | libc::ENOBUFS) => {
-                        let ready = wait_for(&[(self.socket.as_raw_fd(), libc::POLLOUT)], Some(FULL_PATIENCE));
-                        if !ready.unwrap_or(false) {
+                        let mut socket = [watch(&self.socket, libc::POLLOUT)];
+                        if !poll(&mut socket, Some(FULL_PATIENCE)).unwrap_or(false) {
                             result.dropped += rest.iter().map(Message::count).sum::<u64>();
                             break;
                         }
                     }
-                    // Refused by the kernel (EINVAL) or the device (EIO): the first run goes datagram by datagram.
-                    Some(libc::EIO | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOPROTOOPT) if rest[0].count() > 1 => {
-                        self.segments = false;
-                        let mut single: Vec<Message<'_>> = rest.iter().flat_map(Message::split).collect();
-                        self.flush(&mut single, result);
-                        break;
+                    // Refused by the kernel (EINVAL: the path's MTU is smaller than a segment) or by the device: this run
+                    // goes datagram by datagram, and after a device's refusal so do all that follow.
+                    Some(code @ (libc::EIO | libc::EINVAL | libc::EOPNOTSUPP | libc::ENOPROTOOPT))
+                        if first.count() > 1 =>
+                    {
+                        self.segments &= code == libc::EINVAL;
+                        let mut singles = Outbox::default();
+                        first.split().for_each(|single| self.post(&mut singles, single, result));
+                        self.flush(&mut singles, result);
+                        rest = &rest[1..];
                     }
                     _ => {
-                        result.dropped += rest[0].count();
+                        result.dropped += first.count();
                         rest = &rest[1..];
                     }
                 },
             }
         }
-        waiting.clear();
+        outbox.count = 0;
     }
 
     fn send_messages(&self, messages: &[Message<'_>]) -> io::Result<usize> {
-        // SAFETY: as in `receive`.
-        let (mut addresses, mut vectors, mut headers, mut controls): (
-            [sockaddr_storage; SEND_BATCH],
-            [iovec; SEND_BATCH],
-            [mmsghdr; SEND_BATCH],
-            [SegmentControl; SEND_BATCH],
-        ) = unsafe { (zeroed(), zeroed(), zeroed(), zeroed()) };
+        let mut addresses = [const { MaybeUninit::<Address>::uninit() }; SEND_BATCH];
+        let mut vectors = [const { MaybeUninit::<iovec>::uninit() }; SEND_BATCH];
+        let mut headers = [const { MaybeUninit::<mmsghdr>::uninit() }; SEND_BATCH];
+        let mut controls = [const { MaybeUninit::<SegmentControl>::uninit() }; SEND_BATCH];
         let count = messages.len().min(SEND_BATCH);
         for (at, message) in messages.iter().take(count).enumerate() {
             let (address, length) = to_native(message.to);
-            addresses[at] = address;
+            let mut header = empty_header();
+            header.msg_hdr.msg_name = ptr::from_mut(addresses[at].write(address)).cast();
+            header.msg_hdr.msg_namelen = length;
             // The kernel only reads what it sends.
-            vectors[at] = iovec {
+            header.msg_hdr.msg_iov = vectors[at].write(iovec {
                 iov_base: message.data.as_ptr().cast_mut().cast::<c_void>(),
                 iov_len: message.data.len(),
-            };
-            let header = &mut headers[at].msg_hdr;
-            header.msg_name = ptr::from_mut(&mut addresses[at]).cast();
-            header.msg_namelen = length;
-            header.msg_iov = &raw mut vectors[at];
-            header.msg_iovlen = 1;
+            });
+            header.msg_hdr.msg_iovlen = 1;
             if message.count() > 1 {
-                let control = &mut controls[at];
-                // SAFETY: CMSG_LEN is arithmetic on its argument.
-                control.header.cmsg_len = unsafe { libc::CMSG_LEN(size_of::<u16>() as u32) } as _;
-                control.header.cmsg_level = libc::SOL_UDP;
-                control.header.cmsg_type = libc::UDP_SEGMENT;
-                control.size = message.segment as u16;
-                header.msg_control = ptr::from_mut(control).cast();
-                header.msg_controllen = size_of::<SegmentControl>() as _;
+                let control = controls[at].write(SegmentControl::new(message.segment as u16));
+                header.msg_hdr.msg_control = ptr::from_mut(control).cast();
+                header.msg_hdr.msg_controllen = size_of::<SegmentControl>() as _;
             }
+            headers[at].write(header);
         }
-        // SAFETY: the first `count` headers point to addresses, vectors and controls of their own and to the caller's data,
-        // all of which outlive the call.
+        // SAFETY: the first `count` headers were written and point to addresses, vectors and controls of their own and to the
+        // caller's data, all of which outlive the call.
         let sent = unsafe {
             libc::sendmmsg(
                 self.socket.as_raw_fd(),
-                headers.as_mut_ptr(),
+                headers.as_mut_ptr().cast(),
                 count as u32,
                 libc::MSG_DONTWAIT,
             )
@@ -271,21 +307,51 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Waits until a socket or the waker can be read, or `timeout` has passed.
-pub(crate) fn wait(sockets: &[BatchSocket], waker: &impl AsRawFd, timeout: Option<Duration>) -> io::Result<()> {
-    let mut watched: Vec<(RawFd, i16)> = sockets
-        .iter()
-        .map(|socket| (socket.socket.as_raw_fd(), libc::POLLIN))
-        .collect();
-    watched.push((waker.as_raw_fd(), libc::POLLIN));
-    wait_for(&watched, timeout).map(|_| ())
+/// Messages of the next call.
+struct Outbox<'a> {
+    messages: [Message<'a>; SEND_BATCH],
+    count: usize,
 }
 
-fn wait_for(watched: &[(RawFd, i16)], timeout: Option<Duration>) -> io::Result<bool> {
-    let mut entries: Vec<libc::pollfd> = watched
-        .iter()
-        .map(|&(fd, events)| libc::pollfd { fd, events, revents: 0 })
-        .collect();
+impl Default for Outbox<'_> {
+    fn default() -> Self {
+        let nobody = Message {
+            data: &[],
+            segment: 1,
+            to: SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0)),
+        };
+        Self {
+            messages: [nobody; SEND_BATCH],
+            count: 0,
+        }
+    }
+}
+
+/// Waits until a socket or the waker can be read, or `timeout` has passed, and marks the sockets that can.
+pub(crate) fn wait(sockets: &mut [BatchSocket], waker: &impl AsRawFd, timeout: Option<Duration>) -> io::Result<()> {
+    let mut watched = [watch(waker, libc::POLLIN); MAX_SOCKETS + 1];
+    for (entry, socket) in watched[1..].iter_mut().zip(&*sockets) {
+        *entry = watch(&socket.socket, libc::POLLIN);
+    }
+    let count = 1 + sockets.len().min(MAX_SOCKETS);
+    poll(&mut watched[..count], timeout)?;
+    for (entry, socket) in watched[1..].iter().zip(sockets) {
+        // An error is something to read as well.
+        socket.ready |= entry.revents != 0;
+    }
+    Ok(())
+}
+
+fn watch(what: &impl AsRawFd, events: i16) -> libc::pollfd {
+    libc::pollfd {
+        fd: what.as_raw_fd(),
+        events,
+        revents: 0,
+    }
+}
+
+/// True when something is ready.
+fn poll(entries: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<bool> {
     // Rounded up: waking a little late is cheaper than waking for nothing.
     let milliseconds = timeout.map_or(-1, |timeout| timeout.as_micros().div_ceil(1_000).min(60_000) as c_int);
     // SAFETY: the entries are valid and as many as said.
@@ -312,44 +378,49 @@ fn set_option(fd: RawFd, level: c_int, name: c_int, value: c_int) -> io::Result<
     }
 }
 
-fn to_native(address: SocketAddr) -> (sockaddr_storage, socklen_t) {
-    // SAFETY: all-zero is a valid sockaddr_storage, and it is larger than and aligned for both kinds of address.
-    unsafe {
-        let mut storage: sockaddr_storage = zeroed();
-        match address {
-            SocketAddr::V4(v4) => {
-                let native = ptr::from_mut(&mut storage).cast::<sockaddr_in>();
-                (*native).sin_family = libc::AF_INET as _;
-                (*native).sin_port = v4.port().to_be();
-                (*native).sin_addr.s_addr = u32::from(*v4.ip()).to_be();
-                (storage, size_of::<sockaddr_in>() as socklen_t)
-            }
-            SocketAddr::V6(v6) => {
-                let native = ptr::from_mut(&mut storage).cast::<sockaddr_in6>();
-                (*native).sin6_family = libc::AF_INET6 as _;
-                (*native).sin6_port = v6.port().to_be();
-                (*native).sin6_addr.s6_addr = v6.ip().octets();
-                (*native).sin6_scope_id = v6.scope_id();
-                (storage, size_of::<sockaddr_in6>() as socklen_t)
-            }
+fn to_native(address: SocketAddr) -> (Address, socklen_t) {
+    match address {
+        SocketAddr::V4(v4) => {
+            let native = sockaddr_in {
+                sin_family: libc::AF_INET as _,
+                sin_port: v4.port().to_be(),
+                sin_addr: libc::in_addr {
+                    s_addr: u32::from(*v4.ip()).to_be(),
+                },
+                sin_zero: [0; 8],
+            };
+            (Address { v4: native }, size_of::<sockaddr_in>() as socklen_t)
+        }
+        SocketAddr::V6(v6) => {
+            let native = sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as _,
+                sin6_port: v6.port().to_be(),
+                sin6_flowinfo: 0,
+                sin6_addr: libc::in6_addr {
+                    s6_addr: v6.ip().octets(),
+                },
+                sin6_scope_id: v6.scope_id(),
+            };
+            (Address { v6: native }, size_of::<sockaddr_in6>() as socklen_t)
         }
     }
 }
 
-fn from_native(storage: &sockaddr_storage) -> Option<SocketAddr> {
-    match c_int::from(storage.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: the family says what lies there, and sockaddr_storage is large and aligned enough for it.
-            let native = unsafe { *ptr::from_ref(storage).cast::<sockaddr_in>() };
-            let ip = Ipv4Addr::from(u32::from_be(native.sin_addr.s_addr));
-            Some(SocketAddrV4::new(ip, u16::from_be(native.sin_port)).into())
+fn from_native(address: &Address) -> Option<SocketAddr> {
+    // SAFETY: both kinds begin with the family, which says what lies there.
+    unsafe {
+        match c_int::from(address.v4.sin_family) {
+            libc::AF_INET => {
+                let native = address.v4;
+                let ip = Ipv4Addr::from(u32::from_be(native.sin_addr.s_addr));
+                Some(SocketAddrV4::new(ip, u16::from_be(native.sin_port)).into())
+            }
+            libc::AF_INET6 => {
+                let native = address.v6;
+                let ip = Ipv6Addr::from(native.sin6_addr.s6_addr);
+                Some(SocketAddrV6::new(ip, u16::from_be(native.sin6_port), 0, native.sin6_scope_id).into())
+            }
+            _ => None,
         }
-        libc::AF_INET6 => {
-            // SAFETY: as above.
-            let native = unsafe { *ptr::from_ref(storage).cast::<sockaddr_in6>() };
-            let ip = Ipv6Addr::from(native.sin6_addr.s6_addr);
-            Some(SocketAddrV6::new(ip, u16::from_be(native.sin6_port), 0, native.sin6_scope_id).into())
-        }
-        _ => None,
     }
 }

@@ -1,4 +1,4 @@
-//! One datagram per call, for systems without batch calls.
+//! One datagram per call, for systems without batch calls. Tested on Linux as well, so that it can't rot.
 
 use super::{MAX_DATAGRAM, RECEIVE_BATCH, Sent};
 use crate::core::io::Run;
@@ -13,6 +13,7 @@ const LOOK: Duration = Duration::from_millis(1);
 pub(crate) struct BatchSocket {
     socket: UdpSocket,
     local: SocketAddr,
+    ready: bool,
     buffer: [u8; MAX_DATAGRAM],
 }
 
@@ -24,6 +25,7 @@ impl BatchSocket {
         Ok(Self {
             socket,
             local,
+            ready: true,
             buffer: [0; MAX_DATAGRAM],
         })
     }
@@ -35,11 +37,19 @@ impl BatchSocket {
     /// It never sends any.
     pub fn forbid_segments(&mut self) {}
 
+    /// Whether something may be there to read.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, &mut [u8])) -> io::Result<usize> {
         for count in 0..RECEIVE_BATCH {
             match self.socket.recv_from(&mut self.buffer) {
                 Ok((length, from)) => each(from, &mut self.buffer[..length]),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(count),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.ready = false;
+                    return Ok(count);
+                }
                 // Windows reports ICMP errors about what was sent here.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {}
                 Err(error) => return Err(error),
@@ -66,8 +76,9 @@ impl BatchSocket {
     }
 }
 
-/// Waits a moment.
-pub(crate) fn wait<W>(_sockets: &[BatchSocket], _waker: &W, timeout: Option<Duration>) -> io::Result<()> {
+/// Waits a moment, after which every socket is worth a look.
+pub(crate) fn wait<W>(sockets: &mut [BatchSocket], _waker: &W, timeout: Option<Duration>) -> io::Result<()> {
     std::thread::sleep(timeout.map_or(LOOK, |timeout| timeout.min(LOOK)));
+    sockets.iter_mut().for_each(|socket| socket.ready = true);
     Ok(())
 }
