@@ -111,13 +111,11 @@ impl Shard {
         if let Some(old) = replaced {
             self.lose_transport(now, old, ErrorCode::Replaced);
         }
-        let key = self.next_peer;
-        self.next_peer += 1;
         let numbers = (self.rng.random::<u64>() >> 2, self.rng.random());
-        self.peers.insert(
-            key,
-            Peer::new(key, (id, person, exam), (direction, profile), numbers, now),
-        );
+        let key = self
+            .peers
+            .add(|key| Peer::new(key, (id, person, exam), (direction, profile), numbers, now))
+            .ok_or(ErrorCode::TransportLimit)?;
         self.transports.insert(id, key);
         *self.participant(person)?.transport(direction) = Some(key);
         if direction == Direction::Publish {

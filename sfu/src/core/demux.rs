@@ -2,20 +2,31 @@
 //! proved itself by STUN. What belongs to nobody is dropped unanswered.
 
 use crate::core::transport::{DatagramKind, classify, stun};
-use std::collections::BTreeMap;
+use foldhash::fast::FixedState;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 /// A transport's number within its shard; never used twice.
 pub type PeerKey = u32;
 
 /// The routes of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Demux {
     ufrags: BTreeMap<String, PeerKey>,
-    addresses: BTreeMap<SocketAddr, PeerKey>,
+    /// Looked up by every packet. Only addresses that proved themselves stand in it, and the hash is keyed, so nobody can
+    /// fill one bucket. Never walked in its own order.
+    addresses: HashMap<SocketAddr, PeerKey, FixedState>,
 }
 
 impl Demux {
+    /// No routes yet; `seed` keys the hash of addresses.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            ufrags: BTreeMap::new(),
+            addresses: HashMap::with_hasher(FixedState::with_seed(seed)),
+        }
+    }
+
     /// Who should read a datagram, and as what.
     pub fn route(&self, source: SocketAddr, datagram: &[u8]) -> Option<(PeerKey, DatagramKind)> {
         let kind = classify(datagram)?;
@@ -63,7 +74,7 @@ mod tests {
 
     #[test]
     fn only_proved_addresses_are_routed_and_a_fragment_has_one_owner() {
-        let mut demux = Demux::default();
+        let mut demux = Demux::new(3);
         let address = SocketAddr::from(([127, 0, 0, 1], 9));
         let rtp = [0x80u8; 40];
         assert_eq!(demux.route(address, &rtp), None);

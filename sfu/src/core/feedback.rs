@@ -41,35 +41,29 @@ impl Shard {
     }
 
     fn subscriber_asks(&mut self, now: Instant, key: PeerKey, compound: &[u8]) {
-        let (mut lost, mut key_frames, mut feedback) = (Vec::new(), Vec::new(), Vec::new());
+        let mut left = MAX_NACKED;
         parse(compound, |item| match item {
             Item::Nack { media, pairs } => {
-                lost.extend(
-                    nacked(pairs)
-                        .take(MAX_NACKED.saturating_sub(lost.len()))
-                        .map(|sequence| (media, sequence)),
-                );
+                for sequence in nacked(pairs).take(left) {
+                    left -= 1;
+                    self.resend(now, key, media, sequence);
+                }
             }
-            Item::KeyFrame { media } => key_frames.push(media),
-            Item::TransportFeedback { control } => feedback.push(control),
+            Item::KeyFrame { media } => self.pass_key_frame_request(now, key, media),
+            Item::TransportFeedback { control } => self.judge_path(now, key, control),
             Item::Sender(_) | Item::Report(_) | Item::Remb { .. } | Item::Bye => {}
         });
-        for control in feedback {
-            let Some(peer) = self.peers.get_mut(&key) else { return };
-            let before = peer.estimator.estimate();
-            if let Some(feedback) = peer.sent.feedback(control) {
-                peer.estimator.on_feedback(now, &feedback);
-            }
-            if peer.estimator.estimate() != before {
-                let subscriber = peer.participant;
-                self.dirty_subscribers.insert(subscriber);
-            }
+    }
+
+    fn judge_path(&mut self, now: Instant, key: PeerKey, control: &[u8]) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let before = peer.estimator.estimate();
+        if let Some(feedback) = peer.sent.feedback(control) {
+            peer.estimator.on_feedback(now, &feedback);
         }
-        for (media, sequence) in lost {
-            self.resend(now, key, media, sequence);
-        }
-        for media in key_frames {
-            self.pass_key_frame_request(now, key, media);
+        if peer.estimator.estimate() != before {
+            let subscriber = peer.participant;
+            self.dirty_subscribers.insert(subscriber);
         }
     }
 

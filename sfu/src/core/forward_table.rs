@@ -39,7 +39,7 @@ impl ForwardTable {
         self.targets.remove(&publication);
     }
 
-    /// Where a publication goes, subscriber by subscriber.
+    /// Where a publication goes, transport by transport.
     pub fn targets(&self, publication: u64) -> &[Target] {
         self.targets.get(&publication).map_or(&[], Vec::as_slice)
     }

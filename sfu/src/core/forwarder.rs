@@ -276,7 +276,9 @@ impl OutStream {
             let payload_type = config.rtx_payload_type?;
             let number = self.rtx_next;
             self.rtx_next += 1;
-            if self.recent.len() == RECENT {
+            while let Some((_, at)) = self.recent.front()
+                && (self.recent.len() >= RECENT || *at + RESEND_AFTER <= now)
+            {
                 self.recent.pop_front();
             }
             self.recent.push_back((place.index, now));

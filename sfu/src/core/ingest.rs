@@ -1,6 +1,7 @@
 //! An opened RTP packet of a publisher, from its SSRC to the slots that it goes to.
 
 use crate::core::demux::PeerKey;
+use crate::core::forward_table::Target;
 use crate::core::io::{Direction, Event};
 use crate::core::media::{Codec, Packet};
 use crate::core::peer::{MAX_STREAMS, Peer, Stream};
@@ -66,7 +67,7 @@ impl Shard {
             return;
         };
         if codec != Codec::Opus {
-            state.kept.keep(index, meta, payload);
+            state.kept.keep(now, index, meta, payload);
         }
         if meta.frame.key && meta.frame.start {
             state.keyframe.satisfied();
@@ -99,26 +100,31 @@ impl Shard {
     }
 
     fn fan_out(&mut self, now: Instant, publication: u64, layer: Layer, packet: &Packet<'_>) {
-        for at in 0..self.table.targets(publication).len() {
-            let Some(target) = self.table.targets(publication).get(at).copied() else {
-                return;
-            };
+        let mut switched = std::mem::take(&mut self.scratch.switched);
+        for target in self.table.targets(publication) {
             let Some(peer) = self.peers.get_mut(&target.peer) else {
                 continue;
             };
-            let switched = peer.forward(now, target.slot, publication, layer, packet);
-            let subscriber = peer.participant;
-            self.mark_outgoing(target.peer);
-            if switched {
-                self.dirty_subscribers.insert(subscriber);
-                self.dirty_publications.insert(publication);
-                self.emit(Event::LayerSelected {
-                    subscriber,
-                    slot: target.slot,
-                    layer,
-                });
+            if peer.forward(now, target.slot, publication, layer, packet) {
+                switched.push(*target);
+            }
+            if !std::mem::replace(&mut peer.is_outgoing, true) {
+                self.outgoing.push(target.peer);
             }
         }
+        for Target { peer, slot } in switched.drain(..) {
+            let Some(subscriber) = self.peers.get(&peer).map(|peer| peer.participant) else {
+                continue;
+            };
+            self.dirty_subscribers.insert(subscriber);
+            self.dirty_publications.insert(publication);
+            self.emit(Event::LayerSelected {
+                subscriber,
+                slot,
+                layer,
+            });
+        }
+        self.scratch.switched = switched;
     }
 }
 

@@ -168,12 +168,20 @@ pub struct Run {
     closed: bool,
 }
 
-/// Datagrams in one arena, in sending order. The buffer is kept between uses.
+/// Datagrams in one arena, in sending order. The buffer is kept between uses, as large as the last ones needed it.
 #[derive(Debug, Default)]
 pub struct TransmitBatch {
     bytes: Vec<u8>,
     runs: Vec<Run>,
+    /// The fullest that the arena was since `uses` began to count.
+    peak: usize,
+    uses: u16,
 }
+
+/// An arena up to this size is never given back: a frame of 10 packets.
+const KEEP_BYTES: usize = 16 * 1024;
+/// Uses after which an arena that was far too large gives back what a burst had made of it.
+const USES: u16 = 1_024;
 
 /// The kernel takes at most 64 segments (`UDP_MAX_SEGMENTS`) in a message that must stay below 64 KiB.
 const MAX_SEGMENTS: usize = 60;
@@ -252,10 +260,19 @@ impl TransmitBatch {
             .chunks(run.segment.max(1))
     }
 
-    /// Forgets everything and keeps the memory.
+    /// Forgets everything and keeps the memory that uses like the last ones need.
     pub fn clear(&mut self) {
+        self.peak = self.peak.max(self.bytes.len());
         self.bytes.clear();
         self.runs.clear();
+        self.uses += 1;
+        if self.uses == USES {
+            if self.bytes.capacity() > KEEP_BYTES.max(4 * self.peak) {
+                self.bytes.shrink_to(KEEP_BYTES.max(2 * self.peak));
+                self.runs.shrink_to(16);
+            }
+            (self.uses, self.peak) = (0, 0);
+        }
     }
 }
 
@@ -295,6 +312,23 @@ mod tests {
         batch.push(address(1), address(2), &[0; 51]);
         assert_eq!(batch.runs().len(), 2);
         assert_eq!(batch.bytes().len(), 101);
+    }
+
+    #[test]
+    fn what_a_burst_took_is_given_back_and_what_every_use_needs_is_kept() {
+        let mut batch = TransmitBatch::default();
+        batch.push(address(1), address(2), &[0; 500_000]);
+        for _ in 0..2 * USES {
+            batch.push(address(1), address(2), &[0; 9_000]);
+            batch.clear();
+        }
+        let kept = batch.bytes.capacity();
+        assert!((9_000..=18_000).contains(&kept), "{kept}");
+        for _ in 0..2 * USES {
+            batch.push(address(1), address(2), &[0; 9_000]);
+            assert_eq!(batch.bytes.capacity(), kept);
+            batch.clear();
+        }
     }
 
     #[test]

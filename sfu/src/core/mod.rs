@@ -16,6 +16,7 @@ pub mod media;
 mod offers;
 pub mod participant;
 pub mod peer;
+pub mod peers;
 pub mod publication;
 pub mod receiver;
 pub mod room;

@@ -62,6 +62,8 @@ pub struct Peer {
     /// `o=`: which session, and how often it was answered.
     pub session: (u64, u64),
     pub batch: TransmitBatch,
+    /// It stands in the shard's list of those who have something to send.
+    pub is_outgoing: bool,
     pub streams: BTreeMap<u32, Stream>,
     /// Payload types that we receive: the codec, and whether it is its RTX.
     pub formats: BTreeMap<u8, (Codec, bool)>,
@@ -98,6 +100,7 @@ impl Peer {
             credentials: None,
             session: (session, 0),
             batch: TransmitBatch::default(),
+            is_outgoing: false,
             streams: BTreeMap::new(),
             formats: BTreeMap::new(),
             extensions: ExtensionIds::default(),

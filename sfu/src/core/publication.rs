@@ -88,7 +88,12 @@ impl LayerState {
     /// True when the layer has just stopped.
     pub fn check_flow(&mut self, now: Instant, patience: Duration) -> bool {
         let silent = self.last_packet.is_none_or(|last| last + patience <= now);
-        silent && std::mem::take(&mut self.flowing)
+        let stopped = silent && std::mem::take(&mut self.flowing);
+        if stopped {
+            // Nobody asks for these packets any more.
+            self.kept.clear();
+        }
+        stopped
     }
 
     /// Its transport is gone: what comes next is a new stream. True when it was flowing.

@@ -5,7 +5,6 @@
 
 use crate::core::rtcp::ReportBlock;
 use crate::core::rtp::unwrap_sequence;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Reordering on real paths is shorter than this; asking at once would double packets that are merely late.
@@ -34,6 +33,7 @@ pub enum Arrival {
 
 #[derive(Clone, Copy, Debug)]
 struct Missing {
+    index: u64,
     since: Instant,
     /// When to ask next.
     due: Instant,
@@ -55,7 +55,8 @@ pub struct Receiver {
     /// RFC 3550 section 6.4.1, in timestamp units times 16.
     jitter: u64,
     transit: Option<(Instant, u32)>,
-    missing: BTreeMap<u64, Missing>,
+    /// From the lowest index up; the memory is kept.
+    missing: Vec<Missing>,
     rtt: Duration,
     sender_report: Option<(u32, Instant)>,
     overwhelmed: bool,
@@ -75,7 +76,7 @@ impl Receiver {
             received_prior: 0,
             jitter: 0,
             transit: None,
-            missing: BTreeMap::new(),
+            missing: Vec::new(),
             rtt: Duration::from_millis(100),
             sender_report: None,
             overwhelmed: false,
@@ -137,14 +138,15 @@ impl Receiver {
         if top - index >= WINDOW || !self.mark(index) {
             return Arrival::Stale;
         }
-        if let Some(missing) = self.missing.remove(&index)
-            && let (true, 1, Some(asked)) = (recovered, missing.tries, missing.asked)
-        {
-            // Asked once and answered: a round trip with no doubt which request it answers (Karn).
-            let sample = now
-                .saturating_duration_since(asked)
-                .clamp(Duration::from_millis(1), Duration::from_secs(2));
-            self.rtt = (self.rtt * 7 + sample) / 8;
+        if let Ok(at) = self.missing.binary_search_by_key(&index, |missing| missing.index) {
+            let missing = self.missing.remove(at);
+            if let (true, 1, Some(asked)) = (recovered, missing.tries, missing.asked) {
+                // Asked once and answered: a round trip with no doubt which request it answers (Karn).
+                let sample = now
+                    .saturating_duration_since(asked)
+                    .clamp(Duration::from_millis(1), Duration::from_secs(2));
+                self.rtt = (self.rtt * 7 + sample) / 8;
+            }
         }
         self.received += 1;
         Arrival::New {
@@ -162,17 +164,13 @@ impl Receiver {
             self.overwhelmed = true;
             return;
         }
-        for index in from..to {
-            self.missing.insert(
-                index,
-                Missing {
-                    since: now,
-                    due: now + REORDER,
-                    asked: None,
-                    tries: 0,
-                },
-            );
-        }
+        self.missing.extend((from..to).map(|index| Missing {
+            index,
+            since: now,
+            due: now + REORDER,
+            asked: None,
+            tries: 0,
+        }));
     }
 
     fn update_jitter(&mut self, now: Instant, timestamp: u32) {
@@ -189,20 +187,20 @@ impl Receiver {
 
     /// When [`Self::requests`] has something to say.
     pub fn next_request(&self) -> Option<Instant> {
-        self.missing.values().map(|missing| missing.due).min()
+        self.missing.iter().map(|missing| missing.due).min()
     }
 
     /// Appends the sequence numbers to ask for now; forgets those not worth asking for any more.
     pub fn requests(&mut self, now: Instant, into: &mut Vec<u16>) {
         let retry = (self.rtt + self.rtt / 4).max(RETRY_MIN);
         self.missing
-            .retain(|_, missing| missing.tries < MAX_TRIES && missing.since + GIVE_UP_AFTER > now);
-        for (&index, missing) in &mut self.missing {
+            .retain(|missing| missing.tries < MAX_TRIES && missing.since + GIVE_UP_AFTER > now);
+        for missing in &mut self.missing {
             if missing.due <= now {
                 missing.due = now + retry;
                 missing.asked = Some(now);
                 missing.tries += 1;
-                into.push(index as u16);
+                into.push(missing.index as u16);
             }
         }
     }

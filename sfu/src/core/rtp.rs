@@ -15,6 +15,7 @@ pub struct RtpHeader {
 }
 
 const ONE_BYTE: u16 = 0xBEDE;
+const TWO_BYTE: u16 = 0x1000;
 
 fn word(packet: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*packet.get(at..)?.first_chunk()?))
@@ -72,7 +73,7 @@ impl RtpHeader {
             return None;
         }
         let (profile, mut at, end) = self.extension?;
-        let two_byte = profile & 0xfff0 == 0x1000;
+        let two_byte = profile & 0xfff0 == TWO_BYTE;
         if !two_byte && profile != ONE_BYTE {
             return None;
         }
@@ -103,21 +104,23 @@ impl RtpHeader {
     }
 }
 
-/// Header extensions of one packet that is being written; at most five small ones.
+/// Room for the elements of one packet: five small ones, in either form.
+const MAX_ELEMENTS: usize = 112;
+
+/// Header extensions of one packet that is being written, in the form in which they leave: one-byte headers, or two-byte
+/// ones from the first element on that needs them (RFC 8285 sections 4.2 and 4.3).
 pub struct ExtensionList {
-    bytes: [u8; 96],
+    bytes: [u8; MAX_ELEMENTS],
     length: usize,
-    entries: [(u8, u8, u8); 8],
-    count: usize,
+    two_byte: bool,
 }
 
 impl Default for ExtensionList {
     fn default() -> Self {
         Self {
-            bytes: [0; 96],
+            bytes: [0; MAX_ELEMENTS],
             length: 0,
-            entries: [(0, 0, 0); 8],
-            count: 0,
+            two_byte: false,
         }
     }
 }
@@ -125,14 +128,40 @@ impl Default for ExtensionList {
 impl ExtensionList {
     /// Adds an element; id 0 (not negotiated), data over 64 bytes, and what no longer fits are left out.
     pub fn push(&mut self, id: u8, data: &[u8]) {
-        let end = self.length + data.len();
-        if id == 0 || data.len() > 64 || end > self.bytes.len() || self.count == self.entries.len() {
+        if id == 0 || data.len() > 64 {
             return;
         }
-        self.bytes[self.length..end].copy_from_slice(data);
-        self.entries[self.count] = (id, self.length as u8, data.len() as u8);
-        self.count += 1;
-        self.length = end;
+        if !self.two_byte && (id > 14 || !(1..=16).contains(&data.len())) && !self.widen() {
+            return;
+        }
+        let at = self.length + 1 + usize::from(self.two_byte);
+        let Some(room) = self.bytes.get_mut(self.length..at + data.len()) else {
+            return;
+        };
+        if self.two_byte {
+            (room[0], room[1]) = (id, data.len() as u8);
+            room[2..].copy_from_slice(data);
+        } else {
+            room[0] = id << 4 | (data.len() as u8 - 1);
+            room[1..].copy_from_slice(data);
+        }
+        self.length = at + data.len();
+    }
+
+    /// Gives the elements two-byte headers; false when there is no room for that.
+    fn widen(&mut self) -> bool {
+        let (mut wide, mut at, mut end) = ([0; MAX_ELEMENTS], 0, 0);
+        while at < self.length {
+            let (id, length) = (self.bytes[at] >> 4, usize::from(self.bytes[at] & 0x0f) + 1);
+            let Some(room) = wide.get_mut(end..end + 2 + length) else {
+                return false;
+            };
+            (room[0], room[1]) = (id, length as u8);
+            room[2..].copy_from_slice(&self.bytes[at + 1..at + 1 + length]);
+            (at, end) = (at + 1 + length, end + 2 + length);
+        }
+        (self.bytes, self.length, self.two_byte) = (wide, end, true);
+        true
     }
 }
 
@@ -143,37 +172,25 @@ pub fn write_header(
     (sequence, timestamp, ssrc): (u16, u32, u32),
     extensions: &ExtensionList,
 ) -> usize {
-    let start = out.len();
-    let entries = extensions.entries.get(..extensions.count).unwrap_or_default();
-    out.push(0x80 | u8::from(!entries.is_empty()) << 4);
-    out.push(u8::from(marker) << 7 | (payload_type & 0x7f));
-    out.extend_from_slice(&sequence.to_be_bytes());
-    out.extend_from_slice(&timestamp.to_be_bytes());
-    out.extend_from_slice(&ssrc.to_be_bytes());
-    if entries.is_empty() {
-        return out.len() - start;
+    let mut head = [0; 16];
+    let some = extensions.length > 0;
+    head[0] = 0x80 | u8::from(some) << 4;
+    head[1] = u8::from(marker) << 7 | (payload_type & 0x7f);
+    head[2..4].copy_from_slice(&sequence.to_be_bytes());
+    head[4..8].copy_from_slice(&timestamp.to_be_bytes());
+    head[8..12].copy_from_slice(&ssrc.to_be_bytes());
+    if !some {
+        out.extend_from_slice(&head[..12]);
+        return 12;
     }
-    let one_byte = entries
-        .iter()
-        .all(|&(id, _, length)| id <= 14 && (1..=16).contains(&length));
-    out.extend_from_slice(&if one_byte { ONE_BYTE } else { 0x1000 }.to_be_bytes());
-    let words_at = out.len();
-    out.extend_from_slice(&[0, 0]);
-    for &(id, at, length) in entries {
-        if one_byte {
-            out.push(id << 4 | (length - 1));
-        } else {
-            out.extend_from_slice(&[id, length]);
-        }
-        let at = usize::from(at);
-        out.extend_from_slice(&extensions.bytes[at..at + usize::from(length)]);
-    }
-    while !(out.len() - words_at - 2).is_multiple_of(4) {
-        out.push(0);
-    }
-    let words = ((out.len() - words_at - 2) / 4) as u16;
-    out[words_at..words_at + 2].copy_from_slice(&words.to_be_bytes());
-    out.len() - start
+    // Behind the elements the list holds zeros: they are the padding.
+    let length = extensions.length.next_multiple_of(4);
+    let profile = if extensions.two_byte { TWO_BYTE } else { ONE_BYTE };
+    head[12..14].copy_from_slice(&profile.to_be_bytes());
+    head[14..16].copy_from_slice(&((length / 4) as u16).to_be_bytes());
+    out.extend_from_slice(&head);
+    out.extend_from_slice(&extensions.bytes[..length]);
+    16 + length
 }
 
 /// The index nearest to `reference` whose low 16 bits are `sequence`.
@@ -205,6 +222,37 @@ mod tests {
             assert_eq!(read.extension(&packet, ids[1]), Some(&[1u8, 2][..]));
             assert_eq!(read.extension(&packet, 9), None);
             assert_eq!(read.payload_of(&packet), b"payload");
+        }
+    }
+
+    #[test]
+    fn elements_of_every_size_are_read_back_and_what_does_not_fit_leaves_the_others_whole() {
+        let cases: [(&[usize], usize); 6] = [
+            (&[1, 16, 3], 3),
+            (&[2, 17, 5], 3),
+            (&[0, 4], 2),
+            (&[64, 40, 9], 2),
+            (&[16; 7], 6),
+            (&[15, 16, 16, 16, 16, 16, 17], 6),
+        ];
+        for (sizes, fit) in cases {
+            let data = |at: usize| vec![at as u8 + 1; sizes[at]];
+            let mut list = ExtensionList::default();
+            for at in 0..sizes.len() {
+                list.push(at as u8 + 1, &data(at));
+            }
+            list.push(13, &[0; 65]);
+            let mut packet = Vec::new();
+            let header = write_header(&mut packet, (false, 1), (1, 2, 3), &list);
+            assert_eq!((header, header % 4), (packet.len(), 0));
+            packet.push(7);
+            let read = RtpHeader::parse(&packet).unwrap();
+            assert_eq!(read.payload_of(&packet), [7]);
+            for at in 0..sizes.len() {
+                let wanted = (at < fit).then(|| data(at));
+                assert_eq!(read.extension(&packet, at as u8 + 1), wanted.as_deref(), "{sizes:?}");
+            }
+            assert_eq!(read.extension(&packet, 13), None);
         }
     }
 

@@ -2,19 +2,20 @@
 
 use crate::core::budget::LossBased;
 use crate::core::demux::{Demux, PeerKey};
-use crate::core::forward_table::ForwardTable;
+use crate::core::forward_table::{ForwardTable, Target};
 use crate::core::io::{Command, CommandResult, Event, TransmitBatch};
 use crate::core::participant::Participant;
-use crate::core::peer::Peer;
+use crate::core::peers::Peers;
 use crate::core::publication::Publication;
 use crate::core::room::Levels;
+use crate::core::rtcp::ReportBlock;
 use crate::core::tick::Ticks;
 use crate::core::transport::dtls::DtlsError;
 use crate::core::transport::{self, Association, DatagramKind, DtlsIdentity, FailReason};
 use invigil_shared::error::ErrorCode;
 use invigil_shared::id::{ParticipantId, TransportId};
-use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,6 +35,17 @@ pub struct CoreConfig {
     pub unix_us: i64,
 }
 
+/// Lists that a piece of work fills and empties. Their memory is kept, so that no packet and no tick takes any.
+#[derive(Default)]
+pub(super) struct Scratch {
+    pub sequences: Vec<u16>,
+    pub control: Vec<u8>,
+    pub blocks: Vec<ReportBlock>,
+    pub keys: Vec<PeerKey>,
+    pub publications: Vec<u64>,
+    pub switched: Vec<Target>,
+}
+
 /// The sans-I/O state of a shard.
 pub struct Shard {
     pub(super) config: CoreConfig,
@@ -41,8 +53,7 @@ pub struct Shard {
     /// The time of the input that is being handled.
     pub(super) now: Instant,
     pub(super) rng: StdRng,
-    pub(super) peers: BTreeMap<PeerKey, Peer>,
-    pub(super) next_peer: PeerKey,
+    pub(super) peers: Peers,
     pub(super) transports: BTreeMap<TransportId, PeerKey>,
     pub(super) demux: Demux,
     pub(super) participants: BTreeMap<ParticipantId, Participant>,
@@ -54,22 +65,24 @@ pub struct Shard {
     pub(super) dirty_publications: BTreeSet<u64>,
     pub(super) ticks: Ticks,
     events: VecDeque<Event>,
-    outgoing: BTreeSet<PeerKey>,
+    /// Transports that have something to send, each once, in the order in which they got it.
+    pub(super) outgoing: Vec<PeerKey>,
+    pub(super) scratch: Scratch,
     farewell: TransmitBatch,
 }
 
 impl Shard {
     pub fn new(config: CoreConfig, now: Instant) -> Self {
-        let rng = StdRng::from_seed(config.seed);
+        let mut rng = StdRng::from_seed(config.seed);
+        let demux = Demux::new(rng.random());
         Self {
             config,
             epoch: now,
             now,
             rng,
-            peers: BTreeMap::new(),
-            next_peer: 1,
+            peers: Peers::default(),
             transports: BTreeMap::new(),
-            demux: Demux::default(),
+            demux,
             participants: BTreeMap::new(),
             publications: BTreeMap::new(),
             next_publication: 1,
@@ -79,7 +92,8 @@ impl Shard {
             dirty_publications: BTreeSet::new(),
             ticks: Ticks::new(now),
             events: VecDeque::new(),
-            outgoing: BTreeSet::new(),
+            outgoing: Vec::new(),
+            scratch: Scratch::default(),
             farewell: TransmitBatch::default(),
         }
     }
@@ -106,7 +120,6 @@ impl Shard {
                 if let Ok(answer) = association.handle_stun(now, source, local, datagram) {
                     peer.batch.push(local, source, answer.as_bytes());
                 }
-                self.outgoing.insert(key);
                 self.attend(now, key);
             }
             DatagramKind::Dtls => {
@@ -173,16 +186,21 @@ impl Shard {
     /// Everything of [`Self::transmits`] was sent, or can't be.
     pub fn clear_transmits(&mut self) {
         self.farewell.clear();
-        for key in std::mem::take(&mut self.outgoing) {
+        for key in self.outgoing.drain(..) {
             if let Some(peer) = self.peers.get_mut(&key) {
                 peer.batch.clear();
+                peer.is_outgoing = false;
             }
         }
     }
 
     /// The transport has something to send.
     pub(super) fn mark_outgoing(&mut self, key: PeerKey) {
-        self.outgoing.insert(key);
+        if let Some(peer) = self.peers.get_mut(&key)
+            && !std::mem::replace(&mut peer.is_outgoing, true)
+        {
+            self.outgoing.push(key);
+        }
     }
 
     pub(super) fn emit(&mut self, event: Event) {
@@ -228,7 +246,7 @@ impl Shard {
         }
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.collect();
-            self.outgoing.insert(key);
+            self.mark_outgoing(key);
         }
         if let Some(reason) = lost {
             self.lose_transport(now, key, reason);

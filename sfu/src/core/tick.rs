@@ -59,16 +59,18 @@ impl Shard {
         if !due(&mut self.ticks.step, STEP, now) {
             return;
         }
-        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
-        for key in &keys {
-            let association = self.peers.get_mut(key).and_then(|peer| peer.association.as_mut());
-            if let Some(association) = association
-                && association.poll_timeout().is_some_and(|at| at <= now)
-            {
+        let mut keys = std::mem::take(&mut self.scratch.keys);
+        keys.extend(self.peers.values_mut().filter_map(|peer| {
+            let association = peer.association.as_mut()?;
+            association.poll_timeout().is_some_and(|at| at <= now).then(|| {
                 association.handle_timeout(now);
-                self.attend(now, *key);
-            }
+                peer.key
+            })
+        }));
+        for key in keys.drain(..) {
+            self.attend(now, key);
         }
+        self.scratch.keys = keys;
         self.ask_for_losses(now);
         if due(&mut self.ticks.feedback, FEEDBACK, now) {
             self.write_feedback(now);
@@ -80,12 +82,10 @@ impl Shard {
             self.report_to_publishers(now);
         }
         self.report_to_subscribers(now);
-        for key in keys {
-            if let Some(peer) = self.peers.get_mut(&key) {
-                peer.flush_rtcp(now);
-                if !peer.batch.is_empty() {
-                    self.mark_outgoing(key);
-                }
+        for peer in self.peers.values_mut() {
+            peer.flush_rtcp(now);
+            if !peer.batch.is_empty() && !std::mem::replace(&mut peer.is_outgoing, true) {
+                self.outgoing.push(peer.key);
             }
         }
     }
@@ -96,8 +96,10 @@ impl Shard {
     }
 
     fn ask_for_losses(&mut self, now: Instant) {
-        let mut wanted = Vec::new();
-        for number in self.publications.keys().copied().collect::<Vec<_>>() {
+        let mut wanted = std::mem::take(&mut self.scratch.sequences);
+        let mut numbers = std::mem::take(&mut self.scratch.publications);
+        numbers.extend(self.publications.keys().copied());
+        for number in numbers.drain(..) {
             let key = self.publisher(number);
             let Some(publication) = self.publications.get_mut(&number) else {
                 continue;
@@ -124,10 +126,11 @@ impl Shard {
             }
             self.ask_for_key_frames(now, number);
         }
+        (self.scratch.sequences, self.scratch.publications) = (wanted, numbers);
     }
 
     fn write_feedback(&mut self, now: Instant) {
-        let mut control = Vec::new();
+        let control = &mut self.scratch.control;
         for peer in self
             .peers
             .values_mut()
@@ -136,14 +139,14 @@ impl Shard {
             let (reporter, media) = (peer.reporter, peer.feedback_media);
             while !peer.arrivals.is_empty() {
                 control.clear();
-                if !peer.arrivals.write(&mut control) || control.is_empty() {
+                if !peer.arrivals.write(control) || control.is_empty() {
                     break;
                 }
                 peer.report(now, |out| {
                     if out.is_empty() {
                         write_receiver_reports(out, reporter, &[]);
                     }
-                    write_transport_feedback(out, reporter, media, &control);
+                    write_transport_feedback(out, reporter, media, control);
                 });
             }
         }
@@ -216,7 +219,8 @@ impl Shard {
             .values_mut()
             .filter(|peer| peer.direction == Direction::Publish && peer.is_connected())
         {
-            let mut blocks = Vec::new();
+            let blocks = &mut self.scratch.blocks;
+            blocks.clear();
             for (ssrc, stream) in peer.streams.iter().filter(|(_, stream)| !stream.rtx) {
                 let state = self
                     .publications
@@ -226,7 +230,7 @@ impl Shard {
             }
             if !blocks.is_empty() {
                 let reporter = peer.reporter;
-                peer.report(now, |out| write_receiver_reports(out, reporter, &blocks));
+                peer.report(now, |out| write_receiver_reports(out, reporter, blocks));
             }
         }
     }

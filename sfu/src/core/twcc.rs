@@ -2,7 +2,7 @@
 //! publisher and when, and what of ours arrived at a subscriber.
 
 use crate::core::rtp::unwrap_sequence;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 /// Packets of one feedback message: with the widest deltas it still fits a datagram.
@@ -20,7 +20,8 @@ const REFERENCE_US: i64 = 64_000;
 #[derive(Debug)]
 pub struct Arrivals {
     epoch: Instant,
-    pending: BTreeMap<u64, Instant>,
+    /// Index and microseconds since the epoch, from the lowest index up. The memory is kept.
+    pending: VecDeque<(u64, i64)>,
     last: Option<u64>,
     /// The first number that the next message speaks of.
     next_base: Option<u64>,
@@ -32,7 +33,7 @@ impl Arrivals {
     pub fn new(epoch: Instant) -> Self {
         Self {
             epoch,
-            pending: BTreeMap::new(),
+            pending: VecDeque::new(),
             last: None,
             next_base: None,
             count: 0,
@@ -49,15 +50,21 @@ impl Arrivals {
             .last
             .map_or((1 << 16) + u64::from(sequence), |last| unwrap_sequence(last, sequence));
         self.last = Some(self.last.map_or(index, |last| last.max(index)));
-        if self.pending.len() < MAX_PENDING {
-            self.pending.entry(index).or_insert(now);
+        if self.pending.len() >= MAX_PENDING {
+            return;
+        }
+        let at = self.micros(now);
+        if self.pending.back().is_none_or(|(newest, _)| *newest < index) {
+            self.pending.push_back((index, at));
+        } else if let Err(place) = self.pending.binary_search_by_key(&index, |(index, _)| *index) {
+            self.pending.insert(place, (index, at));
         }
     }
 
     /// Writes the control information of one message, from the base sequence number on, and forgets what it reports.
     /// False when nothing has arrived. Call again while it returns true.
     pub fn write(&mut self, out: &mut Vec<u8>) -> bool {
-        let Some((&first, &first_at)) = self.pending.first_key_value() else {
+        let Some(&(first, first_at)) = self.pending.front() else {
             return false;
         };
         // What is missing between two messages is reported as lost by the later one.
@@ -65,41 +72,45 @@ impl Arrivals {
             .next_base
             .filter(|base| *base <= first && first - base < MAX_REPORTED / 2)
             .unwrap_or(first);
-        let reference = self.micros(first_at) / REFERENCE_US;
-        let mut statuses: Vec<u8> = Vec::new();
-        let mut deltas: Vec<u8> = Vec::new();
+        let reference = first_at / REFERENCE_US;
+        let mut statuses = [0; MAX_REPORTED as usize];
+        let mut deltas = [0; 2 * MAX_REPORTED as usize];
+        let (mut count, mut filled) = (0, 0);
         let mut previous = reference * REFERENCE_US;
         let mut end = base;
-        for (&index, &at) in &self.pending {
+        for &(index, at) in &self.pending {
             if index - base >= MAX_REPORTED {
                 break;
             }
-            let ticks = (self.micros(at) - previous).div_euclid(TICK_US);
+            let ticks = (at - previous).div_euclid(TICK_US);
             let Ok(wide) = i16::try_from(ticks) else { break };
-            statuses.resize((index - base) as usize, 0);
+            // What lies between two arrivals keeps the status of a packet that has not come.
+            let place = (index - base) as usize;
+            count = place + 1;
             if let Ok(small) = u8::try_from(ticks) {
-                statuses.push(1);
-                deltas.push(small);
+                (statuses[place], deltas[filled]) = (1, small);
+                filled += 1;
             } else {
-                statuses.push(2);
-                deltas.extend_from_slice(&wide.to_be_bytes());
+                statuses[place] = 2;
+                deltas[filled..filled + 2].copy_from_slice(&wide.to_be_bytes());
+                filled += 2;
             }
             previous += ticks * TICK_US;
             end = index + 1;
         }
-        if statuses.is_empty() {
+        if count == 0 {
             // The first packet is further from its own reference than a delta can say: cannot be, but never loop on it.
-            self.pending.remove(&first);
+            self.pending.pop_front();
             return !self.pending.is_empty();
         }
         out.extend_from_slice(&(base as u16).to_be_bytes());
-        out.extend_from_slice(&(statuses.len() as u16).to_be_bytes());
+        out.extend_from_slice(&(count as u16).to_be_bytes());
         out.extend_from_slice(&(reference as u32).to_be_bytes()[1..]);
         out.push(self.count);
-        write_chunks(out, &statuses);
-        out.extend_from_slice(&deltas);
+        write_chunks(out, &statuses[..count]);
+        out.extend_from_slice(&deltas[..filled]);
         self.count = self.count.wrapping_add(1);
-        self.pending = self.pending.split_off(&end);
+        while self.pending.pop_front_if(|(index, _)| *index < end).is_some() {}
         self.next_base = Some(end);
         true
     }
@@ -174,10 +185,15 @@ impl Sent {
         while seen < count {
             let chunk = half(at)?;
             at += 2;
-            let (length, symbol): (usize, Box<dyn Fn(usize) -> u16>) = match chunk >> 14 {
-                0 | 1 => (usize::from(chunk & 0x1fff), Box::new(move |_| chunk >> 13 & 3)),
-                2 => (14, Box::new(move |bit| chunk >> (13 - bit) & 1)),
-                _ => (7, Box::new(move |pair| chunk >> (12 - 2 * pair) & 3)),
+            // How many statuses a chunk has, and how many bits one of them takes; a run has one for all.
+            let (length, bits) = match chunk >> 14 {
+                0 | 1 => (usize::from(chunk & 0x1fff), 0),
+                2 => (14, 1),
+                _ => (7, 2),
+            };
+            let status = |place: usize| match bits {
+                0 => chunk >> 13 & 3,
+                bits => chunk >> (14 - bits * (place + 1)) & ((1 << bits) - 1),
             };
             if length == 0 {
                 return None;
@@ -188,7 +204,7 @@ impl Sent {
                 else {
                     continue;
                 };
-                if symbol(position) == 0 {
+                if status(position) == 0 {
                     result.lost += 1;
                 } else {
                     result.received += 1;

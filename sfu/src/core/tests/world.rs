@@ -411,6 +411,19 @@ impl World {
 
     /// A peer sends a packet of its numbering.
     pub fn send(&mut self, at: usize, media: Media<'_>) {
+        let mut sealed = self.sealed(at, media);
+        self.deliver(at, &mut sealed);
+        self.pump();
+    }
+
+    /// The core reads a datagram of a peer.
+    pub fn deliver(&mut self, at: usize, datagram: &mut [u8]) {
+        let address = self.peers[at].address;
+        self.shard.handle_datagram(self.now, address, self.sfu, datagram);
+    }
+
+    /// The next packet of a peer's numbering, as it would send it.
+    pub fn sealed(&mut self, at: usize, media: Media<'_>) -> Vec<u8> {
         let mut list = ExtensionList::default();
         let number = self.peers[at].transport_sequence;
         self.peers[at].transport_sequence = number.wrapping_add(1);
@@ -431,18 +444,19 @@ impl World {
             &list,
         );
         packet.extend_from_slice(media.payload);
-        let mut sealed = self.peers[at].seal(packet, false);
-        let address = self.peers[at].address;
-        self.shard.handle_datagram(self.now, address, self.sfu, &mut sealed);
-        self.pump();
+        self.peers[at].seal(packet, false)
     }
 
     /// A peer sends RTCP.
     pub fn send_rtcp(&mut self, at: usize, compound: Vec<u8>) {
-        let mut sealed = self.peers[at].seal(compound, true);
-        let address = self.peers[at].address;
-        self.shard.handle_datagram(self.now, address, self.sfu, &mut sealed);
+        let mut sealed = self.sealed_rtcp(at, compound);
+        self.deliver(at, &mut sealed);
         self.pump();
+    }
+
+    /// A compound as a peer would send it.
+    pub fn sealed_rtcp(&mut self, at: usize, compound: Vec<u8>) -> Vec<u8> {
+        self.peers[at].seal(compound, true)
     }
 
     /// One packet of video that is a whole frame, captured now.
