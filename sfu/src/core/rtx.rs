@@ -208,6 +208,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// Against a memory that forgets nothing: what is found is what was kept, and the newest is always found.
         #[test]
         fn what_is_found_is_what_was_kept(
@@ -223,9 +225,11 @@ mod tests {
                 buffer.keep(at(start, ms), index, Meta::default(), &payload);
                 prop_assert_eq!(buffer.get(index).map(|packet| packet.payload), Some(payload.as_slice()));
                 known.insert(index, payload);
-                for other in index.saturating_sub(600)..=index {
-                    if let Some(packet) = buffer.get(other) {
-                        prop_assert_eq!(packet.payload, known[&other].as_slice());
+                if known.len().is_multiple_of(100) {
+                    for other in index.saturating_sub(600)..=index {
+                        if let Some(packet) = buffer.get(other) {
+                            prop_assert_eq!(packet.payload, known[&other].as_slice());
+                        }
                     }
                 }
                 let held = buffer.packets.iter().map(|kept| kept.length).sum::<usize>();
