@@ -188,8 +188,8 @@ impl Stage {
 
     fn forward(&mut self, datagram: &mut [u8]) -> usize {
         self.world.deliver(self.publisher, datagram);
-        let sent = self.world.shard.transmits().map(|batch| batch.bytes().len()).sum();
-        self.world.shard.clear_transmits();
+        let sent = self.world.shards[0].transmits().map(|batch| batch.bytes().len()).sum();
+        self.world.shards[0].clear_transmits();
         sent
     }
 }

@@ -174,7 +174,7 @@ impl Stage {
         self.step += 1;
         self.world.now += Duration::from_millis(10);
         let now = self.world.now;
-        counted(|| self.world.shard.handle_timeout(now));
+        counted(|| self.world.shards[0].handle_timeout(now));
         self.carry();
         for index in 0..self.candidates.len() {
             self.publish(index);
@@ -364,14 +364,14 @@ impl Stage {
     fn carry(&mut self) {
         // As a socket does: destination by destination, datagram by datagram.
         let bytes = counted(|| {
-            let batches = self.world.shard.transmits();
+            let batches = self.world.shards[0].transmits();
             let runs = batches.flat_map(|batch| batch.runs().iter().map(move |run| (batch, run)));
             runs.flat_map(|(batch, run)| batch.datagrams(run))
                 .map(<[u8]>::len)
                 .sum::<usize>()
         });
         let mut out: Vec<(SocketAddr, Vec<u8>)> = vec![];
-        for batch in self.world.shard.transmits() {
+        for batch in self.world.shards[0].transmits() {
             for run in batch.runs() {
                 out.extend(
                     batch
@@ -381,12 +381,12 @@ impl Stage {
             }
         }
         assert_eq!(bytes, out.iter().map(|(_, datagram)| datagram.len()).sum::<usize>());
-        counted(|| self.world.shard.clear_transmits());
+        counted(|| self.world.shards[0].clear_transmits());
         for (destination, mut datagram) in out {
             let peer = self.world.peers.iter_mut().find(|peer| peer.address == destination);
             peer.unwrap().read(self.world.now, &mut datagram);
         }
-        while self.world.shard.poll_event().is_some() {}
+        while self.world.shards[0].poll_event().is_some() {}
     }
 }
 

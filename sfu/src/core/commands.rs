@@ -120,6 +120,7 @@ impl Shard {
         *self.participant(person)?.transport(direction) = Some(key);
         if direction == Direction::Publish {
             self.rebuild_streams(person);
+            self.announce_all_of(person);
             self.touch_room_of(person);
         }
         self.dirty_subscribers.insert(person);
@@ -137,12 +138,13 @@ impl Shard {
         Ok(self.participants.entry(id).or_default())
     }
 
+    /// A publication, or its mirror when its publisher lives on another shard.
     pub(super) fn publication_of(&self, source: PublicationRef) -> Option<u64> {
-        self.participants
-            .get(&source.participant)?
-            .publications
-            .get(&source.publication)
-            .copied()
+        let own = self
+            .participants
+            .get(&source.participant)
+            .and_then(|publisher| publisher.publications.get(&source.publication));
+        own.copied().or_else(|| self.siblings.mirror_of(source))
     }
 
     fn publish(
@@ -199,10 +201,8 @@ impl Shard {
         }
         let number = same.unwrap_or_else(|| self.add_publication(Publication::new(person, key, codec, true)));
         let publication = self.publications.get_mut(&number).ok_or(ErrorCode::Internal)?;
-        for layer in publication.set_layers(layers) {
-            self.layer_stopped(number, layer);
-            self.forget_sent(number);
-        }
+        let changed = publication.set_layers(layers);
+        self.renumber(number, &changed);
         self.rebuild_streams(person);
         self.touch_room_of(person);
         // What is wanted is settled now, so that the reply says it and no event repeats it.
@@ -238,6 +238,14 @@ impl Shard {
         {
             participant.publications.remove(&source.publication);
         }
+        self.siblings.withdraw(number);
+        self.unbind_publication(number);
+        self.rebuild_streams(source.participant);
+        self.touch_room_of(source.participant);
+    }
+
+    /// Nobody is bound to the publication any more.
+    pub(super) fn unbind_publication(&mut self, number: u64) {
         for target in self.table.targets(number).to_vec() {
             if let Some(slot) = self
                 .peers
@@ -248,13 +256,14 @@ impl Shard {
             }
         }
         self.table.remove_publication(number);
-        self.rebuild_streams(source.participant);
-        self.touch_room_of(source.participant);
     }
 
     /// Everyone who watches that participant's exam has to look again.
     pub(super) fn touch_room_of(&mut self, person: ParticipantId) {
-        let exam = self.participants.get(&person).and_then(|known| known.exam);
+        self.touch_room(self.participants.get(&person).and_then(|known| known.exam));
+    }
+
+    pub(super) fn touch_room(&mut self, exam: Option<ExamId>) {
         let watchers = self
             .participants
             .iter()

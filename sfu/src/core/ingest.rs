@@ -76,11 +76,8 @@ impl Shard {
             state.keyframe.request();
         }
         let packet = Packet { index, meta, payload };
-        let taps = publication.taps.len();
-        publication
-            .taps
-            .retain(|(layer, tap)| *layer != stream.layer || tap.offer(*layer, &packet));
-        let tap_left = taps != publication.taps.len();
+        let tap_left = publication.offer_to_taps(stream.layer, &packet);
+        self.siblings.pass(number, publication, stream.layer, &packet);
         let source = publication.source;
         if began || tap_left {
             self.dirty_publications.insert(number);
@@ -99,7 +96,7 @@ impl Shard {
         }
     }
 
-    fn fan_out(&mut self, now: Instant, publication: u64, layer: Layer, packet: &Packet<'_>) {
+    pub(super) fn fan_out(&mut self, now: Instant, publication: u64, layer: Layer, packet: &Packet<'_>) {
         let mut switched = std::mem::take(&mut self.scratch.switched);
         for target in self.table.targets(publication) {
             let Some(peer) = self.peers.get_mut(&target.peer) else {

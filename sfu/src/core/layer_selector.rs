@@ -21,6 +21,9 @@ impl LayerSet {
     pub fn union(self, other: Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at] || other.0[at]))
     }
+    pub fn intersection(self, other: Self) -> Self {
+        Self(std::array::from_fn(|at| self.0[at] && other.0[at]))
+    }
     /// From the lowest up.
     pub fn iter(self) -> impl DoubleEndedIterator<Item = Layer> {
         Layer::ALL.into_iter().filter(move |layer| self.contains(*layer))

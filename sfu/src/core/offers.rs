@@ -252,10 +252,7 @@ impl Shard {
                 continue;
             };
             let changed = publication.set_layers(&layers);
-            for layer in changed {
-                self.layer_stopped(number, layer);
-                self.forget_sent(number);
-            }
+            self.renumber(number, &changed);
             incoming.push(Incoming {
                 mid: section.mid.clone(),
                 publication: number,
@@ -330,7 +327,6 @@ impl Shard {
                 .collect();
             let native = publication.native;
             for layer in stopped {
-                self.layer_stopped(number, layer);
                 self.emit(Event::MediaFlow {
                     participant: source.participant,
                     publication: source.publication,
@@ -338,7 +334,8 @@ impl Shard {
                     flowing: false,
                 });
             }
-            self.interrupt(number);
+            // Nothing of it flows, whatever is still numbered as current.
+            self.renumber(number, &Layer::ALL);
             if !native {
                 self.remove_publication(number);
             }

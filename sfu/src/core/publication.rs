@@ -1,9 +1,10 @@
 //! A publication as it arrives: for each layer its streams, losses, key frames, kept packets and capture clock.
 
 use crate::core::h264;
+use crate::core::io::ShardId;
 use crate::core::keyframe::KeyframeThrottle;
 use crate::core::layer_selector::LayerSet;
-use crate::core::media::{Codec, Meta};
+use crate::core::media::{Codec, Meta, Packet};
 use crate::core::receiver::Receiver;
 use crate::core::rtp::RtpHeader;
 use crate::core::rtx::RetransmissionBuffer;
@@ -11,7 +12,7 @@ use crate::core::tap::TapSender;
 use crate::core::transport::sdp::ExtensionIds;
 use crate::core::vp8::Vp8;
 use invigil_shared::frame_info::FrameInfo;
-use invigil_shared::id::ParticipantId;
+use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::limits::{FLOW_TIMEOUT_MS, SCREEN_FLOW_TIMEOUT_MS};
 use invigil_shared::publication::{Kind, Layer, LayerOffer, PublicationKey, PublicationRef};
 use std::time::{Duration, Instant};
@@ -31,10 +32,21 @@ pub struct LayerState {
     clock: Option<(u32, i64)>,
 }
 
+/// Where the publication is that a mirror shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub shard: ShardId,
+    /// Its number there.
+    pub number: u64,
+    pub exam: ExamId,
+}
+
 /// A publication of a participant.
 #[derive(Debug)]
 pub struct Publication {
     pub source: PublicationRef,
+    /// Set when its publisher lives on another shard.
+    pub origin: Option<Origin>,
     pub codec: Codec,
     /// Its packets carry FrameInfo.
     pub native: bool,
@@ -44,6 +56,10 @@ pub struct Publication {
     /// What somebody wants now.
     pub wanted: LayerSet,
     pub taps: Vec<(Layer, TapSender)>,
+    /// What siblings want of it for their subscribers.
+    pub siblings: Vec<(ShardId, LayerSet)>,
+    /// How often each layer's packets were numbered anew.
+    pub numbering: [u32; 3],
     /// The loudest level since the last report (RFC 6464: 0 is loudest).
     pub loudest: u8,
 }
@@ -111,12 +127,15 @@ impl Publication {
                 participant,
                 publication: key,
             },
+            origin: None,
             codec,
             native,
             layers: [None, None, None],
             demanded: LayerSet::default(),
             wanted: LayerSet::default(),
             taps: Vec::new(),
+            siblings: Vec::new(),
+            numbering: [0; 3],
             loudest: SILENT,
         }
     }
@@ -181,6 +200,14 @@ impl Publication {
     /// Whether subscriptions lose a layer that is silent. A still screen stays as it is.
     pub fn silence_ends(&self) -> bool {
         self.source.publication.kind != Kind::Screen
+    }
+
+    /// Hands a packet to those taps that read its layer. True when one has left.
+    pub fn offer_to_taps(&mut self, layer: Layer, packet: &Packet<'_>) -> bool {
+        let before = self.taps.len();
+        self.taps
+            .retain(|(wanted, tap)| *wanted != layer || tap.offer(layer, packet));
+        before != self.taps.len()
     }
 
     /// What a packet says of its frame: from the extension for our clients, from the payload for browsers.

@@ -23,6 +23,7 @@ const UNKNOWN_COST: u64 = 300_000;
 
 impl Shard {
     pub(super) fn settle(&mut self, now: Instant) {
+        self.announce();
         if self.dirty_subscribers.is_empty() && self.dirty_publications.is_empty() {
             return;
         }
@@ -48,11 +49,15 @@ impl Shard {
     /// The publication that an intent may have: of the subscriber's own exam, of somebody else, of somebody who publishes.
     fn allowed(&self, subscriber: ParticipantId, intent: &Intent) -> Option<u64> {
         let exam = self.participants.get(&subscriber)?.exam?;
-        let publisher = self.participants.get(&intent.wanted.participant)?;
-        if publisher.exam != Some(exam) || intent.wanted.participant == subscriber {
-            return None;
-        }
-        publisher.publications.get(&intent.wanted.publication).copied()
+        let wanted = intent.wanted;
+        let number = self
+            .publication_of(wanted)
+            .filter(|_| wanted.participant != subscriber)?;
+        let of = match self.publications.get(&number)?.origin {
+            Some(origin) => Some(origin.exam),
+            None => self.participants.get(&wanted.participant)?.exam,
+        };
+        (of == Some(exam)).then_some(number)
     }
 
     fn resolve(&mut self, subscriber: ParticipantId) {
@@ -143,7 +148,7 @@ impl Shard {
         }
     }
 
-    /// The layers of a publication that anybody wants.
+    /// The layers of a publication that anybody wants: subscribers and taps here, and those of siblings.
     pub(super) fn wanted(&self, number: u64) -> LayerSet {
         let Some(publication) = self.publications.get(&number) else {
             return LayerSet::default();
@@ -165,7 +170,11 @@ impl Shard {
             .iter()
             .filter_map(|(layer, _)| offered.best(*layer))
             .collect();
-        slots.fold(taps, LayerSet::union)
+        let siblings = publication
+            .siblings
+            .iter()
+            .map(|(_, layers)| layers.intersection(offered));
+        slots.chain(siblings).fold(taps, LayerSet::union)
     }
 
     fn tell_demand(&mut self, number: u64) {
@@ -178,6 +187,14 @@ impl Shard {
             return;
         }
         publication.demanded = wanted;
+        if let Some(origin) = publication.origin {
+            if wanted.is_empty() {
+                // Nobody is left who could ask for it again.
+                publication.layers_mut().for_each(|(_, state)| state.kept.clear());
+            }
+            self.siblings.want(origin, wanted);
+            return;
+        }
         let source = publication.source;
         let demand = Demand {
             publication: source.publication,
@@ -248,11 +265,19 @@ impl Shard {
         }
     }
 
-    /// Sends the key frame requests that are due to a publication's publisher.
+    /// Sends the key frame requests that are due to a publication's publisher, or to the shard where it lives.
     pub(super) fn ask_for_key_frames(&mut self, now: Instant, number: u64) {
         let Some(publication) = self.publications.get_mut(&number) else {
             return;
         };
+        if let Some(origin) = publication.origin {
+            for (layer, state) in publication.layers_mut() {
+                if state.keyframe.poll(now) {
+                    self.siblings.ask_for_key_frame(origin, layer);
+                }
+            }
+            return;
+        }
         let key = self
             .participants
             .get(&publication.source.participant)
@@ -302,15 +327,21 @@ impl Shard {
         self.dirty_publications.insert(number);
     }
 
-    /// A publisher's transport is gone: nothing of it flows, whatever is still numbered as current.
-    pub(super) fn interrupt(&mut self, number: u64) {
-        for layer in Layer::ALL {
-            self.layer_stopped(number, layer);
+    /// Layers whose packets are numbered anew from here on: who showed one waits for its next key frame, and no slot may look
+    /// up in the new numbering what it sent before.
+    pub(super) fn renumber(&mut self, number: u64, layers: &[Layer]) {
+        for layer in layers {
+            if let Some(publication) = self.publications.get_mut(&number) {
+                publication.numbering[layer.index()] += 1;
+            }
+            self.layer_stopped(number, *layer);
         }
-        self.forget_sent(number);
+        if !layers.is_empty() {
+            self.forget_sent(number);
+        }
+        self.siblings.announce_later(number);
     }
 
-    /// The publisher's numbering begins anew: no slot may look up in it what it sent before.
     pub(super) fn forget_sent(&mut self, number: u64) {
         for slot in self.peers.values_mut().flat_map(|peer| peer.slots.iter_mut().flatten()) {
             slot.out.forget(number);

@@ -3,12 +3,13 @@
 use crate::core::budget::LossBased;
 use crate::core::demux::{Demux, PeerKey};
 use crate::core::forward_table::{ForwardTable, Target};
-use crate::core::io::{Command, CommandResult, Event, TransmitBatch};
+use crate::core::io::{Command, CommandResult, Event, ShardId, TransmitBatch};
 use crate::core::participant::Participant;
 use crate::core::peers::Peers;
 use crate::core::publication::Publication;
 use crate::core::room::Levels;
 use crate::core::rtcp::ReportBlock;
+use crate::core::siblings::Siblings;
 use crate::core::tick::Ticks;
 use crate::core::transport::dtls::DtlsError;
 use crate::core::transport::{self, Association, DatagramKind, DtlsIdentity, FailReason};
@@ -26,6 +27,8 @@ const MAX_EVENTS: usize = 8_192;
 
 /// What a core is made of.
 pub struct CoreConfig {
+    /// The other shards of this process: what is published on one can be watched on all.
+    pub siblings: Vec<ShardId>,
     /// The addresses that stand in answers.
     pub candidates: Vec<SocketAddr>,
     pub identity: Arc<DtlsIdentity>,
@@ -60,6 +63,7 @@ pub struct Shard {
     pub(super) publications: BTreeMap<u64, Publication>,
     pub(super) next_publication: u64,
     pub(super) table: ForwardTable,
+    pub(super) siblings: Siblings,
     pub(super) levels: Levels,
     pub(super) dirty_subscribers: BTreeSet<ParticipantId>,
     pub(super) dirty_publications: BTreeSet<u64>,
@@ -75,6 +79,7 @@ impl Shard {
     pub fn new(config: CoreConfig, now: Instant) -> Self {
         let mut rng = StdRng::from_seed(config.seed);
         let demux = Demux::new(rng.random());
+        let siblings = Siblings::new(&config.siblings);
         Self {
             config,
             epoch: now,
@@ -87,6 +92,7 @@ impl Shard {
             publications: BTreeMap::new(),
             next_publication: 1,
             table: ForwardTable::default(),
+            siblings,
             levels: Levels::default(),
             dirty_subscribers: BTreeSet::new(),
             dirty_publications: BTreeSet::new(),

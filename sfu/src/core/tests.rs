@@ -3,4 +3,5 @@
 mod forwarding;
 mod isolation;
 mod recovery;
+mod shards;
 pub(crate) mod world;

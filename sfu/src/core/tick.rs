@@ -91,8 +91,11 @@ impl Shard {
     }
 
     fn publisher(&mut self, number: u64) -> Option<PeerKey> {
-        let source = self.publications.get(&number)?.source;
-        self.participants.get(&source.participant)?.publish
+        let publication = self.publications.get(&number)?;
+        if publication.origin.is_some() {
+            return None;
+        }
+        self.participants.get(&publication.source.participant)?.publish
     }
 
     fn ask_for_losses(&mut self, now: Instant) {
@@ -155,7 +158,9 @@ impl Shard {
     /// Looks at who speaks, what has fallen silent, and what is awaited in vain.
     fn watch(&mut self, now: Instant) {
         let mut stopped = Vec::new();
-        for (number, publication) in &mut self.publications {
+        // What becomes of a mirrored one, its own shard sees and says.
+        let own = self.publications.iter_mut().filter(|(_, known)| known.origin.is_none());
+        for (number, publication) in own {
             let level = std::mem::replace(&mut publication.loudest, SILENT);
             if let Some(exam) = self
                 .participants
@@ -174,6 +179,7 @@ impl Shard {
         for (number, layer, ends, source) in stopped {
             if ends {
                 self.layer_stopped(number, layer);
+                self.siblings.stopped(number, layer);
             }
             let (participant, publication) = (source.participant, source.publication);
             self.emit(Event::MediaFlow {

@@ -51,6 +51,7 @@ pub(super) fn spawn(
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as i64);
     let core = CoreConfig {
+        siblings: Vec::new(),
         candidates,
         identity: Arc::clone(&config.certificate),
         seed: config.seed,

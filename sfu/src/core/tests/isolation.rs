@@ -1,5 +1,5 @@
 //! No packet and no event of one candidate reaches another, whatever control asks for; no packet reaches a proctor who has
-//! no binding for it.
+//! no binding for it. On one shard and across several.
 
 use super::world::*;
 use crate::core::io::{Direction, Event};
@@ -17,8 +17,14 @@ fn wishes() -> impl Strategy<Value = Vec<(usize, Vec<u8>)>> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
     #[test]
-    fn packets_only_follow_bindings(exams in proptest::array::uniform5(1u8..=2), wishes in wishes()) {
-        let mut world = World::new();
+    fn packets_only_follow_bindings(
+        exams in proptest::array::uniform5(1u8..=2),
+        shards in 1u16..=4,
+        homes in proptest::array::uniform5(0usize..4),
+        wishes in wishes(),
+    ) {
+        let mut world = World::of(shards);
+        world.homes = (1..=5u8).zip(homes.map(|home| home % usize::from(shards))).collect();
         // Candidates 1 to 3, proctors 4 and 5, each in one of two exams.
         let mut places = vec![];
         for who in 1..=3u8 {

@@ -1,6 +1,10 @@
-//! A core with hand-made peers around it, on one clock that only the test moves.
+//! One or more cores with hand-made peers around them, on one clock that only the test moves.
 
-use crate::core::io::{Command, Direction, Event, Profile, Reply};
+#[path = "lines.rs"]
+mod lines;
+
+use crate::core::io::{Command, Direction, Event, Profile, Reply, ShardId};
+use crate::core::relay::{RelayBatch, RelayMessage};
 use crate::core::rtp::{ExtensionList, RtpHeader, write_header};
 use crate::core::transport::credentials::{Fingerprint, IceCredentials};
 use crate::core::transport::dtls::Dtls;
@@ -8,17 +12,18 @@ use crate::core::transport::srtp::{Inbound, MAX_RTCP_OVERHEAD, MAX_RTP_OVERHEAD,
 use crate::core::transport::{DatagramKind, DtlsIdentity, DtlsRole, classify};
 use crate::core::{CoreConfig, Shard};
 use invigil_shared::error::ErrorBody;
-use invigil_shared::frame_info::{FRAME_INFO_URI, FrameInfo};
+use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
 use invigil_shared::intent::{Intent, Priority};
 use invigil_shared::publication::{Layer, LayerOffer, PublicationKey, PublicationRef};
+pub(crate) use lines::*;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_stun::attributes::{ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType};
 use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
 use rtc_stun::textattrs::TextAttribute;
-use std::fmt::Write;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
@@ -26,13 +31,6 @@ use std::time::{Duration, Instant};
 static OURS: LazyLock<Arc<DtlsIdentity>> = LazyLock::new(|| Arc::new(DtlsIdentity::generate().unwrap()));
 static THEIRS: LazyLock<Arc<DtlsIdentity>> = LazyLock::new(|| Arc::new(DtlsIdentity::generate().unwrap()));
 
-pub(crate) const H264: u8 = 102;
-pub(crate) const RTX: u8 = 103;
-pub(crate) const OPUS: u8 = 111;
-const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
-const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
-pub(crate) const FRAME_INFO_ID: u8 = 4;
-pub(crate) const TRANSPORT_CC_ID: u8 = 2;
 pub(crate) const START_US: i64 = 1_790_000_000_000_000;
 
 pub(crate) fn person(n: u8) -> ParticipantId {
@@ -241,35 +239,54 @@ impl Peer {
     }
 }
 
-/// The core and everyone around it.
+/// The cores and everyone around them.
 pub(crate) struct World {
-    pub shard: Shard,
+    pub shards: Vec<Shard>,
+    /// Which shard a participant lives on, where it is not its number modulo theirs.
+    pub homes: BTreeMap<u8, usize>,
+    /// Messages between shards stay where they are for now.
+    pub hold_messages: bool,
     pub now: Instant,
     pub start: Instant,
     pub peers: Vec<Peer>,
     pub events: Vec<Event>,
-    sfu: SocketAddr,
+    /// What each shard said to its siblings: from, to, what.
+    pub relayed: Vec<(usize, ShardId, RelayMessage)>,
+    transports: BTreeMap<TransportId, usize>,
     last_request: Instant,
+}
+
+fn sfu(shard: usize) -> SocketAddr {
+    SocketAddr::from(([192, 0, 2, 10 + shard as u8], 5_000))
 }
 
 impl World {
     pub fn new() -> Self {
+        Self::of(1)
+    }
+
+    pub fn of(shards: u16) -> Self {
         let now = Instant::now();
-        let sfu: SocketAddr = "192.0.2.10:5000".parse().unwrap();
-        let config = CoreConfig {
-            candidates: vec![sfu],
-            identity: OURS.clone(),
-            seed: [7; 32],
-            unix_us: START_US,
+        let core = |id: u16| {
+            let config = CoreConfig {
+                siblings: (0..shards).filter(|other| *other != id).map(ShardId).collect(),
+                candidates: vec![sfu(usize::from(id))],
+                identity: OURS.clone(),
+                seed: [7 + id as u8; 32],
+                unix_us: START_US,
+            };
+            Shard::new(config, now)
         };
-        let shard = Shard::new(config, now);
         Self {
-            shard,
+            shards: (0..shards).map(core).collect(),
+            homes: BTreeMap::new(),
+            hold_messages: false,
             now,
             start: now,
             peers: vec![],
             events: vec![],
-            sfu,
+            relayed: vec![],
+            transports: BTreeMap::new(),
             last_request: now,
         }
     }
@@ -278,8 +295,39 @@ impl World {
         START_US + (self.now - self.start).as_micros() as i64
     }
 
+    fn home_of(&self, id: ParticipantId) -> usize {
+        let who = (0..=u8::MAX).find(|n| person(*n) == id).unwrap();
+        let usual = usize::from(who) % self.shards.len();
+        self.homes.get(&who).copied().unwrap_or(usual)
+    }
+
+    /// Where control would send a command.
+    fn place(&self, command: &Command) -> usize {
+        match command {
+            Command::AddTransport { participant, .. }
+            | Command::Publish { participant, .. }
+            | Command::Unpublish { participant, .. }
+            | Command::RemoveParticipant { participant } => self.home_of(*participant),
+            Command::SetIntents { subscriber, .. } => self.home_of(*subscriber),
+            Command::RequestKeyframe { source, .. } | Command::AddTap { source, .. } => {
+                self.home_of(source.participant)
+            }
+            Command::Offer { transport, .. } | Command::RemoveTransport { transport } => {
+                self.transports.get(transport).copied().unwrap_or(0)
+            }
+        }
+    }
+
     pub fn command(&mut self, command: Command) -> Result<Reply, ErrorBody> {
-        let reply = self.shard.handle_command(self.now, command);
+        let place = self.place(&command);
+        self.command_at(place, command)
+    }
+
+    pub fn command_at(&mut self, shard: usize, command: Command) -> Result<Reply, ErrorBody> {
+        if let Command::AddTransport { transport, .. } = &command {
+            self.transports.insert(*transport, shard);
+        }
+        let reply = self.shards[shard].handle_command(self.now, command);
         self.pump();
         reply
     }
@@ -327,9 +375,8 @@ impl World {
 
     /// Sends a binding request from the peer's address.
     pub fn check(&mut self, at: usize) {
-        let request = self.peers[at].request();
-        let (address, sfu) = (self.peers[at].address, self.sfu);
-        self.shard.handle_datagram(self.now, address, sfu, &mut request.clone());
+        let mut request = self.peers[at].request();
+        self.deliver(at, &mut request);
         self.pump();
     }
 
@@ -357,24 +404,29 @@ impl World {
         self.peers[at].remote.ufrag.clone()
     }
 
-    /// Carries datagrams until everyone is quiet.
+    /// Carries datagrams, and what shards have for each other, until everyone is quiet.
     pub fn pump(&mut self) {
         loop {
-            while let Some(event) = self.shard.poll_event() {
-                self.events.push(event);
-            }
             let mut out: Vec<(SocketAddr, Vec<u8>)> = Vec::new();
-            for batch in self.shard.transmits() {
-                for run in batch.runs() {
-                    out.extend(
-                        batch
-                            .datagrams(run)
-                            .map(|datagram| (run.destination, datagram.to_vec())),
-                    );
+            let mut busy = false;
+            for at in 0..self.shards.len() {
+                busy |= self.relay(at);
+                let shard = &mut self.shards[at];
+                while let Some(event) = shard.poll_event() {
+                    self.events.push(event);
                 }
+                for batch in shard.transmits() {
+                    for run in batch.runs() {
+                        out.extend(
+                            batch
+                                .datagrams(run)
+                                .map(|datagram| (run.destination, datagram.to_vec())),
+                        );
+                    }
+                }
+                shard.clear_transmits();
             }
-            self.shard.clear_transmits();
-            if out.is_empty() {
+            if out.is_empty() && !busy {
                 return;
             }
             for (destination, mut datagram) in out {
@@ -385,18 +437,42 @@ impl World {
             }
             for at in 0..self.peers.len() {
                 while let Some(mut data) = self.peers[at].poll_transmit() {
-                    let address = self.peers[at].address;
-                    self.shard.handle_datagram(self.now, address, self.sfu, &mut data);
+                    self.deliver(at, &mut data);
                 }
             }
         }
+    }
+
+    /// Carries what one shard has for its siblings. True when there was something.
+    fn relay(&mut self, from: usize) -> bool {
+        let id = ShardId(from as u16);
+        let mut busy = false;
+        while !self.hold_messages
+            && let Some((to, message)) = self.shards[from].poll_relay()
+        {
+            self.relayed.push((from, to, message.clone()));
+            self.shards[usize::from(to.0)].handle_relay(self.now, id, message);
+            busy = true;
+        }
+        let waiting = self.shards[from].relays().map(|(to, batch)| {
+            let mut taken = RelayBatch::default();
+            taken.append(batch);
+            (to, taken)
+        });
+        for (to, mut batch) in waiting.collect::<Vec<_>>() {
+            self.shards[usize::from(to.0)].handle_relayed(self.now, id, &mut batch);
+            busy = true;
+        }
+        busy
     }
 
     /// Lets time pass in steps of 10 ms; peers that are not silent keep asking for consent.
     pub fn pass(&mut self, ms: u64) {
         for _ in 0..ms.div_ceil(10) {
             self.now += Duration::from_millis(10);
-            self.shard.handle_timeout(self.now);
+            for shard in &mut self.shards {
+                shard.handle_timeout(self.now);
+            }
             self.pump();
             if self.now - self.last_request >= Duration::from_secs(5) {
                 self.last_request = self.now;
@@ -418,8 +494,9 @@ impl World {
 
     /// The core reads a datagram of a peer.
     pub fn deliver(&mut self, at: usize, datagram: &mut [u8]) {
-        let address = self.peers[at].address;
-        self.shard.handle_datagram(self.now, address, self.sfu, datagram);
+        let peer = &self.peers[at];
+        let shard = self.transports[&peer.transport];
+        self.shards[shard].handle_datagram(self.now, peer.address, sfu(shard), datagram);
     }
 
     /// The next packet of a peer's numbering, as it would send it.
@@ -529,50 +606,4 @@ pub(crate) fn ssrcs(who: u8) -> (u32, u32) {
 fn credentials_of(answer: &str) -> IceCredentials {
     let find = |key: &str| answer.lines().find_map(|line| line.strip_prefix(key)).unwrap();
     IceCredentials::from_peer(find("a=ice-ufrag:"), find("a=ice-pwd:")).unwrap()
-}
-
-/// Two video lines and one of audio, sending.
-pub(crate) fn publisher_media() -> Vec<String> {
-    vec![video("sendonly", true), video("sendonly", true), audio("sendonly")]
-}
-
-/// `video` slots and one audio slot, receiving.
-pub(crate) fn pool(slots: usize) -> Vec<String> {
-    let mut media = vec![video("recvonly", true); slots];
-    media.push(audio("recvonly"));
-    media
-}
-
-pub(crate) fn video(direction: &str, native: bool) -> String {
-    let mut text = format!(
-        "m=video 9 UDP/TLS/RTP/SAVPF {H264} {RTX}\r\nc=IN IP4 0.0.0.0\r\na={direction}\r\na=rtcp-mux\r\n\
-         a=rtpmap:{H264} H264/90000\r\na=fmtp:{H264} packetization-mode=1;profile-level-id=42e01f\r\n\
-         a=rtcp-fb:{H264} nack\r\na=rtcp-fb:{H264} nack pli\r\na=rtcp-fb:{H264} transport-cc\r\n\
-         a=rtpmap:{RTX} rtx/90000\r\na=fmtp:{RTX} apt={H264}\r\na=extmap:{TRANSPORT_CC_ID} {TRANSPORT_CC}\r\n"
-    );
-    if native {
-        write!(text, "a=extmap:{FRAME_INFO_ID} {FRAME_INFO_URI}\r\n").unwrap();
-    }
-    text
-}
-
-pub(crate) fn audio(direction: &str) -> String {
-    format!(
-        "m=audio 9 UDP/TLS/RTP/SAVPF {OPUS}\r\nc=IN IP4 0.0.0.0\r\na={direction}\r\na=rtcp-mux\r\n\
-         a=rtpmap:{OPUS} opus/48000/2\r\na=extmap:3 {AUDIO_LEVEL}\r\na=extmap:{TRANSPORT_CC_ID} {TRANSPORT_CC}\r\n"
-    )
-}
-
-pub(crate) fn offer(local: &IceCredentials, media: &[String]) -> String {
-    let mids: Vec<String> = (0..media.len()).map(|at| at.to_string()).collect();
-    let mut text = format!(
-        "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\na=group:BUNDLE {}\r\n",
-        mids.join(" ")
-    );
-    write!(text, "a=fingerprint:{}\r\n", THEIRS.fingerprint()).unwrap();
-    for (mid, section) in mids.iter().zip(media) {
-        write!(text, "{section}a=mid:{mid}\r\na=setup:actpass\r\n").unwrap();
-        write!(text, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", local.ufrag, local.pwd).unwrap();
-    }
-    text
 }
