@@ -1,4 +1,4 @@
-//! Puts a server together and runs it: store, keys, shard, control, and the one HTTPS port.
+//! Puts a server together and runs it: store, keys, shards, control, and the one HTTPS port.
 
 mod listener;
 
@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Events of the shards that control has not taken yet; shards wait beyond it.
@@ -57,7 +57,9 @@ pub struct Server {
     pub setup_code: Option<String>,
     control: Arc<Control>,
     store: SqliteStore,
-    shard: ShardHandle,
+    shards: Vec<(ShardId, ShardHandle)>,
+    /// No shard is left.
+    failure: watch::Receiver<bool>,
     shutdown: Shutdown,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -80,17 +82,24 @@ impl Server {
         let https = listener.local_addr().map_err(listen)?;
 
         let (events_sender, events) = mpsc::channel(SHARD_EVENTS);
-        let shard_config = ShardConfig {
-            id: ShardId(0),
-            bind: config.media.bind.clone(),
+        let certificate_of_media = shard::generate_certificate()?;
+        let shard_config = |(id, bind)| ShardConfig {
+            id: ShardId(id),
+            bind,
             announce: config.media.announce.clone(),
             segments: !config.media.no_segments,
-            certificate: shard::generate_certificate()?,
+            certificate: Arc::clone(&certificate_of_media),
             seed: clock::random(),
         };
-        // Its thread ends by itself when it is told to stop; nobody joins it, because that would block.
-        let (shard, _thread) = shard::spawn(shard_config, events_sender)?;
-        let media = shard.local_addrs();
+        let shard_configs: Vec<_> = (0..).zip(config.media.addresses()?).map(shard_config).collect();
+        // Their threads end by themselves when they are told to stop; nobody joins them, because that would block.
+        let started = shard::spawn(&shard_configs, &events_sender)?;
+        let shards: Vec<(ShardId, ShardHandle)> = shard_configs
+            .iter()
+            .zip(started)
+            .map(|(config, (handle, _thread))| (config.id, handle))
+            .collect();
+        let media = shards.iter().flat_map(|(_, shard)| shard.local_addrs()).collect();
 
         let authority = config
             .http
@@ -105,7 +114,7 @@ impl Server {
         .write(&directory)?;
 
         let shared: Arc<dyn Store> = Arc::new(store.clone());
-        let control = Arc::new(Control::new(Arc::clone(&shared), shard.clone()));
+        let control = Arc::new(Control::new(Arc::clone(&shared), shards.clone()));
         let passwords = tokio::task::spawn_blocking(Passwords::new).await;
         let service = Arc::new(Service {
             store: shared,
@@ -119,11 +128,28 @@ impl Server {
         });
         let shutdown = Shutdown::default();
         let accept = listener::serve(listener, certificate.tls, api::router(service), shutdown.signal());
-        let tasks = vec![
+        let (failed, failure) = watch::channel(false);
+        let mut tasks = vec![
             tokio::spawn(accept),
             tokio::spawn(Arc::clone(&control).follow_shards(events)),
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
         ];
+        for (id, shard) in &shards {
+            let (control, failed, id) = (Arc::clone(&control), failed.clone(), *id);
+            let (ended, mut stopping) = (shard.ended(), shutdown.signal());
+            tasks.push(tokio::spawn(async move {
+                tokio::select! {
+                    biased;
+                    () = stopping.begun() => {}
+                    exit = ended => {
+                        tracing::error!(shard = %id, ?exit, "a shard has ended; its participants move to the others");
+                        if !control.shard_ended(id) {
+                            failed.send_replace(true);
+                        }
+                    }
+                }
+            }));
+        }
         let certificate_sha256 = certificate.sha256;
         Ok(Self {
             https,
@@ -132,10 +158,20 @@ impl Server {
             setup_code,
             control,
             store,
-            shard,
+            shards,
+            failure,
             shutdown,
             tasks,
         })
+    }
+
+    /// Returns when the server can't do its work any more: no shard is left.
+    pub async fn failed(&self) {
+        let mut failure = self.failure.clone();
+        if failure.wait_for(|failed| *failed).await.is_err() {
+            // The shards' watchers are gone, so nobody will say.
+            std::future::pending::<()>().await;
+        }
     }
 
     /// Tells every client, ends the connections, and returns when everything that was accepted is on disk.
@@ -146,7 +182,7 @@ impl Server {
         if let Some(accept) = tasks.next() {
             let _ = tokio::time::timeout(DRAIN_DEADLINE, accept).await;
         }
-        self.shard.stop();
+        self.shards.iter().for_each(|(_, shard)| shard.stop());
         tasks.for_each(|task| task.abort());
         self.store.close().await;
     }
@@ -172,3 +208,6 @@ fn reachable(https: SocketAddr, config: &ServeConfig) -> String {
         None => format!("localhost:{}", https.port()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,13 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         "certificate_sha256": server.certificate_sha256,
         "setup_code": server.setup_code,
     }));
-    shutdown::asked_to_end().await?;
+    let failed = tokio::select! {
+        asked = shutdown::asked_to_end() => { asked?; false }
+        () = server.failed() => true,
+    };
     output::say("Stopping");
     server.stop().await;
+    // Whoever supervises this process starts it again; clients come back by themselves.
+    anyhow::ensure!(!failed, "no media shard is left");
     Ok(())
 }

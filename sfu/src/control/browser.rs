@@ -2,12 +2,13 @@
 
 use super::join::{Seated, entry_now};
 use super::media::unexpected;
+use super::placement::Weight;
 use super::room::Transport;
 use super::{BrowserResource, Control, policy};
 use crate::auth::Identity;
 use crate::auth::identity::Person;
 use crate::clock;
-use crate::shard::{Command, Profile, Reply};
+use crate::shard::{Command, Profile, Reply, ShardHandle};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
 use invigil_shared::intent::{Intent, Priority};
@@ -45,14 +46,15 @@ impl Control {
         let transport = clock::fresh(TransportId::from_parts);
         let direction = Direction::Publish;
         let profile = Profile::Browser;
-        self.shard
-            .request(Command::AddTransport {
-                transport,
-                participant,
-                exam,
-                direction,
-                profile,
-            })
+        let command = Command::AddTransport {
+            transport,
+            participant,
+            exam,
+            direction,
+            profile,
+        };
+        self.placed(participant, exam, Weight::of_role(identity.role))?
+            .request(command)
             .await?;
         {
             let mut state = room.state.lock();
@@ -112,6 +114,7 @@ impl Control {
         let peer = clock::fresh(ParticipantId::from_parts);
         let transport = clock::fresh(TransportId::from_parts);
         let (direction, profile) = (Direction::Subscribe, Profile::Browser);
+        let shard = self.placed(peer, exam, Weight::of_player(intents.len()))?;
         let command = Command::AddTransport {
             transport,
             participant: peer,
@@ -119,7 +122,10 @@ impl Control {
             direction,
             profile,
         };
-        self.shard.request(command).await?;
+        if let Err(error) = shard.request(command).await {
+            self.displace(peer);
+            return Err(error);
+        }
         let resource = BrowserResource {
             exam,
             owner,
@@ -132,7 +138,7 @@ impl Control {
             revision: 1,
             intents,
         };
-        match self.shard.request(wish).await {
+        match shard.request(wish).await {
             Ok(Reply::Bindings(_)) => self.negotiate(transport, resource, offer).await,
             Ok(other) => {
                 self.release(transport, &resource);
@@ -145,14 +151,23 @@ impl Control {
         }
     }
 
+    fn placed(&self, participant: ParticipantId, exam: ExamId, weight: Weight) -> Result<ShardHandle, ErrorBody> {
+        Ok(self.placement.lock().place(participant, exam, weight)?.clone())
+    }
+
     async fn negotiate(
         &self,
         transport: TransportId,
         resource: BrowserResource,
         sdp: String,
     ) -> Result<Created, ErrorBody> {
+        let shard = self.placement.lock().shard_of(resource.peer).cloned();
         self.browsers.lock().insert(transport, resource);
-        let answer = match self.shard.request(Command::Offer { transport, sdp }).await {
+        let answer = match shard {
+            Some(shard) => shard.request(Command::Offer { transport, sdp }).await,
+            None => Err(ErrorCode::TransportUnknown.into()),
+        };
+        let answer = match answer {
             Ok(Reply::Answer(answer)) => return Ok(Created { transport, answer }),
             Ok(other) => unexpected(&other),
             Err(error) => error,
@@ -180,16 +195,11 @@ impl Control {
 
     fn release(&self, transport: TransportId, resource: &BrowserResource) {
         let participant = resource.peer;
-        let command = match resource.direction {
-            Direction::Publish => Command::RemoveTransport { transport },
-            Direction::Subscribe => Command::RemoveParticipant { participant },
-        };
-        if let Err(error) = self.shard.post(command) {
-            tracing::warn!(%error, "the shard did not release a browser's transport");
-        }
         if resource.direction == Direction::Subscribe {
+            self.displace(participant);
             return;
         }
+        self.post(participant, Command::RemoveTransport { transport });
         let Some(room) = self.room_of_exam(resource.exam) else {
             return;
         };
@@ -198,30 +208,14 @@ impl Control {
             return;
         };
         member.transports.remove(&transport);
-        let mut removed = Vec::new();
-        if let Some(candidate) = member.candidate_mut() {
-            candidate.publications.retain(|key, published| {
-                if published.browser {
-                    removed.push(*key);
-                }
-                !published.browser
-            });
-        }
         let presence = member.presence();
         let changed = member.set_presence(presence, clock::now_us());
-        for publication in removed {
-            if let Err(error) = self.shard.post(Command::Unpublish {
+        for publication in state.remove_browser_publications(participant) {
+            let command = Command::Unpublish {
                 participant,
                 publication,
-            }) {
-                tracing::warn!(%error, "the shard did not drop a publication");
-            }
-            state.tell_watchers(ServerMessage::PublicationRemoved {
-                source: PublicationRef {
-                    participant,
-                    publication,
-                },
-            });
+            };
+            self.post(participant, command);
         }
         if changed {
             state.tell_updated(participant);

@@ -1,6 +1,7 @@
 //! Entering and leaving a room.
 
 use super::messages::for_candidate;
+use super::placement::Weight;
 use super::room::{Candidate, Member, Part, Room, Watcher};
 use super::state::{FromStore, frames};
 use super::{Answer, Control, Link, OK, OpenRoom, policy};
@@ -133,7 +134,8 @@ impl Control {
                 let member = candidate_member(&state.exam, &record, &entry, now);
                 state.members.insert(record.participant, member);
             }
-            self.places.lock().insert(record.participant, exam);
+            let weight = Weight::of_role(identity.role);
+            self.placement.lock().place(record.participant, exam, weight)?;
         }
         let first = self.store.mark_joined(session, now).await?;
         Ok(Seated { room, record, first })
@@ -244,7 +246,8 @@ impl Control {
                     watcher,
                 )
             });
-            self.places.lock().insert(identity.participant, exam);
+            let weight = Weight::of_role(identity.role);
+            self.placement.lock().place(identity.participant, exam, weight)?;
             // A new connection counts its wish lists anew.
             if let Some(watcher) = member.watcher_mut() {
                 watcher.revision = 0;

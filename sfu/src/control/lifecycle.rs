@@ -4,7 +4,6 @@ use super::join::entry_now;
 use super::room::Part;
 use super::{Answer, Control, Link, OK, OpenRoom};
 use crate::clock;
-use crate::shard::Command;
 use crate::shutdown::ShutdownSignal;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::ParticipantId;
@@ -67,7 +66,8 @@ impl Control {
             state.members.remove(&participant);
             state.update_listening();
             state.tell_watchers(ServerMessage::ParticipantLeft { participant });
-            self.forget(participant);
+            // Under the room's lock: whatever comes back into the room afterwards comes to a shard afterwards too.
+            self.displace(participant);
             return Settled::Same;
         }
         let (before, presence) = (member.info.presence, member.presence());
@@ -87,15 +87,6 @@ impl Control {
         match self.store.add_timeline(room.id, entry.clone()).await {
             Ok(()) => room.state.lock().tell_timeline(entry),
             Err(error) => tracing::error!(%error, "a timeline entry was not stored"),
-        }
-    }
-
-    /// Removes a participant from the shard. Called under the room's lock: whatever comes back into the room afterwards comes
-    /// to the shard afterwards too.
-    fn forget(&self, participant: ParticipantId) {
-        self.places.lock().remove(&participant);
-        if let Err(error) = self.shard.post(Command::RemoveParticipant { participant }) {
-            tracing::warn!(%error, %participant, "the shard did not forget a participant");
         }
     }
 
@@ -129,7 +120,7 @@ impl Control {
             }
             state.tell_updated(participant);
             state.tell_timeline(entry);
-            self.forget(participant);
+            self.displace(participant);
         }
         OK
     }
@@ -166,7 +157,7 @@ impl Control {
             if let Some(client) = member.client {
                 client.close(ErrorBody::from(ErrorCode::ExamClosed));
             }
-            self.forget(participant);
+            self.displace(participant);
         }
     }
 }

@@ -41,7 +41,7 @@ impl Control {
             direction,
             profile: Profile::Native,
         };
-        self.shard.request(command).await?;
+        self.shard_for(link)?.request(command).await?;
         let mut state = room.state.lock();
         let member = state.members.get_mut(&participant).ok_or(ErrorCode::NotInRoom)?;
         // The shard let the one before go.
@@ -77,7 +77,8 @@ impl Control {
         if sdp.len() > MAX_SDP {
             return Err(ErrorBody::from(ErrorCode::TooLarge).with("limit", MAX_SDP));
         }
-        match self.shard.request(Command::Offer { transport, sdp }).await? {
+        let command = Command::Offer { transport, sdp };
+        match self.shard_for(link)?.request(command).await? {
             Reply::Answer(sdp) => Ok(Some(ServerMessage::SdpAnswer { transport, sdp })),
             other => Err(unexpected(&other)),
         }
@@ -114,7 +115,8 @@ impl Control {
         if let Some(member) = room.state.lock().members.get_mut(&link.identity.participant) {
             member.transports.remove(&transport);
         }
-        self.shard.request(Command::RemoveTransport { transport }).await?;
+        let command = Command::RemoveTransport { transport };
+        self.shard_for(link)?.request(command).await?;
         OK
     }
 
@@ -142,7 +144,7 @@ impl Control {
             codec: codec.clone(),
             layers: layers.clone(),
         };
-        let demand = match self.shard.request(command).await? {
+        let demand = match self.shard_for(link)?.request(command).await? {
             Reply::Demand(demand) => demand,
             other => return Err(unexpected(&other)),
         };
@@ -183,12 +185,11 @@ impl Control {
     pub(super) async fn unpublish(&self, link: &Link, publication: PublicationKey) -> Answer {
         let (room, _) = link.sitting()?;
         let participant = link.identity.participant;
-        self.shard
-            .request(Command::Unpublish {
-                participant,
-                publication,
-            })
-            .await?;
+        let command = Command::Unpublish {
+            participant,
+            publication,
+        };
+        self.shard_for(link)?.request(command).await?;
         let mut state = room.state.lock();
         let removed = state
             .candidate_mut(participant)
@@ -262,7 +263,7 @@ impl Control {
             revision: shard_revision,
             intents: allowed,
         };
-        let mut bindings = match self.shard.request(command).await? {
+        let mut bindings = match self.shard_for(link)?.request(command).await? {
             Reply::Bindings(bindings) => bindings,
             other => return Err(unexpected(&other)),
         };
@@ -309,7 +310,11 @@ impl Control {
             return Err(ErrorCode::NotFound.into());
         }
         drop(state);
-        self.shard.post(Command::RequestKeyframe { source, layer })?;
+        // Who publishes it lives elsewhere, perhaps.
+        let shard = self.placement.lock().shard_of(source.participant).cloned();
+        shard
+            .ok_or(ErrorCode::NotFound)?
+            .post(Command::RequestKeyframe { source, layer })?;
         OK
     }
 }

@@ -4,10 +4,12 @@ mod attention;
 mod browser;
 mod integrity;
 mod join;
+mod levels;
 mod lifecycle;
 mod media;
 mod messages;
 pub mod outbox;
+mod placement;
 pub mod policy;
 pub mod room;
 mod shard_events;
@@ -16,7 +18,7 @@ mod state;
 use crate::auth::Identity;
 use crate::auth::identity::Person;
 use crate::clock;
-use crate::shard::ShardHandle;
+use crate::shard::{Command, ShardHandle, ShardId};
 use crate::store::Store;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamInfo;
@@ -24,6 +26,7 @@ use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
 use invigil_shared::signal::{ClientMessage, Direction, ServerMessage};
 use outbox::Outbox;
 use parking_lot::Mutex;
+use placement::{Placement, Weight};
 use room::Room;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,12 +50,11 @@ pub(super) struct BrowserResource {
 /// Control of one server.
 pub struct Control {
     store: Arc<dyn Store>,
-    shard: ShardHandle,
     rooms: Mutex<HashMap<ExamId, Arc<OpenRoom>>>,
     /// Rooms are opened one at a time, so that there is never a second one of an exam.
     opening: tokio::sync::Mutex<()>,
-    /// Where a participant of the shard is; written when it is added there.
-    places: Mutex<HashMap<ParticipantId, ExamId>>,
+    /// Which exam a participant is in, and which shard it lives on.
+    placement: Mutex<Placement>,
     /// The newest connection of each participant.
     connections: Mutex<HashMap<ParticipantId, Outbox>>,
     browsers: Mutex<HashMap<TransportId, BrowserResource>>,
@@ -75,13 +77,12 @@ pub type Answer = Result<Option<ServerMessage>, ErrorBody>;
 const OK: Answer = Ok(Some(ServerMessage::Ok));
 
 impl Control {
-    pub fn new(store: Arc<dyn Store>, shard: ShardHandle) -> Self {
+    pub fn new(store: Arc<dyn Store>, shards: Vec<(ShardId, ShardHandle)>) -> Self {
         Self {
             store,
-            shard,
             rooms: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-            places: Mutex::default(),
+            placement: Mutex::new(Placement::new(shards)),
             connections: Mutex::default(),
             browsers: Mutex::default(),
         }
@@ -170,8 +171,35 @@ impl Control {
 
     /// The room of a participant that the shard speaks of.
     fn room_of(&self, participant: ParticipantId) -> Option<Arc<OpenRoom>> {
-        let exam = self.places.lock().get(&participant).copied()?;
+        let exam = self.placement.lock().exam_of(participant)?;
         self.room_of_exam(exam)
+    }
+
+    /// The shard of whoever is at the other end of a connection.
+    fn shard_for(&self, link: &Link) -> Result<ShardHandle, ErrorBody> {
+        let (exam, weight) = (link.joined()?.id, Weight::of_role(link.identity.role));
+        let mut placement = self.placement.lock();
+        Ok(placement.place(link.identity.participant, exam, weight)?.clone())
+    }
+
+    /// Hands a command to a participant's shard without waiting. A shard that is gone has forgotten everything anyway.
+    fn post(&self, participant: ParticipantId, command: Command) {
+        let shard = self.placement.lock().shard_of(participant).cloned();
+        if let Some(shard) = shard
+            && let Err(error) = shard.post(command)
+        {
+            tracing::warn!(%error, %participant, "the shard did not take a command");
+        }
+    }
+
+    /// Removes a participant from its shard.
+    fn displace(&self, participant: ParticipantId) {
+        let shard = self.placement.lock().remove(participant).cloned();
+        if let Some(shard) = shard
+            && let Err(error) = shard.post(Command::RemoveParticipant { participant })
+        {
+            tracing::warn!(%error, %participant, "the shard did not forget a participant");
+        }
     }
 
     async fn exam_for(&self, identity: &Identity, exam: ExamId) -> Result<ExamInfo, ErrorBody> {
@@ -219,3 +247,6 @@ fn pong(link: &mut Link, t0: i64) -> ServerMessage {
         t2: clock::now_us(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The live side of an exam: who is there and what they publish. Changes are made under one short lock that is never held
 //! across I/O; queuing to clients happens under it too, so that everybody sees one order.
 
+use super::levels::RoomLevels;
 use super::outbox::{Outbox, frame};
 use super::policy;
 use axum::extract::ws::Utf8Bytes;
@@ -127,6 +128,7 @@ pub struct Room {
     pub members: BTreeMap<ParticipantId, Member>,
     /// The newest entries that were told, so that none is lost between reading the store and joining.
     recent: VecDeque<TimelineEntry>,
+    pub levels: RoomLevels,
 }
 
 impl Room {
@@ -135,6 +137,7 @@ impl Room {
             exam,
             members: BTreeMap::new(),
             recent: VecDeque::new(),
+            levels: RoomLevels::default(),
         }
     }
 
@@ -205,6 +208,27 @@ impl Room {
 
     pub fn candidate_mut(&mut self, id: ParticipantId) -> Option<&mut Candidate> {
         self.members.get_mut(&id).and_then(Member::candidate_mut)
+    }
+
+    /// A browser's publications end with its transport; whoever watches is told.
+    pub fn remove_browser_publications(&mut self, participant: ParticipantId) -> Vec<PublicationKey> {
+        let mut removed = Vec::new();
+        if let Some(candidate) = self.candidate_mut(participant) {
+            candidate.publications.retain(|key, published| {
+                if published.browser {
+                    removed.push(*key);
+                }
+                !published.browser
+            });
+        }
+        for publication in &removed {
+            let source = PublicationRef {
+                participant,
+                publication: *publication,
+            };
+            self.tell_watchers(ServerMessage::PublicationRemoved { source });
+        }
+        removed
     }
 
     pub fn has_publication(&self, source: PublicationRef) -> bool {

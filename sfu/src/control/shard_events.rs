@@ -1,7 +1,7 @@
-//! What the shard reports, fanned out to those whom it concerns.
+//! What shards report, fanned out to those whom it concerns.
 
 use super::room::Published;
-use super::{Control, policy};
+use super::{Control, OpenRoom, policy};
 use crate::clock;
 use crate::shard::{Command, Event, ShardId};
 use invigil_shared::id::{ParticipantId, TransportId};
@@ -15,12 +15,43 @@ use tokio::sync::mpsc;
 impl Control {
     /// Takes the shards' events until every shard has ended.
     pub async fn follow_shards(self: Arc<Self>, mut events: mpsc::Receiver<(ShardId, Event)>) {
-        while let Some((_, event)) = events.recv().await {
-            self.on_event(event);
+        while let Some((shard, event)) = events.recv().await {
+            self.on_event(shard, event);
         }
     }
 
-    fn on_event(self: &Arc<Self>, event: Event) {
+    /// A shard has ended before the server: everyone on it has lost their transports and comes back on another one. False when
+    /// there is none.
+    pub fn shard_ended(self: &Arc<Self>, shard: ShardId) -> bool {
+        let (homeless, any_left) = {
+            let mut placement = self.placement.lock();
+            (placement.remove_shard(shard), !placement.is_empty())
+        };
+        let gone: BTreeSet<ParticipantId> = homeless.iter().map(|(participant, _)| *participant).collect();
+        self.browsers
+            .lock()
+            .retain(|_, resource| !gone.contains(&resource.peer));
+        for (participant, exam) in homeless {
+            let Some(room) = self.room_of_exam(exam) else { continue };
+            let transports: Vec<TransportId> = {
+                let mut state = room.state.lock();
+                state.remove_browser_publications(participant);
+                let Some(member) = state.members.get_mut(&participant) else {
+                    continue;
+                };
+                if let Some(candidate) = member.candidate_mut() {
+                    candidate.publications.values_mut().for_each(|p| p.flowing.clear());
+                }
+                member.transports.keys().copied().collect()
+            };
+            for transport in transports {
+                self.member_lost(Arc::clone(&room), transport, participant);
+            }
+        }
+        any_left
+    }
+
+    fn on_event(self: &Arc<Self>, shard: ShardId, event: Event) {
         match event {
             Event::TransportConnected {
                 transport, participant, ..
@@ -61,7 +92,10 @@ impl Control {
             }
             Event::AudioLevels { exam, levels } => {
                 let Some(room) = self.room_of_exam(exam) else { return };
-                let state = room.state.lock();
+                let mut state = room.state.lock();
+                let Some(levels) = state.levels.report(clock::now_us(), shard, levels) else {
+                    return;
+                };
                 let watchers = state.members.values().filter(|m| m.candidate().is_none());
                 watchers
                     .filter_map(|m| m.client.as_ref())
@@ -113,12 +147,15 @@ impl Control {
     fn transport_lost(self: &Arc<Self>, transport: TransportId, participant: ParticipantId) {
         let resource = self.browsers.lock().remove(&transport);
         if resource.is_some_and(|r| r.direction == Direction::Subscribe) {
-            if let Err(error) = self.shard.post(Command::RemoveParticipant { participant }) {
-                tracing::warn!(%error, "the shard did not forget a viewer");
-            }
+            self.displace(participant);
             return;
         }
-        let Some(room) = self.room_of(participant) else { return };
+        if let Some(room) = self.room_of(participant) {
+            self.member_lost(room, transport, participant);
+        }
+    }
+
+    fn member_lost(self: &Arc<Self>, room: Arc<OpenRoom>, transport: TransportId, participant: ParticipantId) {
         let mut state = room.state.lock();
         let Some(member) = state.members.get_mut(&participant) else {
             return;
@@ -175,12 +212,11 @@ impl Control {
         if allowed.is_err() || !room_left {
             drop(state);
             tracing::info!(%participant, publication = %key, "a browser's publication is not allowed here");
-            if let Err(error) = self.shard.post(Command::Unpublish {
+            let command = Command::Unpublish {
                 participant,
                 publication: key,
-            }) {
-                tracing::warn!(%error, "the shard did not drop a publication");
-            }
+            };
+            self.post(participant, command);
             return;
         }
         let freshness = Freshness {

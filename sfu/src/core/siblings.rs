@@ -164,7 +164,10 @@ impl Shard {
             }
             RelayMessage::Stopped { number, layer } => {
                 if let Some(mirror) = self.siblings.by_origin.get(&(from, number)).copied() {
-                    let state = self.publications.get_mut(&mirror).and_then(|known| known.layer_mut(layer));
+                    let state = self
+                        .publications
+                        .get_mut(&mirror)
+                        .and_then(|known| known.layer_mut(layer));
                     if let Some(state) = state {
                         state.kept.clear();
                     }

@@ -4,6 +4,7 @@
 //! refused instead of filling the memory.
 
 use crate::core::io::{Command, CommandResult, Reply};
+use crate::shard::ShardExit;
 use crate::shard::waker::Waker;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use parking_lot::Mutex;
@@ -11,7 +12,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 /// Commands that may wait: a whole room of 600 that re-joins at once, each with an offer, a few publications and intents.
 const CAPACITY: usize = 4_096;
@@ -24,11 +25,16 @@ pub(super) struct Letter {
 
 struct Shared {
     queue: Mutex<VecDeque<Letter>>,
-    waker: Waker,
+    waker: Arc<Waker>,
+    /// How the thread ended, once it has.
+    exit: watch::Sender<Option<ShardExit>>,
     /// Set once, when the thread should end or has ended.
     closed: AtomicBool,
     handles: AtomicUsize,
     addresses: Vec<SocketAddr>,
+    /// The thread should panic: what a bug of ours would do.
+    #[cfg(test)]
+    broken: AtomicBool,
 }
 
 /// Control's end of a shard. Cheap to clone; the shard ends with the last one.
@@ -86,6 +92,21 @@ impl ShardHandle {
         self.shared.waker.wake();
     }
 
+    #[cfg(test)]
+    pub(crate) fn break_down(&self) {
+        self.shared.broken.store(true, Ordering::Release);
+        self.shared.waker.wake();
+    }
+
+    /// Returns when the shard's thread has ended. Waiting for that keeps no shard alive.
+    pub fn ended(&self) -> impl Future<Output = ShardExit> + Send + use<> {
+        let mut exit = self.shared.exit.subscribe();
+        async move {
+            let ended = exit.wait_for(Option::is_some).await;
+            ended.ok().and_then(|exit| *exit).unwrap_or(ShardExit::Panicked)
+        }
+    }
+
     fn put(&self, letter: Letter) -> Result<(), ErrorCode> {
         {
             let mut queue = self.shared.queue.lock();
@@ -110,13 +131,16 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// Makes both ends.
-    pub fn new(waker: Waker, addresses: Vec<SocketAddr>) -> (ShardHandle, Self) {
+    pub fn new(waker: Arc<Waker>, addresses: Vec<SocketAddr>) -> (ShardHandle, Self) {
         let shared = Arc::new(Shared {
             queue: Mutex::new(VecDeque::new()),
             waker,
+            exit: watch::Sender::new(None),
             closed: AtomicBool::new(false),
             handles: AtomicUsize::new(1),
             addresses,
+            #[cfg(test)]
+            broken: AtomicBool::new(false),
         });
         (
             ShardHandle {
@@ -129,8 +153,25 @@ impl Mailbox {
     /// Moves all that waits into `into`.
     pub fn take(&self, into: &mut VecDeque<Letter>) {
         self.shared.waker.clear();
+        #[cfg(test)]
+        assert!(!self.shared.broken.load(Ordering::Acquire), "a test broke this shard");
         let mut queue = self.shared.queue.lock();
         into.append(&mut queue);
+    }
+
+    /// The thread has ended: letters are refused from here on, and whoever waits for the end learns of it.
+    pub fn close(&self, exit: ShardExit) {
+        {
+            // Dropping the letters drops their reply senders: whoever waits gets `server_draining`.
+            let mut queue = self.shared.queue.lock();
+            self.shared.closed.store(true, Ordering::Release);
+            queue.clear();
+        }
+        self.shared.exit.send_if_modified(|known| {
+            let first = known.is_none();
+            known.get_or_insert(exit);
+            first
+        });
     }
 
     pub fn waker(&self) -> &Waker {
@@ -145,11 +186,15 @@ impl Mailbox {
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        // Dropping the letters drops their reply senders: whoever waits gets `server_draining`.
-        let mut queue = self.shared.queue.lock();
-        self.shared.closed.store(true, Ordering::Release);
-        queue.clear();
+        self.close(ShardExit::Panicked);
     }
+}
+
+/// A handle whose shard has ended, for tests of those who only choose between shards.
+#[cfg(test)]
+pub(crate) fn unmanned() -> ShardHandle {
+    let waker = Waker::new().expect("a socket pair");
+    Mailbox::new(Arc::new(waker), vec![]).0
 }
 
 #[cfg(test)]
@@ -165,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_full_mailbox_refuses() {
-        let (handle, mailbox) = Mailbox::new(Waker::new().unwrap(), vec![]);
+        let (handle, mailbox) = Mailbox::new(Arc::new(Waker::new().unwrap()), vec![]);
         for _ in 0..CAPACITY {
             handle.post(command()).unwrap();
         }
@@ -178,7 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_learns_that_the_shard_is_gone() {
-        let (handle, mailbox) = Mailbox::new(Waker::new().unwrap(), vec![]);
+        let (handle, mailbox) = Mailbox::new(Arc::new(Waker::new().unwrap()), vec![]);
         let waiting = tokio::spawn({
             let handle = handle.clone();
             async move { handle.request(command()).await }

@@ -1,6 +1,9 @@
-//! A shard: one thread, one UDP port per address, one core. Control talks to it through a bounded mailbox.
+//! A shard: one thread, one UDP port per address, one core. Control talks to it through a bounded mailbox, and shards of one
+//! process to each other through rings.
 
 pub mod mailbox;
+mod mesh;
+mod ring;
 mod socket;
 mod waker;
 mod worker;
@@ -72,16 +75,19 @@ pub fn generate_certificate() -> Result<Arc<DtlsCertificate>, ShardError> {
         .map_err(|error| ShardError::Certificate(error.to_string()))
 }
 
-/// Starts a shard: binds its sockets and its thread. Events go to `events`; when that is full they wait, bounded.
+/// A shard that runs, and its thread.
+pub type Started = (ShardHandle, JoinHandle<ShardExit>);
+
+/// Starts a process's shards: binds their sockets, connects each with each, and starts their threads. Events go to `events`; when
+/// that is full they wait, bounded.
 ///
 /// # Errors
-/// An address can't be bound, or nothing can be announced.
-#[allow(clippy::needless_pass_by_value)] // the caller has no use for it afterwards
+/// An address can't be bound, or nothing can be announced. No thread runs then.
 pub fn spawn(
-    config: ShardConfig,
-    events: tokio::sync::mpsc::Sender<(ShardId, Event)>,
-) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
-    worker::spawn(&config, events)
+    configs: &[ShardConfig],
+    events: &tokio::sync::mpsc::Sender<(ShardId, Event)>,
+) -> Result<Vec<Started>, ShardError> {
+    worker::spawn(configs, events)
 }
 
 #[cfg(test)]

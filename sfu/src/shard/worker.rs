@@ -1,7 +1,8 @@
 //! The thread of a shard: datagrams, letters and time go into its core, and what the core says goes out.
 
+use super::mesh::{Port, mesh};
 use super::socket::{BatchSocket, MAX_SOCKETS, wait};
-use super::{Event, ShardConfig, ShardError, ShardExit, ShardHandle, ShardId};
+use super::{Event, ShardConfig, ShardError, ShardExit, ShardId, Started};
 use crate::core::{CoreConfig, Shard};
 use crate::shard::mailbox::{Letter, Mailbox};
 use crate::shard::waker::Waker;
@@ -9,7 +10,6 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -21,11 +21,74 @@ const MAX_BACKLOG: usize = 16_384;
 /// How soon a backlog is tried again.
 const BACKLOG_RETRY: Duration = Duration::from_millis(5);
 
-/// Binds the sockets and starts the thread.
+/// Binds the sockets of all shards, connects the shards with each other, and starts their threads.
 pub(super) fn spawn(
+    configs: &[ShardConfig],
+    events: &mpsc::Sender<(ShardId, Event)>,
+) -> Result<Vec<Started>, ShardError> {
+    let mut prepared = Vec::with_capacity(configs.len());
+    let mut first: Vec<SocketAddr> = Vec::new();
+    for (at, config) in (0u16..).zip(configs) {
+        let sockets = bind(config, |family| following(&first, family, at))?;
+        if first.is_empty() {
+            first.extend(sockets.iter().map(BatchSocket::local));
+        }
+        let addresses: Vec<SocketAddr> = sockets.iter().map(BatchSocket::local).collect();
+        let candidates = announced(&addresses, &config.announce)?;
+        let waker = Arc::new(Waker::new().map_err(ShardError::Thread)?);
+        prepared.push((config, sockets, addresses, candidates, waker));
+    }
+    let wakers: Vec<_> = prepared
+        .iter()
+        .map(|(config, .., waker)| (config.id, Arc::clone(waker)))
+        .collect();
+    let unix_us = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_micros() as i64);
+    let mut started = Vec::with_capacity(configs.len());
+    for ((config, sockets, addresses, candidates, waker), port) in prepared.into_iter().zip(mesh(&wakers)) {
+        let siblings = configs.iter().map(|other| other.id).filter(|other| *other != config.id);
+        let core = CoreConfig {
+            siblings: siblings.collect(),
+            candidates,
+            identity: Arc::clone(&config.certificate),
+            seed: config.seed,
+            unix_us,
+        };
+        let (handle, mailbox) = Mailbox::new(waker, addresses);
+        let worker = Worker {
+            id: config.id,
+            core: Shard::new(core, Instant::now()),
+            sockets,
+            mailbox,
+            letters: VecDeque::new(),
+            port,
+            dropped: 0,
+            events: events.clone(),
+            backlog: VecDeque::new(),
+            lost_events: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{}", config.id))
+            .spawn(move || worker.run_guarded())
+            .map_err(ShardError::Thread)?;
+        started.push((handle, thread));
+    }
+    Ok(started)
+}
+
+/// The address that many ports behind the first shard's of the same IP, so that the ports of all shards follow each other also
+/// where the system chose the first: a restart that names that one gets the same ones again.
+fn following(first: &[SocketAddr], wanted: SocketAddr, at: u16) -> Option<SocketAddr> {
+    let own = first.iter().find(|address| address.ip() == wanted.ip())?;
+    Some(SocketAddr::new(own.ip(), own.port().checked_add(at)?))
+}
+
+/// Binds a shard's sockets; `preferred` names a port to try where any will do.
+fn bind(
     config: &ShardConfig,
-    events: mpsc::Sender<(ShardId, Event)>,
-) -> Result<(ShardHandle, JoinHandle<ShardExit>), ShardError> {
+    preferred: impl Fn(SocketAddr) -> Option<SocketAddr>,
+) -> Result<Vec<BatchSocket>, ShardError> {
     if config.bind.is_empty() {
         return Err(ShardError::NoAddress);
     }
@@ -33,45 +96,19 @@ pub(super) fn spawn(
         return Err(ShardError::TooManyAddresses);
     }
     let mut sockets = Vec::with_capacity(config.bind.len());
-    for address in &config.bind {
-        let mut socket = BatchSocket::bind(*address).map_err(|source| ShardError::Bind {
-            address: *address,
-            source,
-        })?;
+    for &address in &config.bind {
+        let preferred = Some(address).filter(|any| any.port() == 0).and_then(&preferred);
+        let near = preferred.and_then(|address| BatchSocket::bind(address).ok());
+        let mut socket = match near {
+            Some(socket) => socket,
+            None => BatchSocket::bind(address).map_err(|source| ShardError::Bind { address, source })?,
+        };
         if !config.segments {
             socket.forbid_segments();
         }
         sockets.push(socket);
     }
-    let addresses: Vec<SocketAddr> = sockets.iter().map(BatchSocket::local).collect();
-    let candidates = announced(&addresses, &config.announce)?;
-    let waker = Waker::new().map_err(ShardError::Thread)?;
-    let (handle, mailbox) = Mailbox::new(waker, addresses);
-    let unix_us = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_micros() as i64);
-    let core = CoreConfig {
-        siblings: Vec::new(),
-        candidates,
-        identity: Arc::clone(&config.certificate),
-        seed: config.seed,
-        unix_us,
-    };
-    let worker = Worker {
-        id: config.id,
-        core: Shard::new(core, Instant::now()),
-        sockets,
-        mailbox,
-        letters: VecDeque::new(),
-        events,
-        backlog: VecDeque::new(),
-        lost_events: 0,
-    };
-    let thread = std::thread::Builder::new()
-        .name(format!("shard-{}", config.id))
-        .spawn(move || worker.run_guarded())
-        .map_err(ShardError::Thread)?;
-    Ok((handle, thread))
+    Ok(sockets)
 }
 
 /// What clients are told: the given addresses with the port of their family's socket, or what the sockets are bound to.
@@ -123,32 +160,37 @@ struct Worker {
     sockets: Vec<BatchSocket>,
     mailbox: Mailbox,
     letters: VecDeque<Letter>,
+    port: Port,
+    /// Packets of siblings that came too late to be forwarded.
+    dropped: u64,
     events: mpsc::Sender<(ShardId, Event)>,
     backlog: VecDeque<Event>,
     lost_events: u64,
 }
 
 impl Worker {
-    /// Runs to the end. A panic is a bug of ours: it is caught here and logged, the mailbox closes with the worker, and the
-    /// exit says what happened.
+    /// Runs to the end. A panic is a bug of ours: it is caught here and logged, and the exit says what happened. Siblings and
+    /// control learn of the end however it came.
     fn run_guarded(mut self) -> ShardExit {
         let id = self.id;
-        match catch_unwind(AssertUnwindSafe(|| self.run())) {
-            Ok(exit) => exit,
-            Err(panic) => {
-                let text = panic
-                    .downcast_ref::<String>()
-                    .map(String::as_str)
-                    .or_else(|| panic.downcast_ref::<&str>().copied());
-                tracing::error!(shard = %id, panic = text.unwrap_or("unknown"), "the shard panicked and has stopped");
-                ShardExit::Panicked
-            }
-        }
+        let exit = catch_unwind(AssertUnwindSafe(|| self.run())).unwrap_or_else(|panic| {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied());
+            tracing::error!(shard = %id, panic = text.unwrap_or("unknown"), "the shard panicked and has stopped");
+            ShardExit::Panicked
+        });
+        drop(std::mem::take(&mut self.port));
+        self.mailbox.close(exit);
+        exit
     }
 
     fn run(&mut self) -> ShardExit {
         loop {
             let stop = self.mailbox.should_stop();
+            self.mailbox.take(&mut self.letters);
+            self.port.read(Instant::now(), &mut self.core);
             self.read_letters();
             let more = match self.receive() {
                 Ok(more) => more,
@@ -161,6 +203,7 @@ impl Worker {
             if self.core.poll_timeout().is_some_and(|at| at <= now) {
                 self.core.handle_timeout(now);
             }
+            self.port.write(&mut self.core);
             self.transmit();
             self.tell();
             if stop {
@@ -184,9 +227,10 @@ impl Worker {
     }
 
     fn read_letters(&mut self) {
-        self.mailbox.take(&mut self.letters);
         while let Some(letter) = self.letters.pop_front() {
             let result = self.core.handle_command(Instant::now(), letter.command);
+            // Before the reply: what control asks of another shard then finds it there.
+            self.port.write(&mut self.core);
             match letter.reply {
                 // Whoever asked may have given up.
                 Some(reply) => drop(reply.send(result)),
@@ -237,6 +281,15 @@ impl Worker {
     }
 
     fn tell(&mut self) {
+        let late = self.port.take_dropped(&self.core);
+        if late > 0 {
+            let before = self.dropped;
+            self.dropped += late;
+            // Logged when the number of its digits in base 2 grows: an overload must not fill the log as well.
+            if before.checked_ilog2() != self.dropped.checked_ilog2() {
+                tracing::warn!(shard = %self.id, dropped = self.dropped, "packets of other shards come faster than they can be sent");
+            }
+        }
         while let Some(event) = self.core.poll_event() {
             if self.backlog.len() >= MAX_BACKLOG {
                 self.backlog.pop_front();
@@ -266,6 +319,18 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_ports_of_all_shards_follow_the_first_one() {
+        let bound = ["127.0.0.1:7000".parse().unwrap(), "[::1]:8000".parse().unwrap()];
+        let any = |ip: &str| SocketAddr::new(ip.parse().unwrap(), 0);
+        assert_eq!(following(&bound, any("::1"), 3), Some("[::1]:8003".parse().unwrap()));
+        assert_eq!(following(&bound, any("10.0.0.1"), 3), None);
+        assert_eq!(
+            following(&["127.0.0.1:65535".parse().unwrap()], any("127.0.0.1"), 1),
+            None
+        );
+    }
 
     #[test]
     fn what_is_announced_is_what_was_given_or_what_is_bound() {

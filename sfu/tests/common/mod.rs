@@ -70,6 +70,7 @@ fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
             bind: vec!["127.0.0.1:0".parse().unwrap()],
             announce: vec![],
             no_segments: false,
+            shards: Some(2),
         },
         auth,
     }

@@ -24,6 +24,17 @@ pub struct Ready {
     pub setup_code: Option<String>,
 }
 
+impl Ready {
+    /// The media addresses of the first shard, which is what `--media` takes: one of each family.
+    fn first_shard(&self) -> String {
+        let is_v6 = |address: &&String| address.starts_with('[');
+        let v6 = self.media.iter().find(is_v6);
+        let v4 = self.media.iter().find(|address| !is_v6(address));
+        let both: Vec<&str> = v4.into_iter().chain(v6).map(String::as_str).collect();
+        both.join(",")
+    }
+}
+
 pub struct Sfu {
     process: Process,
     pub ready: Ready,
@@ -93,7 +104,7 @@ impl Sfu {
     /// Starts again on the same ports and data.
     pub fn restart(&mut self) -> Result<()> {
         self.process.end();
-        let (listen, media) = (self.ready.https.clone(), self.ready.media.join(","));
+        let (listen, media) = (self.ready.https.clone(), self.ready.first_shard());
         let command = command(self.namespace.as_deref(), &self.binary);
         let (process, ready) = launch(command, &self.data, &self.logs, &listen, &media, &self.arguments)?;
         (self.process, self.ready) = (process, ready);
