@@ -3,6 +3,7 @@
 //!
 //! What is counted is this thread's calls of Rust's allocator, while the core works and only then.
 
+mod counting;
 #[path = "../src/core/tests/world.rs"]
 #[allow(dead_code)] // the tests of the core use all of it
 mod world;
@@ -14,68 +15,13 @@ use crate::core::rtcp::{
     write_transport_feedback,
 };
 use crate::core::twcc::Arrivals;
+use counting::counted;
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::publication::Layer;
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::backtrace::Backtrace;
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 use world::{H264, Media, OPUS, RTX, TRANSPORT_CC_ID, World, camera, intent, pool, ssrcs};
-
-thread_local! {
-    static COUNTS: Cell<bool> = const { Cell::new(false) };
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-    static FIRST: RefCell<Option<Backtrace>> = const { RefCell::new(None) };
-}
-
-struct Counting;
-
-fn note() {
-    if COUNTS.replace(false) {
-        COUNT.set(COUNT.get() + 1);
-        FIRST.with_borrow_mut(|first| {
-            first.get_or_insert_with(Backtrace::force_capture);
-        });
-        COUNTS.set(true);
-    }
-}
-
-// SAFETY: everything is handed on to the system's allocator as it came.
-#[allow(unsafe_code)] // an allocator can't be written without
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note();
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-/// Runs `work` and counts what it allocates.
-fn counted<T>(work: impl FnOnce() -> T) -> T {
-    COUNTS.set(true);
-    let result = work();
-    COUNTS.set(false);
-    result
-}
 
 const PUBLISHERS: u8 = 3;
 const SUBSCRIBERS: u8 = 4;
@@ -396,8 +342,7 @@ fn no_packet_takes_memory_once_everything_has_its_size() {
     for _ in 0..1_000 {
         stage.go_on();
     }
-    (stage.seen, _) = (Seen::default(), COUNT.take());
-    FIRST.take();
+    (stage.seen, _) = (Seen::default(), counting::taken());
     for _ in 0..2_000 {
         stage.go_on();
     }
@@ -410,11 +355,6 @@ fn no_packet_takes_memory_once_everything_has_its_size() {
     );
     assert!(seen.repaired > 100 && seen.asked_of_publishers > 50, "{seen:?}");
     assert!(seen.feedback > 300 * senders && seen.reports > 10 * senders, "{seen:?}");
-    let first = FIRST.take();
-    assert_eq!(
-        COUNT.get(),
-        0,
-        "memory was taken, first here:\n{}",
-        first.map_or_else(String::new, |first| first.to_string())
-    );
+    let (count, first) = counting::taken();
+    assert_eq!(count, 0, "memory was taken, first here:\n{first}");
 }

@@ -185,6 +185,15 @@ impl Publication {
             .filter_map(|(layer, state)| Some((layer, state.as_mut()?)))
     }
 
+    /// Whether a lost packet or a key frame has to be asked for by now. Looked at on every tick for every publication, of
+    /// which few have something.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.layers().any(|(_, state)| {
+            let (repair, key_frame) = (state.receiver.next_request(), state.keyframe.due(now));
+            [repair, key_frame].into_iter().flatten().any(|due| due <= now)
+        })
+    }
+
     pub fn offered(&self) -> LayerSet {
         self.layers().map(|(layer, _)| layer).collect()
     }

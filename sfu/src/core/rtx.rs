@@ -26,6 +26,9 @@ struct Kept {
     length: usize,
 }
 
+// What DESIGN.md section 7 grants a candidate with three publications of two layers.
+const _: () = assert!(6 * (MAX_BYTES + MAX_PACKETS * (size_of::<Kept>() + size_of::<u64>())) <= 2 << 20);
+
 /// The newest packets, found by their index in the publisher's numbering.
 #[derive(Debug, Default)]
 pub struct RetransmissionBuffer {

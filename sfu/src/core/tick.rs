@@ -101,7 +101,8 @@ impl Shard {
     fn ask_for_losses(&mut self, now: Instant) {
         let mut wanted = std::mem::take(&mut self.scratch.sequences);
         let mut numbers = std::mem::take(&mut self.scratch.publications);
-        numbers.extend(self.publications.keys().copied());
+        let due = self.publications.iter().filter(|(_, known)| known.is_due(now));
+        numbers.extend(due.map(|(number, _)| *number));
         for number in numbers.drain(..) {
             let key = self.publisher(number);
             let Some(publication) = self.publications.get_mut(&number) else {
