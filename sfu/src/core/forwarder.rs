@@ -270,6 +270,16 @@ impl OutStream {
         if let Some(level) = packet.meta.audio_level {
             list.push(id(ids.audio_level), &[level]);
         }
+        let told = self.last.is_some_and(|last| last.captured.is_some());
+        if told && !place.late && !packet.meta.frame.start && !packet.meta.frame.end {
+            // As long as the frame's beginning, which says when it was captured: one segmented send takes equal lengths only.
+            list.pad(if ids.frame_info.is_some() { MAX_LEN - 2 } else { 0 });
+            list.pad(if ids.capture_time.is_some() {
+                1 + size_of::<u64>()
+            } else {
+                0
+            });
+        }
         let config = &self.config;
         let sequence = place.index as u16;
         let header = if place.late {
@@ -453,6 +463,36 @@ mod tests {
         let place = stream.place_again(place, &packet(101));
         assert_eq!(place.timestamp, late.timestamp);
         assert_eq!(stream.find(later, first.sequence + 3), None, "never sent");
+    }
+
+    #[test]
+    fn a_frame_of_equal_payloads_leaves_in_packets_of_equal_length() {
+        let now = Instant::now();
+        for captured in [Some(1_000_000), None] {
+            let mut stream = stream();
+            stream.config.extensions.capture_time = Some(7);
+            let lengths: Vec<usize> = (0..5u64)
+                .map(|at| {
+                    let mut meta = meta(9_000, 0);
+                    (meta.frame.start, meta.frame.end) = (at == 0, at == 4);
+                    meta.frame.captured = captured.filter(|_| at == 0);
+                    let packet = Packet {
+                        index: 100 + at,
+                        meta,
+                        payload: &[at as u8; 1_000],
+                    };
+                    if at == 0 {
+                        stream.switch(now, 1, Layer::Low, &packet);
+                    }
+                    let (header, bytes, _) = send(&mut stream, now, packet);
+                    assert_eq!(header.payload_of(&bytes), [at as u8; 1_000]);
+                    assert_eq!(FrameInfo::read(header.extension(&bytes, 4).unwrap()), Some(meta.frame));
+                    bytes.len()
+                })
+                .collect();
+            assert_eq!(lengths[..4], [lengths[0]; 4]);
+            assert!(lengths[4] <= lengths[0]);
+        }
     }
 
     #[test]

@@ -148,6 +148,13 @@ impl ExtensionList {
         self.length = at + data.len();
     }
 
+    /// Adds `count` bytes of padding (RFC 8285 section 4.2), as far as there is room.
+    pub fn pad(&mut self, count: usize) {
+        if self.length > 0 {
+            self.length = (self.length + count).min(MAX_ELEMENTS);
+        }
+    }
+
     /// Gives the elements two-byte headers; false when there is no room for that.
     fn widen(&mut self) -> bool {
         let (mut wide, mut at, mut end) = ([0; MAX_ELEMENTS], 0, 0);
@@ -211,6 +218,7 @@ mod tests {
             list.push(ids[0], b"mid");
             list.push(ids[1], &[1, 2]);
             list.push(0, b"never");
+            list.pad(5);
             let mut packet = Vec::new();
             let header = write_header(&mut packet, (true, 102), (7, 8, 9), &list);
             packet.extend_from_slice(b"payload");
