@@ -1,15 +1,21 @@
-//! `invigil-load`: candidates without windows, for the demo and for load. Bounded, and it ends by itself.
+//! `invigil-load`: candidates and proctors without windows, for the demo, for load, and against it. Each command is bounded and
+//! ends by itself; those that measure leave a JSON report.
+#![allow(clippy::print_stdout)] // a command-line tool: its output is its interface
 
-use anyhow::{Context, Result};
+mod candidates;
+mod crowd;
+mod figures;
+mod hostile;
+mod machine;
+mod stage;
+mod storm;
+mod trace;
+
+use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
-use invigil_shared::rest::JoinLink;
-use invigil_tests::bot::{Bot, BotOptions};
-use std::fs::File;
-use std::io::Write;
+use serde::Serialize;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-/// Candidates without windows.
 #[derive(Parser)]
 #[command(name = "invigil-load", version)]
 struct Options {
@@ -20,21 +26,37 @@ struct Options {
 #[derive(Subcommand)]
 enum Command {
     /// Join with every link of a file, one a line, and publish moving test pictures and a tone.
-    Candidates {
+    Candidates(candidates::CandidatesOptions),
+    /// A server with many candidates and some proctors: ramp, a measured stretch, leaving and coming back.
+    Crowd {
+        #[command(flatten)]
+        crowd: crowd::CrowdOptions,
+        /// When it does not hold, try again with so many candidates fewer, until it does.
         #[arg(long)]
-        links: PathBuf,
-        /// End after this many seconds.
-        #[arg(long, default_value_t = 3600)]
-        seconds: u64,
-        /// No microphone.
+        step: Option<usize>,
+        #[arg(long, default_value = "out/load")]
+        out: PathBuf,
+    },
+    /// Many proctors open one tile again and again; the candidate counts the key frames that are asked of it.
+    Storm {
+        #[command(flatten)]
+        storm: storm::StormOptions,
+        #[arg(long, default_value = "out/load")]
+        out: PathBuf,
+    },
+    /// Attacks on a live server while a candidate and a proctor go on.
+    Hostile {
+        #[command(flatten)]
+        hostile: hostile::HostileOptions,
+        #[arg(long, default_value = "out/load")]
+        out: PathBuf,
+    },
+    /// Write the sizes of encoded frames to a file, a line each: what the bench's `exam` load sends.
+    Trace {
         #[arg(long)]
-        silent: bool,
-        /// Write `participant,label,join_at_us` here: when each Join command was given, microseconds since the Unix epoch.
-        #[arg(long)]
-        joins: Option<PathBuf>,
-        /// Wait this many milliseconds between two joins.
-        #[arg(long, default_value_t = 0)]
-        pause_ms: u64,
+        out: PathBuf,
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
     },
 }
 
@@ -46,61 +68,49 @@ async fn main() -> Result<()> {
         .with_writer(std::io::stderr)
         .init();
     match Options::parse().command {
-        Command::Candidates {
-            links,
-            seconds,
-            silent,
-            joins,
-            pause_ms,
-        } => {
-            let joins = joins.map(File::create).transpose().context("can't write --joins")?;
-            candidates(
-                &links,
-                Duration::from_secs(seconds),
-                silent,
-                joins,
-                Duration::from_millis(pause_ms),
-            )
-            .await
+        Command::Candidates(options) => candidates::play(&options).await,
+        Command::Crowd { crowd, step, out } => search(crowd, step, &out).await,
+        Command::Storm { storm, out } => {
+            let folder = tempfile::tempdir()?;
+            let report = Box::pin(storm::play(&storm, folder.path())).await?;
+            report.print();
+            write(&out, "storm.json", &report)
+        }
+        Command::Hostile { hostile, out } => {
+            let folder = tempfile::tempdir()?;
+            let report = Box::pin(hostile::play(&hostile, folder.path())).await?;
+            report.print();
+            write(&out, "hostile.json", &report)
+        }
+        Command::Trace { out, seconds } => trace::write(&out, seconds),
+    }
+}
+
+/// Plays a crowd, and smaller ones until one holds; all of them are in the report, the one that holds last.
+async fn search(mut options: crowd::CrowdOptions, step: Option<usize>, out: &Path) -> Result<()> {
+    let mut reports = Vec::new();
+    loop {
+        let folder = tempfile::tempdir()?;
+        let report = Box::pin(crowd::play(&options, folder.path())).await?;
+        report.print();
+        let holds = report.holds;
+        reports.push(report);
+        write(out, "crowd.json", &reports)?;
+        if holds {
+            return Ok(());
+        }
+        match step.filter(|step| options.candidates > *step && *step > 0) {
+            Some(step) => options.candidates -= step,
+            None => bail!("the crowd does not hold"),
         }
     }
 }
 
-async fn candidates(
-    links: &Path,
-    time: Duration,
-    silent: bool,
-    mut joins: Option<File>,
-    pause: Duration,
-) -> Result<()> {
-    let text = std::fs::read_to_string(links).with_context(|| format!("can't read {}", links.display()))?;
-    if let Some(file) = &mut joins {
-        writeln!(file, "participant,label,join_at_us")?;
-    }
-    let links = text
-        .lines()
-        .filter(|l| !l.trim().is_empty())
-        .map(JoinLink::parse)
-        .collect::<Result<Vec<_>, _>>()?;
-    let mut running = tokio::task::JoinSet::new();
-    for (n, link) in links.iter().enumerate() {
-        let mut options = BotOptions::whole(n as u64 + 1);
-        options.tone = options.tone.filter(|_| !silent);
-        let join_at = invigil_capture::now_us();
-        let bot = Bot::join(link, &options)
-            .await
-            .with_context(|| format!("candidate {} could not join", n + 1))?;
-        if let Some(file) = &mut joins {
-            writeln!(file, "{},{},{join_at}", bot.join.participant, bot.join.candidate_label)?;
-        }
-        tracing::info!(label = bot.join.candidate_label, "joined");
-        running.spawn(bot.run());
-        tokio::time::sleep(pause).await;
-    }
-    tokio::select! {
-        () = tokio::time::sleep(time) => {}
-        _ = tokio::signal::ctrl_c() => {}
-        () = async { while running.join_next().await.is_some() {} } => {}
-    }
+fn write(folder: &Path, name: &str, report: &impl Serialize) -> Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let file = folder.join(name);
+    std::fs::write(&file, serde_json::to_string_pretty(report)?)
+        .with_context(|| format!("can't write {}", file.display()))?;
+    println!("{}", file.display());
     Ok(())
 }

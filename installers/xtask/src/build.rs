@@ -66,6 +66,12 @@ pub fn binaries() -> Result<PathBuf> {
     target_dir().map(|target| target.join("debug"))
 }
 
+/// Builds the server as it is shipped; returns the program.
+pub fn release_sfu() -> Result<PathBuf> {
+    run::check(run::cargo().args(["build", "--release", "--package", "invigil-sfu"]))?;
+    target_dir().map(|target| target.join("release/invigil-sfu"))
+}
+
 /// Where cargo builds.
 pub fn target_dir() -> Result<PathBuf> {
     let metadata =

@@ -20,7 +20,7 @@ cargo xtask COMMAND
   demo --headless [--seconds S] [--out DIR]    the same on virtual screens; leaves pictures, logs and report.json
   test                                         the gate: every behaviour once
   prove [NAME ...]                             the long list, with thresholds on time; leaves out/prove/prove.json
-  bench sfu [--csv FILE] [--load L] [--peer P]  CPU per forwarded packet, beside other SFUs
+  bench sfu [--install-peers] [--csv FILE]     CPU per forwarded packet, beside other SFUs (--load, --peer, --seconds ...)
   setup [demo|test]                            only install what those need
   ui                                           only build the windows (ui/dist)
   bindings                                     write the UI's types anew from shared/ and src-tauri/crates/view

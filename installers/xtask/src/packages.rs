@@ -8,6 +8,8 @@ use std::process::Command;
 pub enum Purpose {
     Demo,
     Test,
+    /// To measure other SFUs beside ours.
+    Peers,
 }
 
 struct Group {
@@ -88,15 +90,26 @@ const GROUPS: &[Group] = &[
     },
 ];
 
+const PEERS: &[Group] = &[Group {
+    why: "to measure ourselves against another SFU, and to count its system calls",
+    packages: &["janus", "strace"],
+    tests_only: true,
+}];
+
+fn groups(purpose: Purpose) -> impl Iterator<Item = &'static Group> {
+    let all = if purpose == Purpose::Peers { PEERS } else { GROUPS };
+    all.iter()
+        .filter(move |group| purpose != Purpose::Demo || !group.tests_only)
+}
+
 /// Installs what is missing for `purpose`, after saying what and why.
 pub fn ensure(purpose: Purpose) -> Result<()> {
     node()?;
     if !run::exists("dpkg-query") || !run::exists("apt-get") {
         return by_hand(purpose);
     }
-    let groups = GROUPS.iter().filter(|g| purpose == Purpose::Test || !g.tests_only);
     let mut missing = Vec::new();
-    for group in groups {
+    for group in groups(purpose) {
         let absent: Vec<&str> = group.packages.iter().copied().filter(|p| !installed(p)).collect();
         if !absent.is_empty() {
             println!("Missing {}:\n    {}", group.why, absent.join(" "));
@@ -177,7 +190,7 @@ fn node() -> Result<()> {
 
 fn by_hand(purpose: Purpose) -> Result<()> {
     println!("This is no Debian or Ubuntu. Install by hand, by the names of your system:");
-    for group in GROUPS.iter().filter(|g| purpose == Purpose::Test || !g.tests_only) {
+    for group in groups(purpose) {
         println!("  {}:\n    {}", group.why, group.packages.join(" "));
     }
     if cfg!(target_os = "linux") {

@@ -1,9 +1,12 @@
 //! `cargo xtask prove`: the long list. Everything that has a threshold on time, or takes too long for the gate; a table on
 //! the terminal and `out/prove/prove.json`.
 
+mod crowd;
 mod fresh;
 mod fuzz;
+mod hostile;
 mod line;
+mod load;
 
 use crate::run;
 use anyhow::{Context, Result, bail};
@@ -19,6 +22,16 @@ const PROOFS: &[Proof] = &[
         "fuzz",
         "parsers of what peers send, under bytes that nobody wrote",
         fuzz::prove,
+    ),
+    (
+        "hostile",
+        "a live server under attack, and two people who notice nothing",
+        hostile::prove,
+    ),
+    (
+        "crowd",
+        "500 candidates with the load generator beside the server, or as many as hold",
+        crowd::prove,
     ),
     (
         "fresh",

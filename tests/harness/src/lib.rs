@@ -2,8 +2,10 @@
 //! port and ended by its process id.
 
 pub mod bot;
+pub mod canned;
 pub mod chromium;
 pub mod figures;
+pub mod light;
 pub mod namespace;
 pub mod page;
 pub mod process;

@@ -64,6 +64,11 @@ impl Sfu {
         Self::start_with(folder, "127.0.0.1:0", "127.0.0.1:0", &[])
     }
 
+    /// Starts another build than the one beside us, on free ports of 127.0.0.1.
+    pub fn start_binary(binary: &Path, folder: &Path) -> Result<Self> {
+        Self::start_of(binary.to_owned(), None, folder, ("127.0.0.1:0", "127.0.0.1:0"), &[])
+    }
+
     /// Starts with `listen`, `media` and further arguments; data and logs live under `folder`.
     pub fn start_with(folder: &Path, listen: &str, media: &str, more: &[&str]) -> Result<Self> {
         Self::start_in(None, folder, listen, media, more)
@@ -76,7 +81,16 @@ impl Sfu {
     }
 
     fn start_in(namespace: Option<String>, folder: &Path, listen: &str, media: &str, more: &[&str]) -> Result<Self> {
-        let binary = bin_dir().join("invigil-sfu");
+        Self::start_of(bin_dir().join("invigil-sfu"), namespace, folder, (listen, media), more)
+    }
+
+    fn start_of(
+        binary: PathBuf,
+        namespace: Option<String>,
+        folder: &Path,
+        (listen, media): (&str, &str),
+        more: &[&str],
+    ) -> Result<Self> {
         let (data, logs) = (folder.join("sfu-data"), folder.join("logs"));
         let arguments: Vec<String> = more.iter().map(|a| (*a).to_owned()).collect();
         let command = command(namespace.as_deref(), &binary);
@@ -94,6 +108,11 @@ impl Sfu {
 
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Whether it has not ended.
+    pub fn runs(&mut self) -> bool {
+        self.process.ended().is_none()
     }
 
     /// `kill -9`, as a power cut would.

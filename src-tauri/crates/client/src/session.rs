@@ -19,14 +19,14 @@ use tokio::sync::mpsc;
 const STALE_S: i64 = 20;
 
 /// How a fresh token is got when the old one is no good.
-pub(crate) enum Identity {
+pub enum Identity {
     /// The device key's proof, by REST.
     Candidate { session: SessionId, key: Box<DeviceKey> },
     /// The old token while it lasts, by REST.
     Person,
 }
 
-pub(crate) struct Session {
+pub struct Session {
     pub api: Api,
     pub info: ClientInfo,
     pub identity: Identity,
@@ -43,7 +43,7 @@ pub(crate) struct Session {
 }
 
 /// A link that is in the room.
-pub(crate) struct Entered {
+pub struct Entered {
     pub link: Link,
     pub incoming: mpsc::Receiver<Incoming>,
     pub room: Box<RoomState>,

@@ -37,8 +37,8 @@ impl Target for Child {
     fn publish(&mut self, _index: usize, offer: &str) -> Result<String> {
         self.ask("publish", offer)
     }
-    fn play(&mut self, _index: usize, offer: &str) -> Result<String> {
-        self.ask("play", offer)
+    fn watch(&mut self, _index: usize, offer: &str) -> Result<String> {
+        self.ask("watch", offer)
     }
     fn pid(&self) -> u32 {
         self.process.id()

@@ -1,6 +1,6 @@
 //! Ours: the release binary as an operator starts it, through WHIP and WHEP.
 
-use super::Target;
+use super::{Setup, Target};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -21,7 +21,7 @@ pub struct Invigil {
 }
 
 impl Invigil {
-    pub fn start(binary: &Path, folder: &Path, people: usize, segments: bool) -> Result<Self> {
+    pub fn start(binary: &Path, folder: &Path, people: usize, setup: Setup) -> Result<Self> {
         let data = folder.join("invigil");
         let mut command = Command::new(binary);
         command
@@ -34,8 +34,11 @@ impl Invigil {
                 "--data-dir",
             ])
             .arg(&data);
-        if !segments {
+        if !setup.segments {
             command.arg("--no-segments");
+        }
+        if super::takes_shards(binary) {
+            command.args(["--shards", &setup.shards.to_string()]);
         }
         let log = std::fs::File::create(folder.join("invigil.log"))?;
         let mut process = command
@@ -141,9 +144,9 @@ impl Target for Invigil {
         let token = self.token(&["--role", "candidate", "--exam", EXAM, "--entry", &entry(index)])?;
         self.post(&format!("/whip/{}", self.exam), &token, offer)
     }
-    fn play(&mut self, _index: usize, offer: &str) -> Result<String> {
+    fn watch(&mut self, _index: usize, offer: &str) -> Result<String> {
         let token = self.token(&["--role", "proctor", "--user", PROCTOR])?;
-        self.post(&format!("/whep/{}", self.exam), &token, offer)
+        self.post(&format!("/whep/{}?layer=low", self.exam), &token, offer)
     }
     fn pid(&self) -> u32 {
         self.process.id()

@@ -1,72 +1,47 @@
 //! str0m as an SFU, as its own examples use it: RTP mode, one socket, one thread; transports are found by address, not by
 //! asking every one. Sends are one system call each: that is what its API hands out.
 
+use super::offers::{Offered, Places, offers};
 use anyhow::{Context, Result};
-use serde_json::Value;
+use invigil_peer::sdp::Media;
 use std::collections::HashMap;
-use std::io::BufRead;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 use str0m::change::SdpOffer;
 use str0m::media::{MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::RtpWrite;
+use str0m::rtp::{RtpPacket, RtpWrite};
 use str0m::{Candidate, Event, Input, Output, Rtc};
 
 struct Client {
     rtc: Rtc,
     publishes: bool,
-    mids: Vec<Mid>,
+    videos: Vec<Mid>,
+    audios: Vec<Mid>,
     timeout: Instant,
-}
-
-struct Offered {
-    publishes: bool,
-    sdp: String,
-}
-
-/// A packet on its way from a publisher to everybody who watches.
-struct Packet {
-    from: usize,
-    packet: str0m::rtp::RtpPacket,
 }
 
 pub fn serve() -> Result<()> {
     str0m::crypto::from_feature_flags().install_process_default();
     let socket = UdpSocket::bind("127.0.0.1:0")?;
-    let (sender, offers) = channel();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            let Ok(value) = serde_json::from_str::<Value>(&line) else {
-                return;
-            };
-            let sdp = value["sdp"].as_str().unwrap_or_default().to_owned();
-            if sender
-                .send(Offered {
-                    publishes: value["role"] == "publish",
-                    sdp,
-                })
-                .is_err()
-            {
-                return;
-            }
-        }
-    });
     Server {
         socket,
         clients: Vec::new(),
         by_address: HashMap::new(),
+        places: Places::default(),
         waiting: Vec::new(),
     }
-    .run(&offers)
+    .run(&offers())
 }
 
 struct Server {
     socket: UdpSocket,
     clients: Vec<Client>,
     by_address: HashMap<SocketAddr, usize>,
-    waiting: Vec<Packet>,
+    places: Places,
+    /// On their way from a publisher to everybody who watches.
+    waiting: Vec<RtpPacket>,
 }
 
 impl Server {
@@ -131,10 +106,14 @@ impl Server {
             .context("no local candidate")?;
         let answer = rtc.sdp_api().accept_offer(SdpOffer::from_sdp_string(&offered.sdp)?)?;
         println!("{}", serde_json::to_string(&answer.to_sdp_string())?);
+        if offered.publishes {
+            self.places.add(&offered.sdp)?;
+        }
         self.clients.push(Client {
             rtc,
             publishes: offered.publishes,
-            mids: Vec::new(),
+            videos: Vec::new(),
+            audios: Vec::new(),
             timeout: Instant::now(),
         });
         self.poll(self.clients.len() - 1)
@@ -151,22 +130,29 @@ impl Server {
                 Output::Transmit(transmit) => {
                     self.socket.send_to(&transmit.contents, transmit.destination)?;
                 }
-                Output::Event(Event::MediaAdded(added)) if added.kind == MediaKind::Video => {
-                    client.mids.push(added.mid)
-                }
-                Output::Event(Event::RtpPacket(packet)) => self.waiting.push(Packet { from: at, packet }),
+                Output::Event(Event::MediaAdded(added)) => match added.kind {
+                    MediaKind::Video => client.videos.push(added.mid),
+                    MediaKind::Audio => client.audios.push(added.mid),
+                },
+                Output::Event(Event::RtpPacket(packet)) => self.waiting.push(packet),
                 Output::Event(_) => {}
             }
         }
     }
 
-    /// The n-th publisher goes to everybody's n-th m-line.
     fn forward(&mut self) -> Result<()> {
-        for Packet { from, packet } in std::mem::take(&mut self.waiting) {
-            let place = self.clients.iter().take(from).filter(|c| c.publishes).count();
+        for packet in std::mem::take(&mut self.waiting) {
+            let Some((media, place)) = self.places.of(*packet.header.ssrc) else {
+                continue;
+            };
             for at in 0..self.clients.len() {
                 let client = &mut self.clients[at];
-                let Some(&mid) = client.mids.get(place).filter(|_| !client.publishes) else {
+                let lines = if media == Media::Audio {
+                    &client.audios
+                } else {
+                    &client.videos
+                };
+                let Some(&mid) = lines.get(place).filter(|_| !client.publishes) else {
                     continue;
                 };
                 let Some(pt) = client.rtc.media(mid).and_then(|m| m.remote_pts().first().copied()) else {
@@ -184,7 +170,7 @@ impl Server {
                     packet.payload.clone(),
                 )
                 .marker(packet.header.marker)
-                .nackable(true);
+                .nackable(media == Media::Video);
                 stream.write_rtp(write);
                 self.poll(at)?;
             }

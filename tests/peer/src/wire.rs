@@ -1,7 +1,6 @@
-//! One transport of the load: ICE (controlling), DTLS and SRTP on a UDP socket of its own. Light, so that the load does not
-//! take the core that the SFU is measured on.
+//! One transport: ICE (controlling), DTLS and SRTP on a UDP socket of its own.
 
-use crate::sdp::{self, Answer, Own};
+use crate::sdp::{self, Own, Remote};
 use anyhow::{Context, Result, bail};
 use invigil_sfu::core::transport::credentials::IceCredentials;
 use invigil_sfu::core::transport::dtls::{Dtls, DtlsIdentity};
@@ -16,7 +15,7 @@ use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
 use rtc_stun::textattrs::TextAttribute;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +24,7 @@ const CONSENT: Duration = Duration::from_secs(4);
 const CHECK: Duration = Duration::from_millis(50);
 const WINDOW: u16 = 512;
 
-/// What came in.
+/// What came in, opened.
 pub enum Incoming<'a> {
     Rtp(&'a [u8]),
     Rtcp(&'a [u8]),
@@ -42,7 +41,9 @@ pub struct Endpoint {
 }
 
 struct Peer {
-    answer: Answer,
+    remote: Remote,
+    /// Who offers controls (RFC 8445 section 6.1.1).
+    controlling: bool,
     key: StunKey,
     dtls: Dtls,
     srtp: Option<(Inbound, Outbound)>,
@@ -58,8 +59,9 @@ impl Setter for Raw {
 }
 
 impl Endpoint {
-    pub fn new(identity: Arc<DtlsIdentity>) -> Result<Self> {
-        let socket = UdpSocket::bind("127.0.0.1:0".parse()?)?;
+    /// `address`: where the socket is bound, on a free port.
+    pub fn new(identity: Arc<DtlsIdentity>, address: IpAddr) -> Result<Self> {
+        let socket = UdpSocket::bind(SocketAddr::new(address, 0))?;
         Ok(Self {
             local: socket.local_addr()?,
             socket,
@@ -71,25 +73,45 @@ impl Endpoint {
         })
     }
 
-    pub fn own(&self) -> Own<'_> {
+    /// `frame_info`: as in [`Own`].
+    pub fn own(&self, frame_info: bool) -> Own<'_> {
         Own {
+            frame_info,
             ice: &self.ice,
             fingerprint: self.identity.fingerprint(),
             address: self.local,
         }
     }
 
-    pub fn connect(&mut self, answer: &str) -> Result<()> {
-        let answer = sdp::parse(answer)?;
-        let mut dtls = Dtls::new(self.identity.clone(), answer.role, answer.fingerprint);
+    /// Takes the answer to our offer; connects with the next ticks.
+    pub fn connect(&mut self, answer: &str) -> Result<&Remote> {
+        let remote = sdp::parse(answer, self.local.ip())?;
+        self.stand(remote, true)
+    }
+
+    /// Takes the other side's offer and returns our answer; connects with the next ticks.
+    pub fn accept(&mut self, offer: &str) -> Result<String> {
+        let remote = sdp::parse(offer, self.local.ip())?;
+        let answer = sdp::answer(&self.own(false), &remote);
+        self.stand(remote, false)?;
+        Ok(answer)
+    }
+
+    fn stand(&mut self, remote: Remote, controlling: bool) -> Result<&Remote> {
+        let mut dtls = Dtls::new(self.identity.clone(), remote.role, remote.fingerprint);
         dtls.start(Instant::now())?;
-        self.peer = Some(Peer {
+        let peer = self.peer.insert(Peer {
             key: StunKey::new(&self.ice.pwd),
             dtls,
-            answer,
+            remote,
+            controlling,
             srtp: None,
         });
-        Ok(())
+        Ok(&peer.remote)
+    }
+
+    pub fn remote(&self) -> Option<&Remote> {
+        self.peer.as_ref().map(|peer| &peer.remote)
     }
 
     pub fn is_connected(&self) -> bool {
@@ -100,15 +122,15 @@ impl Endpoint {
     pub fn tick(&mut self, now: Instant) -> Result<()> {
         let Some(peer) = self.peer.as_mut() else { return Ok(()) };
         if now >= self.next_check {
-            let request = binding_request(&self.ice, &peer.answer.ice)?;
-            self.socket.send_to(&request, peer.answer.address)?;
+            let request = binding_request(&self.ice, &peer.remote.ice, peer.controlling)?;
+            self.socket.send_to(&request, peer.remote.address)?;
             self.next_check = now + if peer.srtp.is_some() { CONSENT } else { CHECK };
         }
         if peer.dtls.poll_timeout().is_some_and(|at| at <= now) {
             peer.dtls.handle_timeout(now)?;
         }
         while let Some(datagram) = peer.dtls.poll_transmit() {
-            self.socket.send_to(&datagram, peer.answer.address)?;
+            self.socket.send_to(&datagram, peer.remote.address)?;
         }
         Ok(())
     }
@@ -120,7 +142,7 @@ impl Endpoint {
             let length = match self.socket.recv_from(&mut self.buffer) {
                 Ok((length, _)) => length,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(error).context("the load's socket"),
+                Err(error) => return Err(error).context("a light peer's socket"),
             };
             let datagram = &mut self.buffer[..length];
             match classify(datagram) {
@@ -146,8 +168,8 @@ impl Endpoint {
                     if let Ok(request) = BindingRequest::parse(datagram)
                         && request.authenticate(&peer.key).is_ok()
                     {
-                        let answer = request.success(peer.answer.address, &peer.key);
-                        self.socket.send_to(answer.as_bytes(), peer.answer.address)?;
+                        let answer = request.success(peer.remote.address, &peer.key);
+                        self.socket.send_to(answer.as_bytes(), peer.remote.address)?;
                     }
                 }
                 Some(DatagramKind::Dtls) => {
@@ -156,7 +178,7 @@ impl Endpoint {
                         peer.srtp = Some((inbound, Outbound::new(keys.profile, &keys.outbound)?));
                     }
                     while let Some(datagram) = peer.dtls.poll_transmit() {
-                        self.socket.send_to(&datagram, peer.answer.address)?;
+                        self.socket.send_to(&datagram, peer.remote.address)?;
                     }
                 }
                 None => {}
@@ -184,10 +206,10 @@ impl Endpoint {
     fn sealing(&mut self) -> Result<(SocketAddr, &mut Outbound)> {
         match self.peer.as_mut() {
             Some(Peer {
-                answer,
+                remote,
                 srtp: Some((_, outbound)),
                 ..
-            }) => Ok((answer.address, outbound)),
+            }) => Ok((remote.address, outbound)),
             _ => bail!("not connected"),
         }
     }
@@ -197,16 +219,17 @@ impl Endpoint {
             Ok(_) => Ok(()),
             // A full socket buffer is loss, as on any network; what was delivered tells.
             Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            Err(error) => Err(error).context("the load's socket"),
+            Err(error) => Err(error).context("a light peer's socket"),
         }
     }
 }
 
-/// A Binding request that nominates (RFC 8445 section 8.1.1).
-fn binding_request(local: &IceCredentials, remote: &IceCredentials) -> Result<Vec<u8>> {
+/// A Binding request; who controls nominates with each (RFC 8445 section 8.1.1).
+fn binding_request(local: &IceCredentials, remote: &IceCredentials, controlling: bool) -> Result<Vec<u8>> {
     let provider = rtc::crypto::providers::AwsLcRsProvider::new();
     let integrity = MessageIntegrity::new_short_term_integrity_with_provider(remote.pwd.clone(), provider.crypto());
-    let setters: Vec<Box<dyn Setter + '_>> = vec![
+    let tie_breaker = rand::random::<u64>().to_be_bytes().to_vec();
+    let mut setters: Vec<Box<dyn Setter + '_>> = vec![
         Box::new(BINDING_REQUEST),
         Box::new(TransactionId::new()),
         Box::new(TextAttribute::new(
@@ -214,11 +237,15 @@ fn binding_request(local: &IceCredentials, remote: &IceCredentials) -> Result<Ve
             format!("{}:{}", remote.ufrag, local.ufrag),
         )),
         Box::new(Raw(ATTR_PRIORITY, 1_853_824_767u32.to_be_bytes().to_vec())),
-        Box::new(Raw(AttrType(0x802a), rand::random::<u64>().to_be_bytes().to_vec())), // ICE-CONTROLLING
-        Box::new(Raw(ATTR_USE_CANDIDATE, Vec::new())),
-        Box::new(integrity),
-        Box::new(FINGERPRINT),
     ];
+    if controlling {
+        setters.push(Box::new(Raw(AttrType(0x802a), tie_breaker))); // ICE-CONTROLLING
+        setters.push(Box::new(Raw(ATTR_USE_CANDIDATE, Vec::new())));
+    } else {
+        setters.push(Box::new(Raw(AttrType(0x8029), tie_breaker))); // ICE-CONTROLLED
+    }
+    setters.push(Box::new(integrity));
+    setters.push(Box::new(FINGERPRINT));
     let mut message = Message::new();
     message.build(&setters)?;
     Ok(message.raw.to_vec())
