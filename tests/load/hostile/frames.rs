@@ -5,16 +5,11 @@ use super::mutate::mutate;
 use crate::stage::Stage;
 use anyhow::{Context, Result};
 use futures_util::{SinkExt, StreamExt};
-use invigil_client::trust::{Authority, CertificateTrust, tls_config};
-use invigil_shared::SUBPROTOCOL;
+use invigil_tests::light::link::Server;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
 
 /// What frames are made from: one of every kind, and what authenticates.
 const FRAMES: &[&str] = &[
@@ -37,8 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Who is attacked, and with which token.
 #[derive(Clone)]
 pub struct Target {
-    authority: Authority,
-    tls: Arc<rustls::ClientConfig>,
+    server: Server,
     exam: String,
     token: String,
 }
@@ -46,7 +40,6 @@ pub struct Target {
 impl Target {
     pub fn of(stage: &Stage) -> Result<Self> {
         let ready = &stage.sfu.ready;
-        let trust = CertificateTrust::pinned_hex(&ready.certificate_sha256).context("not a SHA-256")?;
         let printed = stage.sfu.command(
             &[
                 "token",
@@ -66,8 +59,7 @@ impl Target {
             .or(printed["access_token"].as_str())
             .context("no token")?;
         Ok(Self {
-            authority: Authority::parse(&ready.https)?,
-            tls: tls_config(trust)?,
+            server: Server::new(&ready.https, &ready.certificate_sha256)?,
             exam: stage.exam.id.to_string(),
             token: token.to_owned(),
         })
@@ -96,15 +88,7 @@ pub async fn send(target: Target, seed: u64, count: u64) -> Result<Done> {
 async fn frames(target: Target, seed: u64, count: u64) -> Result<Done> {
     let (mut rng, mut done) = (StdRng::seed_from_u64(seed), Done::default());
     while done.sent < count {
-        let stream = TcpStream::connect((target.authority.host.as_str(), target.authority.port)).await?;
-        let name = rustls::pki_types::ServerName::try_from(target.authority.host.clone())?;
-        let tls = tokio_rustls::TlsConnector::from(target.tls.clone())
-            .connect(name, stream)
-            .await?;
-        let mut request = format!("wss://{}/api/v1/signal", target.authority).into_client_request()?;
-        let protocol = HeaderValue::from_static(SUBPROTOCOL);
-        request.headers_mut().insert("Sec-WebSocket-Protocol", protocol);
-        let (socket, _) = tokio_tungstenite::client_async(request, tls).await?;
+        let socket = target.server.open().await?;
         let (mut write, mut read) = socket.split();
         // What comes back is read as fast as it comes: a slow reader would be another attack.
         let reading = tokio::spawn(async move { while let Some(Ok(_)) = read.next().await {} });
@@ -146,7 +130,7 @@ fn frame(rng: &mut StdRng) -> Message {
 async fn bodies(target: Target, seed: u64, count: u64) -> Result<Done> {
     let (mut rng, mut done) = (StdRng::seed_from_u64(seed), Done::default());
     let http = reqwest::Client::builder()
-        .tls_backend_preconfigured((*target.tls).clone())
+        .tls_backend_preconfigured((*target.server.tls()).clone())
         .https_only(true)
         .no_proxy()
         .timeout(PATIENCE)
@@ -176,7 +160,7 @@ async fn bodies(target: Target, seed: u64, count: u64) -> Result<Done> {
             _ => mutate(body, 0, &mut rng),
         };
         let mut request = http
-            .post(format!("https://{}/{path}", target.authority))
+            .post(format!("https://{}/{path}", target.server.authority()))
             .header("content-type", *kind);
         if rng.random_bool(0.5) {
             request = request.bearer_auth(&target.token);

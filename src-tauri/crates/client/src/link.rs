@@ -30,7 +30,7 @@ const READ_BUFFER: usize = 16 * 1024;
 
 /// What a link hands on.
 #[derive(Debug)]
-pub enum Incoming {
+pub(crate) enum Incoming {
     Message(Box<ServerMessage>),
     /// The last one. The reason is the server's, when it gave one.
     Closed(Option<ErrorCode>),
@@ -43,7 +43,7 @@ enum Outgoing {
 
 /// A handle of an open connection. When the last one is dropped the connection closes.
 #[derive(Clone)]
-pub struct Link {
+pub(crate) struct Link {
     out: mpsc::Sender<Outgoing>,
     /// Tells one connection from the next.
     pub generation: u64,

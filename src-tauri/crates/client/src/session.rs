@@ -19,14 +19,14 @@ use tokio::sync::mpsc;
 const STALE_S: i64 = 20;
 
 /// How a fresh token is got when the old one is no good.
-pub enum Identity {
+pub(crate) enum Identity {
     /// The device key's proof, by REST.
     Candidate { session: SessionId, key: Box<DeviceKey> },
     /// The old token while it lasts, by REST.
     Person,
 }
 
-pub struct Session {
+pub(crate) struct Session {
     pub api: Api,
     pub info: ClientInfo,
     pub identity: Identity,
@@ -43,7 +43,7 @@ pub struct Session {
 }
 
 /// A link that is in the room.
-pub struct Entered {
+pub(crate) struct Entered {
     pub link: Link,
     pub incoming: mpsc::Receiver<Incoming>,
     pub room: Box<RoomState>,

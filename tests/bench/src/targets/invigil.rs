@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const EXAM: &str = "BENCH-1";
-const PROCTOR: &str = "bench@bench.example";
+/// One person may watch in so many browser windows (`limits::MAX_BROWSER_RESOURCES` is 16).
+const WINDOWS: usize = 8;
 
 pub struct Invigil {
     process: Child,
@@ -73,21 +74,10 @@ impl Invigil {
                 "",
             )?;
         }
-        let user = [
-            "user",
-            "add",
-            "--email",
-            PROCTOR,
-            "--name",
-            "Bench",
-            "--role",
-            "proctor",
-            "--password-stdin",
-        ];
-        this.command(&user, "a password that nobody types\n")?;
         Ok(this)
     }
 
+    /// One of the binary's own commands, on the same data directory.
     fn command(&self, arguments: &[&str], input: &str) -> Result<String> {
         let mut command = Command::new(&self.binary);
         command.args(arguments).arg("--data-dir").arg(&self.data);
@@ -144,8 +134,23 @@ impl Target for Invigil {
         let token = self.token(&["--role", "candidate", "--exam", EXAM, "--entry", &entry(index)])?;
         self.post(&format!("/whip/{}", self.exam), &token, offer)
     }
-    fn watch(&mut self, _index: usize, offer: &str) -> Result<String> {
-        let token = self.token(&["--role", "proctor", "--user", PROCTOR])?;
+    fn watch(&mut self, index: usize, offer: &str) -> Result<String> {
+        let proctor = format!("bench-{}@bench.example", index / WINDOWS);
+        if index.is_multiple_of(WINDOWS) {
+            let user = [
+                "user",
+                "add",
+                "--email",
+                &proctor,
+                "--name",
+                "Bench",
+                "--role",
+                "proctor",
+                "--password-stdin",
+            ];
+            self.command(&user, "a password that nobody types\n")?;
+        }
+        let token = self.token(&["--role", "proctor", "--user", &proctor])?;
         self.post(&format!("/whep/{}?layer=low", self.exam), &token, offer)
     }
     fn pid(&self) -> u32 {

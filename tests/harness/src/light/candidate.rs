@@ -1,15 +1,13 @@
 //! A light candidate: joins by its link, publishes camera, screen and microphone, sends what is demanded.
 
 use super::engine::{Engine, Id};
+use super::link::{Link, Server};
 use super::send::{Sender, Track};
 use crate::bot::api_of;
 use crate::canned::{Clip, Media};
 use anyhow::{Context, Result, bail};
-use invigil_client::ClientInfo;
-use invigil_client::clock::{ServerClock, wall_us};
+use invigil_client::clock::wall_us;
 use invigil_client::device::DeviceKey;
-use invigil_client::link::{Incoming, Link};
-use invigil_client::session::{Entered, Identity, Session};
 use invigil_peer::outgoing::OutStream;
 use invigil_peer::sdp::{self, AUDIO, Line, Media as Kind, VIDEO, VIDEO_RTX};
 use invigil_peer::wire::Endpoint;
@@ -21,7 +19,6 @@ use invigil_shared::signal::{ClientMessage, Demand, Direction, ServerMessage};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 
 /// Everything that light clients share.
 #[derive(Clone)]
@@ -60,7 +57,6 @@ pub struct Candidate {
     /// From the join command to a connected transport.
     pub joined_in: Duration,
     link: Link,
-    incoming: mpsc::Receiver<Incoming>,
     engine: Engine,
 }
 
@@ -93,7 +89,6 @@ fn offer_of(key: PublicationKey, layer: Layer, ssrc: u32) -> LayerOffer {
 pub struct Negotiated {
     pub participant: ParticipantId,
     pub link: Link,
-    pub incoming: mpsc::Receiver<Incoming>,
     pub transport: TransportId,
     pub wire: Endpoint,
 }
@@ -112,15 +107,13 @@ impl Negotiated {
             None => api.join(&seat.link.exam_code, &seat.link.secret, &seat.key).await?,
         };
         seat.session = Some(join.session);
-        let identity = Identity::Candidate {
-            session: join.session,
-            key: Box::new(seat.key.clone()),
-        };
-        let clock = ServerClock::default();
-        let (token, expires_at) = (join.access_token, Some(join.expires_at));
-        let info = ClientInfo::new("invigil-load");
-        let mut session = Session::new(api, info, identity, join.exam.id, token, expires_at, clock);
-        let Entered { link, incoming, .. } = session.enter(|_| {}).await?;
+        let certificate = seat
+            .link
+            .certificate_sha256
+            .as_deref()
+            .context("a link without a certificate")?;
+        let server = Server::new(&seat.link.authority, certificate)?;
+        let (mut link, _) = Link::enter(&server, &join.access_token, join.exam.id).await?;
         let created = link.request(ClientMessage::TransportCreate {
             direction: Direction::Publish,
         });
@@ -143,7 +136,6 @@ impl Negotiated {
         Ok(Self {
             participant: join.participant,
             link,
-            incoming,
             transport,
             wire,
         })
@@ -156,8 +148,7 @@ impl Candidate {
         let start = Instant::now();
         let Negotiated {
             participant,
-            link,
-            incoming,
+            mut link,
             transport,
             wire,
         } = Negotiated::of(seat, shared).await?;
@@ -205,7 +196,6 @@ impl Candidate {
             transport: id,
             joined_in,
             link,
-            incoming,
             engine: shared.engine.clone(),
         })
     }
@@ -215,11 +205,7 @@ impl Candidate {
         let mut second = tokio::time::interval(Duration::from_secs(1));
         loop {
             tokio::select! {
-                incoming = self.incoming.recv() => match incoming {
-                    Some(Incoming::Message(message)) => self.message(*message)?,
-                    Some(Incoming::Closed(reason)) => bail!("the server closed the link: {reason:?}"),
-                    None => bail!("the link is gone"),
-                },
+                message = self.link.receive() => self.message(message?)?,
                 _ = second.tick() => {
                     let now = wall_us();
                     let fresh = |publication| Freshness {
@@ -230,7 +216,7 @@ impl Candidate {
                     };
                     let keys = [PublicationKey::CAMERA, PublicationKey::SCREEN, PublicationKey::MICROPHONE];
                     let publications = keys.map(fresh).to_vec();
-                    self.link.notify(ClientMessage::PublicationFreshness { publications });
+                    self.link.notify(ClientMessage::PublicationFreshness { publications }).await?;
                 }
             }
         }

@@ -2,14 +2,11 @@
 
 use super::candidate::{CONNECT, Shared};
 use super::engine::{Engine, Id};
+use super::link::{Link, Server};
 use super::receive::Receiver;
 use crate::sfu::Sfu;
 use crate::watcher::PASSWORD;
 use anyhow::{Context, Result, bail};
-use invigil_client::ClientInfo;
-use invigil_client::clock::ServerClock;
-use invigil_client::link::{Incoming, Link};
-use invigil_client::session::{Entered, Identity, Session};
 use invigil_peer::sdp::{self, Line};
 use invigil_peer::wire::Endpoint;
 use invigil_shared::id::{ExamId, ParticipantId};
@@ -19,12 +16,13 @@ use invigil_shared::publication::{Layer, PublicationKey, PublicationRef};
 use invigil_shared::signal::{ClientMessage, Direction, ServerMessage};
 use std::net::Ipv4Addr;
 use std::time::Duration;
-use tokio::sync::mpsc;
+
+/// Between two signs of life.
+const LIFE: Duration = Duration::from_secs(5);
 
 pub struct Proctor {
     pub transport: Id,
     link: Link,
-    incoming: mpsc::Receiver<Incoming>,
     revision: u64,
     engine: Engine,
 }
@@ -37,20 +35,9 @@ impl Proctor {
     pub async fn enter(sfu: &Sfu, name: &str, exam: ExamId, shared: &Shared) -> Result<Self> {
         let email = format!("{name}@load.example");
         sfu.add_user(&email, name, "proctor", PASSWORD)?;
-        let api = sfu.api()?;
-        let signed = api.sign_in(&email, PASSWORD).await?;
-        let (info, clock) = (ClientInfo::new("invigil-load"), ServerClock::default());
-        let expires_at = Some(signed.expires_at);
-        let mut session = Session::new(
-            api,
-            info,
-            Identity::Person,
-            exam,
-            signed.access_token,
-            expires_at,
-            clock,
-        );
-        let Entered { link, incoming, .. } = session.enter(|_| {}).await?;
+        let signed = sfu.api()?.sign_in(&email, PASSWORD).await?;
+        let server = Server::new(&sfu.ready.https, &sfu.ready.certificate_sha256)?;
+        let (mut link, _) = Link::enter(&server, &signed.access_token, exam).await?;
         let created = link.request(ClientMessage::TransportCreate {
             direction: Direction::Subscribe,
         });
@@ -74,7 +61,6 @@ impl Proctor {
         Ok(Self {
             transport: id,
             link,
-            incoming,
             revision: 0,
             engine: shared.engine.clone(),
         })
@@ -112,15 +98,15 @@ impl Proctor {
 
     /// Reads what the server says until it closes the link, which is an error, or the future is dropped.
     pub async fn run(&mut self) -> Result<()> {
+        let mut life = tokio::time::interval(LIFE);
         loop {
-            match self.incoming.recv().await {
-                Some(Incoming::Message(message)) => {
-                    if let ServerMessage::TransportClosed { .. } = *message {
+            tokio::select! {
+                message = self.link.receive() => {
+                    if let ServerMessage::TransportClosed { .. } = message? {
                         bail!("the server gave the transport up");
                     }
                 }
-                Some(Incoming::Closed(reason)) => bail!("the server closed the link: {reason:?}"),
-                None => bail!("the link is gone"),
+                _ = life.tick() => self.link.ping().await?,
             }
         }
     }
