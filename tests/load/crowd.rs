@@ -196,7 +196,8 @@ impl Crowd {
         }
         let mut joining = JoinSet::new();
         let mut each = tokio::time::interval(Duration::from_secs_f64(1.0 / options.ramp.max(0.1)));
-        for link in self.stage.links[real..].iter().cloned() {
+        let links = self.stage.links[real..].to_vec();
+        for link in links {
             each.tick().await;
             let shared = self.stage.shared.clone();
             joining.spawn(async move {

@@ -89,11 +89,11 @@ fn burst_after_burst(pattern: Pattern, to: &[SocketAddr]) -> Result<(Sent, u64)>
                 src_ip: None,
             };
             if pattern.segments {
-                state.send((&socket).into(), &transmit(&contents, Some(pattern.size)))?;
+                state.try_send((&socket).into(), &transmit(&contents, Some(pattern.size)))?;
                 calls += 1;
             } else {
                 for one in contents.chunks(pattern.size) {
-                    state.send((&socket).into(), &transmit(one, None))?;
+                    state.try_send((&socket).into(), &transmit(one, None))?;
                     calls += 1;
                 }
             }

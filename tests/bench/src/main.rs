@@ -65,6 +65,8 @@ struct Line {
     load: Load,
     setup: Setup,
     runs: Vec<Figures>,
+    /// Why it can't be measured: the others go on without it.
+    failed: Option<String>,
     packets_per_syscall: Option<f64>,
 }
 
@@ -101,6 +103,7 @@ fn chosen(options: &RunOptions) -> Vec<Line> {
                 load: *load,
                 setup,
                 runs: Vec::new(),
+                failed: None,
                 packets_per_syscall: None,
             }));
         }
@@ -130,7 +133,17 @@ fn run(options: &RunOptions) -> Result<()> {
                 u8::from(line.setup.segments),
                 line.setup.shards
             );
-            let figures = measure::run(options, line, count_calls && round == 0).with_context(|| what.clone())?;
+            if line.failed.is_some() {
+                continue;
+            }
+            let figures = match measure::run(options, line, count_calls && round == 0) {
+                Ok(figures) => figures,
+                Err(error) => {
+                    println!("{what}: {error:#}");
+                    line.failed = Some(format!("{what}: {error:#}"));
+                    continue;
+                }
+            };
             println!(
                 "{what}, round {}: {:.2} us a packet",
                 round + 1,
@@ -144,8 +157,15 @@ fn run(options: &RunOptions) -> Result<()> {
         }
     }
     table::print(&lines);
+    let failed: Vec<&String> = lines.iter().filter_map(|line| line.failed.as_ref()).collect();
+    for failed in &failed {
+        println!("failed: {failed}");
+    }
     if let Some(file) = &options.csv {
         std::fs::write(file, table::csv(&lines)).with_context(|| format!("can't write {}", file.display()))?;
+    }
+    if !failed.is_empty() {
+        bail!("{} lines could not be measured", failed.len());
     }
     Ok(())
 }

@@ -54,7 +54,7 @@ impl Janus {
         // Only what is used is loaded: no other plugin's or transport's threads.
         let general = format!(
             "general: {{ debug_level = 3\n session_timeout = 0\n }}\n\
-             nat: {{ ice_enforce_list = \"{address}\"\n ice_lite = true\n full_trickle = false\n }}\n\
+             nat: {{ ice_enforce_list = \"{address}\"\n ice_lite = false\n full_trickle = false\n }}\n\
              plugins: {{ disable = \"{}\" }}\n\
              transports: {{ disable = \"libjanus_mqtt.so,libjanus_nanomsg.so,libjanus_pfunix.so,libjanus_websockets.so\" }}\n",
             others("/usr/lib/x86_64-linux-gnu/janus/plugins", "libjanus_videoroom.so")
@@ -75,7 +75,7 @@ impl Janus {
             .spawn()
             .context("can't start janus")?;
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let mut this = Self {
+        let this = Self {
             process,
             base: format!("http://127.0.0.1:{port}/janus"),
             address,
@@ -145,7 +145,9 @@ impl Janus {
         }
         let end = Instant::now() + ANSWER;
         while Instant::now() < end {
-            let event = self.get(&format!("/{}?maxev=1", at.session))?;
+            let event = self
+                .get(&format!("/{}?maxev=1", at.session))
+                .with_context(|| format!("waiting for the answer to {}", body["request"]))?;
             let data = &event["plugindata"]["data"];
             if !data["error"].is_null() {
                 bail!("janus: {data}");

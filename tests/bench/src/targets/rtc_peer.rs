@@ -101,7 +101,7 @@ impl Server {
             let now = Instant::now();
             for at in 0..self.clients.len() {
                 if self.clients[at].timeout <= now {
-                    self.clients[at].connection.handle_timeout(now)?;
+                    said(at, self.clients[at].connection.handle_timeout(now));
                     self.poll(at)?;
                 }
             }
@@ -125,7 +125,7 @@ impl Server {
                 continue;
             };
             self.by_address.insert(source, at);
-            self.clients[at].connection.handle_read(TaggedBytesMut {
+            let read = self.clients[at].connection.handle_read(TaggedBytesMut {
                 now: Instant::now(),
                 transport: TransportContext {
                     local_addr: self.local,
@@ -134,7 +134,8 @@ impl Server {
                     transport_protocol: TransportProtocol::UDP,
                 },
                 message: BytesMut::from(datagram),
-            })?;
+            });
+            said(at, read);
             self.poll(at)?;
             self.forward()?;
         }
@@ -267,6 +268,13 @@ impl Server {
             }
         }
         Ok(())
+    }
+}
+
+/// One connection's error is not the end of the others.
+fn said(at: usize, result: Result<(), rtc::shared::error::Error>) {
+    if let Err(error) = result {
+        eprintln!("rtc, connection {at}: {error}");
     }
 }
 
