@@ -1,0 +1,239 @@
+//! Telling a radio's loss from a full path's. Loss without a queue is first only suspected: the rate goes down once, to what
+//! arrived, and if the loss stays as it was, it is the path's own and the rate goes back up. Only loss that the lower rate
+//! ends is congestion (a policer, or a queue too short to be seen). The idea of an inherent loss is that of libwebrtc's second
+//! loss-based controller; the test in place of its many candidates is ours.
+
+use super::PacketResult;
+use std::time::{Duration, Instant};
+
+/// Loss is judged over this time and at least this many packets.
+const WINDOW: Duration = Duration::from_millis(500);
+const PACKETS: u32 = 40;
+/// Loss above the path's own that is worth a test.
+const SUSPECT: f64 = 0.08;
+/// Windows in which it has to be seen.
+const SUSPECT_WINDOWS: u32 = 2;
+/// A test needs as many packets to tell a third of the loss from all of it, and ends after this time in any case.
+const TEST_PACKETS: u32 = 100;
+const TEST_AT_MOST: Duration = Duration::from_secs(3);
+/// The encoders' reaction: packets sent before it still belong to the old rate.
+const REACTION: Duration = Duration::from_millis(300);
+/// Loss that falls below this share of what it was has been ended by the lower rate.
+const ENDED: f64 = 0.34;
+
+/// What has to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Nothing,
+    /// Send only what arrives, and see what becomes of the loss.
+    Test,
+    /// The loss is the path's own: back to what was before the test.
+    Inherent,
+    /// The lower rate ended the loss.
+    Congestion,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    received: u32,
+    lost: u32,
+}
+
+impl Count {
+    fn packets(self) -> u32 {
+        self.received + self.lost
+    }
+    fn loss(self) -> f64 {
+        f64::from(self.lost) / f64::from(self.packets().max(1))
+    }
+    fn add(&mut self, result: &PacketResult) {
+        match (result.arrived_us.is_some(), result.late) {
+            // It was counted as lost and was only reordered.
+            (true, true) => {
+                self.lost = self.lost.saturating_sub(1);
+                self.received += 1;
+            }
+            (true, false) => self.received += 1,
+            (false, _) => self.lost += 1,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Test {
+    loss: f64,
+    /// Packets sent before belong to the old rate.
+    from: Instant,
+    until: Instant,
+    count: Count,
+}
+
+/// Follows the losses of one path.
+#[derive(Debug, Default)]
+pub(super) struct LossJudge {
+    since: Option<Instant>,
+    count: Count,
+    /// Of the last full window.
+    last: f64,
+    /// What the path loses whatever is sent.
+    inherent: f64,
+    suspected: u32,
+    suspicion: f64,
+    test: Option<Test>,
+}
+
+impl LossJudge {
+    /// Takes the packets of one feedback. `queued`: there is a queue, so that losses need no explanation and no test.
+    pub fn feedback(&mut self, now: Instant, round_trip: Duration, queued: bool, results: &[PacketResult]) -> Verdict {
+        let since = *self.since.get_or_insert(now);
+        for result in results {
+            self.count.add(result);
+            if let Some(test) = self.test.as_mut().filter(|test| result.sent >= test.from) {
+                test.count.add(result);
+            }
+        }
+        if queued {
+            self.test = None;
+            self.suspected = 0;
+        }
+        if let Some(test) = self.test {
+            let done = test.count.packets() >= TEST_PACKETS || (test.until <= now && test.count.packets() >= PACKETS);
+            if !done {
+                return Verdict::Nothing;
+            }
+            self.test = None;
+            self.restart(now);
+            self.last = test.count.loss();
+            if test.count.loss() < test.loss * ENDED {
+                return Verdict::Congestion;
+            }
+            self.inherent = (test.loss + test.count.loss()) / 2.0;
+            return Verdict::Inherent;
+        }
+        if now < since + WINDOW || self.count.packets() < PACKETS {
+            return Verdict::Nothing;
+        }
+        let loss = self.count.loss();
+        self.last = loss;
+        self.restart(now);
+        if loss < self.inherent {
+            self.inherent += (loss - self.inherent) / 10.0;
+        }
+        if queued || loss < self.inherent * 1.5 + SUSPECT {
+            self.suspected = 0;
+            return Verdict::Nothing;
+        }
+        self.suspicion = if self.suspected == 0 {
+            loss
+        } else {
+            (self.suspicion + loss) / 2.0
+        };
+        self.suspected += 1;
+        if self.suspected < SUSPECT_WINDOWS {
+            return Verdict::Nothing;
+        }
+        self.suspected = 0;
+        self.test = Some(Test {
+            loss: self.suspicion,
+            from: now + round_trip / 2 + REACTION,
+            until: now + round_trip + REACTION + TEST_AT_MOST,
+            count: Count::default(),
+        });
+        Verdict::Test
+    }
+
+    /// Share of packets lost in the last window.
+    pub fn loss(&self) -> f64 {
+        self.last
+    }
+
+    pub fn is_testing(&self) -> bool {
+        self.test.is_some()
+    }
+
+    /// What was lost in a stall says nothing of the rate.
+    pub fn forget(&mut self) {
+        (self.since, self.count, self.suspected, self.test) = (None, Count::default(), 0, None);
+    }
+
+    fn restart(&mut self, now: Instant) {
+        (self.since, self.count) = (Some(now), Count::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(60);
+
+    /// 100 packets a second; every `one_in(n)`th of them is lost. What was decided, and when (ms).
+    fn run(until_ms: u64, queued: bool, one_in: impl Fn(u64, bool) -> u64) -> Vec<(u64, Verdict)> {
+        let start = Instant::now();
+        let mut judge = LossJudge::default();
+        let mut verdicts = Vec::new();
+        let mut sent = 0;
+        for ms in (0..until_ms).step_by(50) {
+            let testing = judge.is_testing();
+            let results: Vec<_> = (0..5)
+                .map(|n| {
+                    sent += 1;
+                    let every = one_in(ms, testing);
+                    PacketResult {
+                        sent: start + Duration::from_millis(ms + n * 10),
+                        arrived_us: (every == 0 || sent % every != 0).then_some(0),
+                        bytes: 1_000,
+                        probe: None,
+                        late: false,
+                    }
+                })
+                .collect();
+            let verdict = judge.feedback(start + Duration::from_millis(ms + 110), ROUND_TRIP, queued, &results);
+            if verdict != Verdict::Nothing {
+                verdicts.push((ms, verdict));
+            }
+        }
+        verdicts
+    }
+
+    #[test]
+    fn loss_that_stays_at_a_lower_rate_is_the_paths_own_and_is_tested_once() {
+        let verdicts = run(30_000, false, |_, _| 5);
+        assert_eq!(
+            verdicts.iter().map(|(_, verdict)| *verdict).collect::<Vec<_>>(),
+            [Verdict::Test, Verdict::Inherent]
+        );
+        assert!(verdicts[1].0 < 4_000, "{verdicts:?}");
+    }
+
+    #[test]
+    fn loss_that_the_lower_rate_ends_is_congestion() {
+        let verdicts = run(5_000, false, |_, testing| if testing { 0 } else { 6 });
+        assert_eq!((verdicts[0].1, verdicts[1].1), (Verdict::Test, Verdict::Congestion));
+    }
+
+    #[test]
+    fn a_little_loss_or_a_queue_asks_for_no_test() {
+        assert!(run(10_000, false, |_, _| 20).is_empty());
+        assert!(run(10_000, true, |_, _| 3).is_empty());
+    }
+
+    #[test]
+    fn reordering_is_no_loss() {
+        let start = Instant::now();
+        let mut judge = LossJudge::default();
+        for n in 0..400u64 {
+            let result = |arrived_us, late| PacketResult {
+                sent: start,
+                arrived_us,
+                bytes: 1,
+                probe: None,
+                late,
+            };
+            let now = start + Duration::from_millis(n * 10);
+            let verdict = judge.feedback(now, ROUND_TRIP, false, &[result(None, false), result(Some(0), true)]);
+            assert_eq!(verdict, Verdict::Nothing);
+        }
+        assert!(judge.loss() < 0.02);
+    }
+}

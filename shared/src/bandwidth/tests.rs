@@ -1,0 +1,170 @@
+//! The estimator over a modelled bottleneck, on virtual time with fixed seeds.
+
+use super::model::{Model, Path, Second};
+use super::{BandwidthEstimator, PathState};
+use std::time::Duration;
+
+const SEEDS: [u64; 3] = [1, 7, 42];
+
+fn mean(seconds: &[Second], of: impl Fn(&Second) -> f64) -> f64 {
+    seconds.iter().map(of).sum::<f64>() / seconds.len() as f64
+}
+
+fn longest_queue(seconds: &[Second]) -> f64 {
+    seconds.iter().map(|second| second.queue).fold(0.0, f64::max)
+}
+
+#[test]
+fn a_wide_path_is_never_limited() {
+    let mut model = Model::new(3e6, 1);
+    model.run(30, |_| Path::of(20e6));
+    assert_eq!(model.estimator.estimate(), None);
+}
+
+#[test]
+fn the_estimate_finds_a_megabit_and_keeps_its_queue_short() {
+    for seed in SEEDS {
+        let mut model = Model::new(2.5e6, seed);
+        let seconds = model.run(60, |_| Path::of(1e6));
+        let found = mean(&seconds[5..], |second| second.estimate);
+        assert!(
+            (0.85e6..=1.15e6).contains(&found),
+            "seed {seed}: {found} of {seconds:?}"
+        );
+        let queue = longest_queue(&seconds[5..]);
+        assert!(queue <= 0.3, "seed {seed}: {queue} s of queue in {seconds:?}");
+    }
+}
+
+#[test]
+fn it_backs_off_within_a_second_and_comes_back_within_ten() {
+    for seed in SEEDS {
+        let mut model = Model::new(0.9e6, seed);
+        let narrow = |t: f64| Path::of(if (20.0..50.0).contains(&t) { 150e3 } else { 1e6 });
+        model.run(20, narrow);
+        assert!(
+            model.estimator.estimate().is_none_or(|bps| bps >= 800_000),
+            "seed {seed}"
+        );
+        let first = model.run(1, narrow);
+        let estimate = model.estimator.estimate().unwrap();
+        assert!(estimate <= 170_000, "seed {seed}: {estimate} after a second");
+        assert!(
+            first[0].queue <= 2.7,
+            "seed {seed}: the model's own queue holds 400 kbit"
+        );
+        let seconds = model.run(29, narrow);
+        let found = mean(&seconds[5..], |second| second.estimate);
+        assert!((110e3..=165e3).contains(&found), "seed {seed}: {found} of {seconds:?}");
+        let queue = longest_queue(&seconds[5..]);
+        assert!(queue <= 0.5, "seed {seed}: {queue} s of queue in {seconds:?}");
+        let seconds = model.run(10, narrow);
+        let back = seconds[9].estimate;
+        assert!(back >= 0.8 * 0.9e6, "seed {seed}: {back} after 10 s in {seconds:?}");
+    }
+}
+
+#[test]
+fn random_loss_without_a_queue_costs_no_rate() {
+    for seed in SEEDS {
+        for loss in [0.05, 0.1, 0.2] {
+            let needed = 500e3;
+            let mut model = Model::new(needed, seed);
+            let seconds = model.run(60, |_| Path { loss, ..Path::of(3e6) });
+            let worst = seconds.iter().map(|second| second.estimate).fold(f64::MAX, f64::min);
+            assert!(
+                worst >= (0.85 - loss) * needed,
+                "seed {seed}, {loss}: {worst} in {seconds:?}"
+            );
+            let found = mean(&seconds, |second| second.estimate);
+            assert!(found >= 0.9 * needed, "seed {seed}, {loss}: {found} in {seconds:?}");
+        }
+    }
+}
+
+#[test]
+fn a_policer_without_a_queue_is_found_by_its_loss() {
+    for seed in SEEDS {
+        let mut model = Model::new(1e6, seed);
+        // Two packets of queue: 32 ms at this rate, so that delay tells next to nothing.
+        let seconds = model.run(40, |_| Path {
+            queue_bits: 17_000.0,
+            ..Path::of(500e3)
+        });
+        let sent = mean(&seconds[10..], |second| second.sent);
+        assert!((400e3..=650e3).contains(&sent), "seed {seed}: {sent} in {seconds:?}");
+    }
+}
+
+#[test]
+fn jitter_makes_no_limit() {
+    for seed in SEEDS {
+        let mut model = Model::new(800e3, seed);
+        let seconds = model.run(60, |_| Path {
+            jitter: Duration::from_millis(25),
+            ..Path::of(5e6)
+        });
+        let found = mean(&seconds, |second| second.estimate);
+        assert!(found >= 0.95 * 800e3, "seed {seed}: {found} in {seconds:?}");
+    }
+}
+
+#[test]
+fn a_sender_with_little_to_send_proves_little() {
+    let mut model = Model::new(2e6, 3);
+    model.run(20, |_| Path::of(1e6));
+    model.pads = false;
+    model.available = 200e3;
+    model.run(2, |_| Path::of(1e6));
+    let before = model.estimator.estimate().unwrap();
+    // Time enough for a growth by 8% a second, and not for a limit without probes to be lifted.
+    model.run(7, |_| Path::of(1e6));
+    let state = model.estimator.state();
+    assert!(state.estimate.unwrap() <= before, "{before} became {state:?}");
+}
+
+#[test]
+fn a_stall_is_no_congestion() {
+    let mut model = Model::new(800e3, 5);
+    model.run(10, |_| Path::of(5e6));
+    model.run(4, |_| Path {
+        stalled: true,
+        ..Path::of(5e6)
+    });
+    model.run(10, |_| Path::of(5e6));
+    assert_eq!(model.estimator.estimate(), None);
+}
+
+#[test]
+fn a_limit_that_held_everything_is_lifted() {
+    let mut model = Model::new(900e3, 9);
+    model.run(5, |_| Path::of(400e3));
+    assert!(model.estimator.estimate().is_some());
+    model.run(30, |_| Path::of(20e6));
+    assert_eq!(model.estimator.estimate(), None);
+}
+
+#[test]
+fn the_far_ends_own_bound_counts() {
+    let mut model = Model::new(900e3, 9);
+    model.estimator.set_ceiling(Some(300_000));
+    assert_eq!(model.estimator.estimate(), Some(300_000));
+    model.estimator.set_ceiling(None);
+    assert_eq!(model.estimator.estimate(), None);
+}
+
+#[test]
+fn weak_is_what_people_would_see() {
+    let good = PathState {
+        estimate: Some(900),
+        wanted: 1_000,
+        ..PathState::default()
+    };
+    assert!(!good.is_weak());
+    let narrow = PathState {
+        estimate: Some(700),
+        ..good
+    };
+    let lossy = PathState { lost: 0.1, ..good };
+    assert!(narrow.is_weak() && lossy.is_weak());
+}
