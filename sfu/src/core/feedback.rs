@@ -1,12 +1,14 @@
 //! RTCP: what publishers say of their streams, and what subscribers ask for.
 
-use crate::core::budget::BandwidthEstimator;
 use crate::core::demux::PeerKey;
 use crate::core::io::Direction;
 use crate::core::rtcp::{Item, nacked, ntp_middle, parse};
 use crate::core::state::Shard;
+use invigil_shared::bandwidth::BandwidthEstimator;
 use std::time::Instant;
 
+/// An estimate that changed by less than this share since the layers were chosen changes none of them.
+const NOTABLE: f64 = 0.03;
 /// Packets that one compound may ask for: more is not a loss but a flood.
 const MAX_NACKED: usize = 512;
 
@@ -51,19 +53,31 @@ impl Shard {
             }
             Item::KeyFrame { media } => self.pass_key_frame_request(now, key, media),
             Item::TransportFeedback { control } => self.judge_path(now, key, control),
-            Item::Sender(_) | Item::Report(_) | Item::Remb { .. } | Item::Bye => {}
+            Item::Remb { bitrate } => self.take_bound(key, bitrate),
+            Item::Sender(_) | Item::Report(_) | Item::Bye => {}
         });
     }
 
     fn judge_path(&mut self, now: Instant, key: PeerKey, control: &[u8]) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        let before = peer.estimator.estimate();
-        if let Some(feedback) = peer.sent.feedback(control) {
-            peer.estimator.on_feedback(now, &feedback);
+        peer.results.clear();
+        if peer.sent.feedback(control, &mut peer.results) {
+            peer.estimator.on_feedback(now, &peer.results);
+            if peer.follow_estimate(NOTABLE) {
+                self.dirty_subscribers.insert(peer.participant);
+            }
         }
-        if peer.estimator.estimate() != before {
-            let subscriber = peer.participant;
-            self.dirty_subscribers.insert(subscriber);
+    }
+
+    /// The receiver names a bound itself. One that reports packets is judged by them instead.
+    fn take_bound(&mut self, key: PeerKey, bitrate: u64) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if peer.reports_packets() {
+            return;
+        }
+        peer.estimator.set_ceiling(Some(bitrate));
+        if peer.follow_estimate(NOTABLE) {
+            self.dirty_subscribers.insert(peer.participant);
         }
     }
 
@@ -74,9 +88,10 @@ impl Shard {
             .iter()
             .position(|slot| slot.as_ref().is_some_and(|slot| slot.out.config.ssrc == media));
         let Some(position) = position else { return };
+        let round_trip = peer.estimator.round_trip();
         let Some(found) = peer.slots[position]
             .as_mut()
-            .and_then(|slot| slot.out.find(now, sequence))
+            .and_then(|slot| slot.out.find(now, sequence, round_trip))
         else {
             return;
         };
@@ -87,7 +102,7 @@ impl Shard {
             .and_then(|known| known.layer(layer))
             .and_then(|state| state.kept.get(index));
         if let Some(packet) = kept {
-            peer.retransmit(now, position as u16, place, &packet);
+            peer.retransmit(now, position as u16, place, &packet, false);
             self.mark_outgoing(key);
         }
     }

@@ -19,8 +19,9 @@ const SEGMENTS: usize = 8;
 const MAX_JUMP: u64 = 3_000;
 /// Packets that carry the mid: enough for a receiver that learns streams by it, then no more bytes for it.
 const MID_PACKETS: u64 = 64;
-/// Between two retransmissions of one packet: a NACK that crosses its answer is not answered again.
-const RESEND_AFTER: Duration = Duration::from_millis(15);
+/// Between two retransmissions of one packet, at least, and at most: a NACK that crosses its answer is not answered again.
+const RESEND_MIN: Duration = Duration::from_millis(15);
+const RESEND_MAX: Duration = Duration::from_millis(500);
 const RECENT: usize = 256;
 
 /// The number of no publication: they are counted from 1.
@@ -193,32 +194,43 @@ impl OutStream {
     }
 
     /// What a subscriber misses when it asks for `sequence`: publication, layer and index there, and the place here. None
-    /// for what was never sent or is answered already.
-    pub fn find(&mut self, now: Instant, sequence: u16) -> Option<(u64, Layer, u64, Place)> {
+    /// for what was never sent, or was answered within half a `round_trip`.
+    pub fn find(
+        &mut self,
+        now: Instant,
+        sequence: u16,
+        round_trip: Option<Duration>,
+    ) -> Option<(u64, Layer, u64, Place)> {
         let index = unwrap_sequence(self.next, sequence);
         if index >= self.next {
             return None;
         }
+        let pause = round_trip.map_or(RESEND_MIN, |round_trip| (round_trip / 2).clamp(RESEND_MIN, RESEND_MAX));
         if self
             .recent
             .iter()
-            .any(|(sent, at)| *sent == index && now.saturating_duration_since(*at) < RESEND_AFTER)
+            .any(|(sent, at)| *sent == index && now.saturating_duration_since(*at) < pause)
         {
             return None;
         }
-        let segment = *self.segments.iter().rev().find(|segment| segment.first_out <= index)?;
+        self.sent_at(index)
+    }
+
+    /// The packet that was sent last, as [`Self::find`] gives it: padding sends it again.
+    pub fn newest(&self) -> Option<(u64, Layer, u64, Place)> {
+        self.sent_at(self.next.checked_sub(1)?)
+    }
+
+    fn sent_at(&self, index: u64) -> Option<(u64, Layer, u64, Place)> {
+        let segment = self.segments.iter().rev().find(|segment| segment.first_out <= index)?;
         let place = Place {
             index,
             timestamp: 0,
             picture_delta: segment.picture_delta,
             late: true,
         };
-        Some((
-            segment.publication,
-            segment.layer,
-            segment.first_in + (index - segment.first_out),
-            place,
-        ))
+        let there = segment.first_in + (index - segment.first_out);
+        Some((segment.publication, segment.layer, there, place))
     }
 
     /// The place of a kept packet, for a retransmission that [`Self::find`] led to.
@@ -287,7 +299,7 @@ impl OutStream {
             let number = self.rtx_next;
             self.rtx_next += 1;
             while let Some((_, at)) = self.recent.front()
-                && (self.recent.len() >= RECENT || *at + RESEND_AFTER <= now)
+                && (self.recent.len() >= RECENT || *at + RESEND_MAX <= now)
             {
                 self.recent.pop_front();
             }
@@ -456,13 +468,17 @@ mod tests {
         assert_eq!((late.ssrc, late.payload_type, late.sequence), (2, 103, 7));
         assert_eq!(late.payload_of(&bytes)[..2], (first.sequence + 1).to_be_bytes());
         assert_eq!(&late.payload_of(&bytes)[2..], b"xyz");
-        assert_eq!(stream.find(now, first.sequence + 1), None, "it has just been sent");
+        assert_eq!(
+            stream.find(now, first.sequence + 1, None),
+            None,
+            "it has just been sent"
+        );
         let later = now + Duration::from_millis(50);
-        let (publication, layer, index, place) = stream.find(later, first.sequence + 1).unwrap();
+        let (publication, layer, index, place) = stream.find(later, first.sequence + 1, None).unwrap();
         assert_eq!((publication, layer, index), (1, Layer::Low, 101));
         let place = stream.place_again(place, &packet(101));
         assert_eq!(place.timestamp, late.timestamp);
-        assert_eq!(stream.find(later, first.sequence + 3), None, "never sent");
+        assert_eq!(stream.find(later, first.sequence + 3, None), None, "never sent");
     }
 
     #[test]
@@ -510,12 +526,12 @@ mod tests {
         send(&mut stream, now, packet(500));
         assert_eq!(
             stream
-                .find(now, first.sequence)
+                .find(now, first.sequence, None)
                 .map(|found| (found.0, found.1, found.2)),
             Some((1, Layer::Low, 10))
         );
         let found = stream
-            .find(now, first.sequence + 1)
+            .find(now, first.sequence + 1, None)
             .map(|found| (found.0, found.1, found.2));
         assert_eq!(found, Some((2, Layer::High, 500)));
     }

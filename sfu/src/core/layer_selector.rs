@@ -61,6 +61,10 @@ pub struct LayerSelector {
     target: Option<Layer>,
     /// The target was asked for and does not come: something lower is asked for as well.
     stalled: bool,
+    /// Only pictures that stand by themselves go through.
+    thinned: bool,
+    /// Such a picture is on its way.
+    in_key_frame: bool,
 }
 
 impl LayerSelector {
@@ -76,13 +80,35 @@ impl LayerSelector {
         }
     }
 
+    /// Lets only pictures that stand by themselves through, or everything again, which begins with one of them.
+    pub fn thin(&mut self, thinned: bool) {
+        if self.thinned && !thinned {
+            self.current = None;
+        }
+        self.thinned = thinned;
+    }
+
+    pub fn is_thinned(&self) -> bool {
+        self.thinned
+    }
+
     /// Judges a packet, and remembers the switch that it asks for.
     pub fn judge(&mut self, layer: Layer, frame: &FrameInfo) -> Verdict {
         let is_current = self.current == Some(layer);
+        if self.thinned && is_current {
+            // Each of them starts anew where the one before ended.
+            let begins = frame.key && frame.start;
+            self.in_key_frame = begins || (frame.key && self.in_key_frame);
+            return match (begins, self.in_key_frame) {
+                (true, _) => Verdict::Switch,
+                (false, true) => Verdict::Forward,
+                (false, false) => Verdict::Drop,
+            };
+        }
         let better = self.target == Some(layer) || (self.current.is_none() && self.target.is_some());
         if !is_current && better && frame.key && frame.start {
             self.current = Some(layer);
-            self.stalled = false;
+            (self.stalled, self.in_key_frame) = (false, true);
             return Verdict::Switch;
         }
         if is_current { Verdict::Forward } else { Verdict::Drop }
@@ -172,6 +198,33 @@ mod tests {
         assert_eq!(selector.judge(High, &frame(true, true)), Verdict::Switch);
         assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Drop);
         assert_eq!(selector.demand(set(&[Low, High])), set(&[High]));
+    }
+
+    #[test]
+    fn a_thinned_layer_lets_only_whole_key_frames_through_and_goes_on_with_one() {
+        let mut selector = LayerSelector::default();
+        selector.retarget(Some(Low), set(&[Low]));
+        selector.thin(true);
+        let mut judge = |key, start| selector.judge(Low, &frame(key, start));
+        assert_eq!(judge(false, true), Verdict::Drop);
+        assert_eq!(
+            (judge(true, true), judge(true, false)),
+            (Verdict::Switch, Verdict::Forward)
+        );
+        assert_eq!(
+            (judge(false, true), judge(false, false)),
+            (Verdict::Drop, Verdict::Drop)
+        );
+        assert_eq!(judge(true, false), Verdict::Drop, "the middle of a key frame");
+        assert_eq!(
+            (judge(true, true), judge(true, false)),
+            (Verdict::Switch, Verdict::Forward)
+        );
+        selector.thin(false);
+        assert_eq!(selector.awaited(), Some(Low));
+        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Forward);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod keyframe;
 pub mod layer_selector;
 pub mod media;
 mod offers;
+pub mod pacer;
 pub mod participant;
 pub mod peer;
 pub mod peers;

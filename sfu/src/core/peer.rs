@@ -1,16 +1,17 @@
 //! The far end of a transport: its association, what comes in on it, and the slots that go out on it.
 
-use crate::core::budget::LossBased;
 use crate::core::demux::PeerKey;
 use crate::core::io::{Direction, Profile, TransmitBatch};
 use crate::core::layer_selector::Verdict;
 use crate::core::media::{Codec, Packet};
+use crate::core::pacer::{GivenUp, Pacer};
 use crate::core::subscription::Slot;
 use crate::core::transport::credentials::{Fingerprint, IceCredentials};
 use crate::core::transport::sdp::ExtensionIds;
 use crate::core::transport::srtp::{MAX_RTCP_OVERHEAD, MAX_RTP_OVERHEAD};
 use crate::core::transport::{Association, State};
-use crate::core::twcc::{Arrivals, Sent};
+use crate::core::twcc::Arrivals;
+use invigil_shared::bandwidth::{BandwidthEstimator, PACKET_OVERHEAD, PacketResult, PathEstimator, SentPackets};
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::VIDEO_SLOTS;
@@ -22,8 +23,10 @@ use std::time::{Duration, Instant};
 pub const MAX_STREAMS: usize = 48;
 /// A compound is sent before it grows past a datagram.
 const RTCP_FULL: usize = 400;
-/// Retransmissions to a subscriber in a second: this many bytes, or half of what was sent in the second before.
+/// Retransmissions to a subscriber in a second, while nothing is known of a limit: this many bytes, or half of what was sent in
+/// the second before. On a narrow path a share of the estimate: a fifth of the packets lost needs a quarter more.
 const RTX_FLOOR: u64 = 64 * 1024;
+const RTX_SHARE: f64 = 0.3;
 
 /// An incoming SSRC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,13 +74,19 @@ pub struct Peer {
     pub incoming: Vec<Incoming>,
     pub slots: Vec<Option<Slot>>,
     pub arrivals: Arrivals,
-    pub sent: Sent,
-    pub estimator: LossBased,
+    pub sent: SentPackets,
+    pub estimator: PathEstimator,
+    /// The estimate that the layers were last chosen for.
+    pub allotted: Option<u64>,
+    pub pacer: Pacer,
+    /// Of one feedback.
+    pub results: Vec<PacketResult>,
     /// Our SSRC in reports to a publisher.
     pub reporter: u32,
     /// Any incoming SSRC, which transport-wide feedback has to name.
     pub feedback_media: u32,
     rtcp: Vec<u8>,
+    payload: Vec<u8>,
     rtx_window: Option<(Instant, u64, u64, u64)>,
 }
 
@@ -107,11 +116,15 @@ impl Peer {
             incoming: Vec::new(),
             slots: Vec::new(),
             arrivals: Arrivals::new(now),
-            sent: Sent::default(),
-            estimator: LossBased::default(),
+            sent: SentPackets::default(),
+            estimator: PathEstimator::default(),
+            allotted: None,
+            pacer: Pacer::default(),
+            results: Vec::new(),
             reporter,
             feedback_media: 0,
             rtcp: Vec::new(),
+            payload: Vec::new(),
             rtx_window: None,
         }
     }
@@ -151,24 +164,21 @@ impl Peer {
             .unwrap_or(u16::MAX)
     }
 
-    /// Sends a packet of `publication` on a slot if its subscription wants that layer. True when the slot has switched to
-    /// the layer with it.
+    /// Sends a packet of `publication` on a slot if its subscription wants that layer, or queues it on a narrow path. True when
+    /// the slot has switched to the layer with it.
     pub fn forward(&mut self, now: Instant, slot: u16, publication: u64, layer: Layer, packet: &Packet<'_>) -> bool {
-        let Some(association) = self
+        let may_send = self
             .association
-            .as_mut()
-            .filter(|association| association.may_send(now))
-        else {
+            .as_ref()
+            .is_some_and(|association| association.may_send(now));
+        let Some(at) = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut) else {
             return false;
         };
-        let Some(slot) = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut) else {
-            return false;
-        };
-        let Some(subscription) = slot
+        let carried = at
             .subscription
             .as_mut()
-            .filter(|carried| carried.publication == publication)
-        else {
+            .filter(|carried| carried.publication == publication);
+        let Some(subscription) = carried.filter(|_| may_send) else {
             return false;
         };
         let verdict = subscription.selector.judge(layer, &packet.meta.frame);
@@ -176,40 +186,105 @@ impl Peer {
             return false;
         }
         let switched = verdict == Verdict::Switch;
+        // Audio goes first.
+        if at.out.config.codec != Codec::Opus && self.pacer.holds(now) {
+            if !self.pacer.push(now, slot, (publication, layer), packet, switched) {
+                let given_up = self.pacer.drop_slot(slot, publication, layer);
+                self.give_up(now, given_up);
+            }
+        } else {
+            self.write(now, slot, (publication, layer), packet, switched);
+        }
+        switched
+    }
+
+    /// Sends what waited and may leave now. The slot of what came too late and was given up; to be called again then.
+    pub fn drain(&mut self, now: Instant) -> Option<GivenUp> {
+        if self.pacer.is_idle() {
+            return None;
+        }
+        let given_up = self.pacer.give_up(now);
+        if let Some(given_up) = given_up {
+            self.give_up(now, given_up);
+        }
+        let mut payload = std::mem::take(&mut self.payload);
+        while let Some(waiting) = self.pacer.next(now, &mut payload) {
+            let source = (waiting.publication, waiting.layer);
+            self.write(now, waiting.slot, source, &waiting.packet(&payload), waiting.switched);
+        }
+        self.payload = payload;
+        given_up
+    }
+
+    /// The slot shows nothing more of the layer until a key frame.
+    fn give_up(&mut self, now: Instant, given_up: GivenUp) {
+        let slot = self.slot_mut(given_up.slot).and_then(|slot| slot.subscription.as_mut());
+        if let Some(carried) = slot.filter(|carried| carried.publication == given_up.publication) {
+            carried.selector.stopped(given_up.layer);
+            (carried.since, carried.asked) = (now, None);
+        }
+    }
+
+    /// Numbers a packet and puts it into the batch, if the slot still carries its publication.
+    fn write(
+        &mut self,
+        now: Instant,
+        slot: u16,
+        (publication, layer): (u64, Layer),
+        packet: &Packet<'_>,
+        switched: bool,
+    ) {
+        let Some(association) = self
+            .association
+            .as_mut()
+            .filter(|association| association.may_send(now))
+        else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut) else {
+            return;
+        };
+        if slot
+            .subscription
+            .as_ref()
+            .is_none_or(|carried| carried.publication != publication)
+        {
+            return;
+        }
         if switched || !slot.out.continues(publication, layer, packet.index) {
             slot.out.switch(now, publication, layer, packet);
         }
         let Some(place) = slot.out.place(now, packet) else {
-            return switched;
+            return;
         };
         if place.late && !slot.out.has_rtx() {
-            return switched;
+            return;
         }
         slot.report_at.get_or_insert(now + Duration::from_millis(100));
-        let payload = packet.payload.len();
+        let wire = packet.payload.len() + PACKET_OVERHEAD;
         send(association, &mut self.batch, |batch| {
-            let number = slot
-                .out
-                .config
-                .extensions
-                .transport_cc
-                .map(|_| self.sent.send(now, payload));
+            let number = slot.out.config.extensions.transport_cc.map(|_| {
+                let probe = self.estimator.on_sent(now, wire);
+                self.sent.send(now, wire, probe)
+            });
             slot.out.write(now, place, packet, number, batch)
         });
-        self.count(now, payload as u64, place.late);
-        switched
+        self.pacer.spend(now, wire);
+        self.count(now, packet.payload.len() as u64, place.late);
     }
 
-    /// Sends a kept packet again, as RTX. False when the budget of retransmissions is spent.
+    /// Sends a kept packet again, as RTX. False when the budget of retransmissions is spent. `padding`: it fills a probe, which
+    /// has a budget of its own.
     pub fn retransmit(
         &mut self,
         now: Instant,
         slot: u16,
         place: crate::core::forwarder::Place,
         packet: &Packet<'_>,
+        padding: bool,
     ) -> bool {
         let payload = packet.payload.len();
-        if !self.may_retransmit(now, payload as u64) {
+        if !padding && !self.may_retransmit(now, payload as u64) {
             return false;
         }
         let Some(association) = self
@@ -226,17 +301,41 @@ impl Peer {
             return false;
         }
         let place = slot.out.place_again(place, packet);
+        let wire = payload + PACKET_OVERHEAD;
         send(association, &mut self.batch, |batch| {
-            let number = slot
-                .out
-                .config
-                .extensions
-                .transport_cc
-                .map(|_| self.sent.send(now, payload));
+            let number = slot.out.config.extensions.transport_cc.map(|_| {
+                let probe = self.estimator.on_sent(now, wire);
+                self.sent.send(now, wire, probe)
+            });
             slot.out.write(now, place, packet, number, batch)
         });
-        self.count(now, payload as u64, true);
+        self.pacer.spend(now, wire);
+        if !padding {
+            self.count(now, payload as u64, true);
+        }
         true
+    }
+
+    /// What was known of the path before says nothing of the one that is taken now.
+    pub fn take_new_path(&mut self) {
+        self.estimator = PathEstimator::default();
+        self.pacer.follow(None);
+    }
+
+    /// Whether the far end reports packets (transport-wide feedback was negotiated).
+    pub fn reports_packets(&self) -> bool {
+        let mut slots = self.slots.iter().flatten();
+        slots.any(|slot| slot.out.config.extensions.transport_cc.is_some())
+    }
+
+    /// Paces by the present estimate. True when it differs from what the layers were chosen for by more than `notable`, a share.
+    pub fn follow_estimate(&mut self, notable: f64) -> bool {
+        let estimate = self.estimator.estimate();
+        self.pacer.follow(estimate);
+        match (estimate, self.allotted) {
+            (Some(now), Some(then)) => now.abs_diff(then) as f64 > then as f64 * notable,
+            (now, then) => now != then,
+        }
     }
 
     fn window(&mut self, now: Instant) -> &mut (Instant, u64, u64, u64) {
@@ -258,7 +357,11 @@ impl Peer {
 
     fn may_retransmit(&mut self, now: Instant, bytes: u64) -> bool {
         let (_, sent, again, before) = *self.window(now);
-        again + bytes <= RTX_FLOOR.max(sent.max(before) / 2)
+        let budget = match self.estimator.estimate() {
+            Some(estimate) => (estimate as f64 / 8.0 * RTX_SHARE) as u64,
+            None => RTX_FLOOR.max(sent.max(before) / 2),
+        };
+        again + bytes <= budget
     }
 
     /// Puts RTCP into the compound that leaves next.

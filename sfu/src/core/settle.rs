@@ -1,6 +1,6 @@
 //! After every input: wishes become bindings, bindings become demand, and both are told to control when they change.
 
-use crate::core::budget::{BandwidthEstimator, Wish, allocate};
+use crate::core::budget::{self, Given, Held, Wish, allocate};
 use crate::core::demux::PeerKey;
 use crate::core::forward_table::Target;
 use crate::core::ingest::ssrc_of;
@@ -8,9 +8,11 @@ use crate::core::io::{Demand, Event};
 use crate::core::layer_selector::LayerSet;
 use crate::core::media::Codec;
 use crate::core::peer::Peer;
+use crate::core::publication::LayerState;
 use crate::core::rtcp::{write_pli, write_receiver_reports};
 use crate::core::state::Shard;
 use crate::core::subscription::Subscription;
+use invigil_shared::bandwidth::{BandwidthEstimator, audio_wire_bps, video_wire_bps};
 use invigil_shared::binding::{Binding, BindingState};
 use invigil_shared::id::ParticipantId;
 use invigil_shared::intent::Intent;
@@ -20,6 +22,8 @@ use std::time::Instant;
 
 /// What a layer costs when its publisher did not say, bits per second.
 const UNKNOWN_COST: u64 = 300_000;
+/// A path should carry this share more than the layers: for retransmissions and reports.
+const HEADROOM: f64 = 1.05;
 
 impl Shard {
     pub(super) fn settle(&mut self, now: Instant) {
@@ -112,27 +116,49 @@ impl Shard {
             self.table.add(number, target);
             self.dirty_publications.insert(number);
             bound.push(slot_number);
+            let audio = publication.codec == Codec::Opus;
             let mut cost = [UNKNOWN_COST; 3];
-            for (layer, state) in publication.layers() {
-                if state.offer.kbps > 0 {
-                    cost[layer.index()] = u64::from(state.offer.kbps) * 1_000;
+            for (layer, LayerState { offer, .. }) in publication.layers() {
+                let bps = f64::from(offer.kbps) * 1e3;
+                if offer.kbps > 0 {
+                    let wire = if audio {
+                        audio_wire_bps(bps)
+                    } else {
+                        video_wire_bps(bps, f64::from(offer.fps.max(1)))
+                    };
+                    cost[layer.index()] = wire as u64;
                 }
             }
+            let held = match carried.selector.target() {
+                _ if carried.denied || carried.selector.is_thinned() => Held::Denied,
+                Some(layer) => Held::Layer(layer),
+                None => Held::New,
+            };
             wishes.push(Wish {
-                audio: publication.codec == Codec::Opus,
+                audio,
                 priority: intent.priority,
                 wanted: intent.layer,
                 offered: publication.offered(),
                 cost,
+                held,
             });
         }
-        let given = allocate(peer.estimator.estimate(), &wishes);
-        for ((slot, wish), layer) in bound.into_iter().zip(&wishes).zip(given) {
+        peer.estimator
+            .set_wanted((budget::wanted(&wishes) as f64 * HEADROOM) as u64);
+        peer.allotted = peer.estimator.estimate();
+        let given = allocate(peer.allotted, &wishes);
+        for ((slot, wish), given) in bound.into_iter().zip(&wishes).zip(given) {
+            let (layer, thinned) = match given {
+                Given::Nothing => (None, false),
+                Given::KeyFrames(layer) => (Some(layer), true),
+                Given::Layer(layer) => (Some(layer), false),
+            };
             let Some(carried) = peer.slot_mut(slot).and_then(|slot| slot.subscription.as_mut()) else {
                 continue;
             };
             let before = carried.selector.target();
             carried.selector.retarget(layer, wish.offered);
+            carried.selector.thin(thinned);
             carried.denied = layer.is_none() && !wish.offered.is_empty();
             if carried.selector.target() != before {
                 (carried.since, carried.asked) = (now, None);

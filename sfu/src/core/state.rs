@@ -1,6 +1,5 @@
 //! All that a shard knows, and its doors: datagrams, commands and time go in; datagrams and events come out.
 
-use crate::core::budget::LossBased;
 use crate::core::demux::{Demux, PeerKey};
 use crate::core::forward_table::{ForwardTable, Target};
 use crate::core::io::{Command, CommandResult, Event, ShardId, TransmitBatch};
@@ -235,7 +234,8 @@ impl Shard {
                 transport::Event::PathChanged(_) | transport::Event::ConsentRegained => {
                     // Another path, or one that was dead: what was known of it says nothing now.
                     if let Some(peer) = self.peers.get_mut(&key) {
-                        peer.estimator = LossBased::default();
+                        peer.take_new_path();
+                        self.dirty_subscribers.insert(peer.participant);
                     }
                 }
                 transport::Event::Restarted { retired_ufrag } => self.demux.remove_ufrag(&retired_ufrag),

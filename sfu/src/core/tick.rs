@@ -4,9 +4,13 @@ use crate::core::demux::PeerKey;
 use crate::core::ingest::ssrc_of;
 use crate::core::io::{Direction, Event};
 use crate::core::offers::CNAME;
-use crate::core::publication::SILENT;
+use crate::core::peer::Peer;
+use crate::core::publication::{Publication, SILENT};
 use crate::core::rtcp::{write_nack, write_receiver_reports, write_sender_report, write_transport_feedback};
 use crate::core::state::Shard;
+use crate::core::subscription::Subscription;
+use invigil_shared::bandwidth::{BandwidthEstimator, PACKET_OVERHEAD};
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Losses are asked for and feedback leaves on this grid: finer than a frame, coarser than a packet.
@@ -16,6 +20,12 @@ const FEEDBACK: Duration = Duration::from_millis(50);
 /// DESIGN.md section 3: levels go out at 4 Hz. Silence and stalls are looked for as often.
 const LEVELS: Duration = Duration::from_millis(250);
 const REPORTS: Duration = Duration::from_secs(1);
+/// Where a path is too narrow for a layer, a picture comes as often: a tile is never black for longer than two seconds. And where
+/// others see the whole layer, who would pay for it.
+const THINNED: Duration = Duration::from_millis(1_500);
+const THINNED_SHARED: Duration = Duration::from_secs(5);
+/// Padding is a whole packet sent again: less than this is not worth one.
+const LEAST_PADDING: usize = 400;
 
 /// When each kind of work is due.
 #[derive(Debug)]
@@ -39,6 +49,31 @@ impl Ticks {
     pub fn next(&self) -> Instant {
         self.step
     }
+}
+
+fn is_thinned(carried: &Subscription) -> bool {
+    carried.selector.is_thinned()
+}
+
+fn subscriptions(peer: &Peer) -> impl Iterator<Item = &Subscription> {
+    peer.slots
+        .iter()
+        .flatten()
+        .filter_map(|slot| slot.subscription.as_ref())
+}
+
+/// Sends the newest packet of some slot again, which a probe needs. The bytes on the wire; none when there is no such packet, or no
+/// RTX to carry it.
+fn pad(peer: &mut Peer, publications: &BTreeMap<u64, Publication>, now: Instant) -> Option<usize> {
+    let newest = peer.slots.iter().enumerate().rev().find_map(|(index, slot)| {
+        let slot = slot.as_ref().filter(|slot| slot.out.has_rtx())?;
+        let (number, layer, there, place) = slot.out.newest()?;
+        let packet = publications.get(&number)?.layer(layer)?.kept.get(there)?;
+        Some((index as u16, place, packet))
+    });
+    let (slot, place, packet) = newest?;
+    let sent = peer.retransmit(now, slot, place, &packet, true);
+    sent.then_some(packet.payload.len() + PACKET_OVERHEAD)
 }
 
 /// Whether it is time, and when it is next. A late clock skips what it missed instead of catching up.
@@ -82,6 +117,7 @@ impl Shard {
             self.report_to_publishers(now);
         }
         self.report_to_subscribers(now);
+        self.pace(now);
         for peer in self.peers.values_mut() {
             peer.flush_rtcp(now);
             if !peer.batch.is_empty() && !std::mem::replace(&mut peer.is_outgoing, true) {
@@ -194,6 +230,7 @@ impl Shard {
         for (exam, levels) in heard {
             self.emit(Event::AudioLevels { exam, levels });
         }
+        self.ask_for_thinned(now);
         for peer in self.peers.values_mut() {
             for carried in peer
                 .slots
@@ -216,6 +253,69 @@ impl Shard {
                     self.dirty_publications.insert(carried.publication);
                     self.dirty_subscribers.insert(peer.participant);
                 }
+            }
+        }
+    }
+
+    /// Sends what waited for narrow paths, and fills the probes that look whether they have grown wider.
+    fn pace(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            while let Some(given_up) = peer.drain(now) {
+                let publication = self.publications.get_mut(&given_up.publication);
+                if let Some(state) = publication.and_then(|known| known.layer_mut(given_up.layer)) {
+                    state.keyframe.request();
+                }
+                self.dirty_publications.insert(given_up.publication);
+                self.dirty_subscribers.insert(peer.participant);
+            }
+            let mut padding = peer.estimator.padding(now);
+            while padding >= LEAST_PADDING {
+                let Some(sent) = pad(peer, &self.publications, now) else {
+                    break;
+                };
+                padding = padding.saturating_sub(sent);
+            }
+        }
+    }
+
+    /// Asks for the key frames that are all that some narrow paths can carry of a layer. Where others see all of it they come
+    /// seldom, so that nobody's picture suffers for somebody else's path.
+    fn ask_for_thinned(&mut self, now: Instant) {
+        let mut shared = Vec::new();
+        for carried in self
+            .peers
+            .values()
+            .flat_map(subscriptions)
+            .filter(|carried| is_thinned(carried))
+        {
+            let (number, layer) = (carried.publication, carried.selector.target());
+            let mut others = self.peers.values().flat_map(subscriptions);
+            if others.any(|other| other.publication == number && !is_thinned(other) && other.selector.target() == layer)
+            {
+                shared.push(number);
+            }
+        }
+        for carried in self.peers.values_mut().flat_map(|peer| peer.slots.iter_mut().flatten()) {
+            let Some(carried) = carried.subscription.as_mut().filter(|carried| is_thinned(carried)) else {
+                continue;
+            };
+            let every = if shared.contains(&carried.publication) {
+                THINNED_SHARED
+            } else {
+                THINNED
+            };
+            let Some(layer) = carried
+                .selector
+                .current()
+                .filter(|_| carried.asked.is_none_or(|at| at + every <= now))
+            else {
+                continue;
+            };
+            carried.asked = Some(now);
+            let publication = self.publications.get_mut(&carried.publication);
+            if let Some(state) = publication.and_then(|known| known.layer_mut(layer)) {
+                state.keyframe.request();
+                self.dirty_publications.insert(carried.publication);
             }
         }
     }

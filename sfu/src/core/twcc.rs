@@ -1,16 +1,14 @@
-//! Transport-wide feedback in both directions (draft-holmer-rmcat-transport-wide-cc-extensions-01): what arrived from a
-//! publisher and when, and what of ours arrived at a subscriber.
+//! Transport-wide feedback for publishers (draft-holmer-rmcat-transport-wide-cc-extensions-01): what arrived and when. What
+//! subscribers report of ours is read by [`invigil_shared::bandwidth::SentPackets`].
 
 use crate::core::rtp::unwrap_sequence;
 use std::collections::VecDeque;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Packets of one feedback message: with the widest deltas it still fits a datagram.
 const MAX_REPORTED: u64 = 400;
 /// Packets that wait to be reported.
 const MAX_PENDING: usize = 2_048;
-/// Sent packets whose fate is awaited: a second of 25 Mbit/s.
-const MAX_SENT: usize = 2_048;
 /// The unit of arrival deltas.
 const TICK_US: i64 = 250;
 /// The unit of the reference time.
@@ -139,93 +137,14 @@ fn write_chunks(out: &mut Vec<u8>, statuses: &[u8]) {
     }
 }
 
-/// What a subscriber's feedback said of the packets that it covers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Feedback {
-    pub received: u32,
-    pub lost: u32,
-    /// Of the received ones.
-    pub bytes: u64,
-    /// When the last of the covered packets was sent.
-    pub sent_at: Option<Instant>,
-    /// From the first to the last received one, as they were sent.
-    pub span: Duration,
-}
-
-/// Packets sent to one subscriber, until its feedback names them.
-#[derive(Debug, Default)]
-pub struct Sent {
-    next: u64,
-    packets: VecDeque<(Instant, u16)>,
-}
-
-impl Sent {
-    /// The number of the next packet, which is noted as sent with `bytes`.
-    pub fn send(&mut self, now: Instant, bytes: usize) -> u16 {
-        let number = self.next;
-        self.next += 1;
-        if self.packets.len() >= MAX_SENT {
-            self.packets.pop_front();
-        }
-        self.packets.push_back((now, bytes.min(usize::from(u16::MAX)) as u16));
-        number as u16
-    }
-
-    /// Reads a feedback's control information; none when it is cut or speaks of packets that were never sent.
-    pub fn feedback(&mut self, control: &[u8]) -> Option<Feedback> {
-        let half = |at: usize| Some(u16::from_be_bytes(*control.get(at..)?.first_chunk()?));
-        let (base, count) = (half(0)?, usize::from(half(2)?));
-        let last = self.next.checked_sub(1)?;
-        let base = unwrap_sequence(last, base);
-        if count > MAX_SENT || base + count as u64 > self.next {
-            return None;
-        }
-        let oldest = self.next - self.packets.len() as u64;
-        let (mut result, mut first_sent, mut seen, mut at) = (Feedback::default(), None, 0, 8);
-        while seen < count {
-            let chunk = half(at)?;
-            at += 2;
-            // How many statuses a chunk has, and how many bits one of them takes; a run has one for all.
-            let (length, bits) = match chunk >> 14 {
-                0 | 1 => (usize::from(chunk & 0x1fff), 0),
-                2 => (14, 1),
-                _ => (7, 2),
-            };
-            let status = |place: usize| match bits {
-                0 => chunk >> 13 & 3,
-                bits => chunk >> (14 - bits * (place + 1)) & ((1 << bits) - 1),
-            };
-            if length == 0 {
-                return None;
-            }
-            for position in 0..length.min(count - seen) {
-                let index = base + (seen + position) as u64;
-                let Some((sent_at, bytes)) = index.checked_sub(oldest).and_then(|at| self.packets.get(at as usize))
-                else {
-                    continue;
-                };
-                if status(position) == 0 {
-                    result.lost += 1;
-                } else {
-                    result.received += 1;
-                    result.bytes += u64::from(*bytes);
-                    let first = *first_sent.get_or_insert(*sent_at);
-                    result.span = sent_at.saturating_duration_since(first);
-                }
-                result.sent_at = Some(*sent_at);
-            }
-            seen += length;
-        }
-        Some(result)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::rtcp::{Item, parse, write_transport_feedback};
+    use invigil_shared::bandwidth::SentPackets;
     use proptest::prelude::*;
     use rtc_rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+    use std::time::Duration;
 
     fn message(arrivals: &mut Arrivals) -> Vec<u8> {
         let (mut control, mut bytes) = (Vec::new(), Vec::new());
@@ -257,15 +176,15 @@ mod tests {
         #[test]
         fn feedback_tells_what_arrived(lost in proptest::collection::vec(any::<bool>(), 1..900)) {
             let epoch = Instant::now();
-            let (mut sent, mut arrivals) = (Sent::default(), Arrivals::new(epoch));
+            let (mut sent, mut arrivals) = (SentPackets::default(), Arrivals::new(epoch));
             for _ in 0..70_000u32 {
-                sent.send(epoch, 1);
+                sent.send(epoch, 1, None);
             }
-            let mut wanted = (0u32, 0u64);
+            let mut wanted = (0u64, 0u64);
             let mut any = false;
             for (at, lost) in lost.iter().enumerate() {
                 let now = epoch + Duration::from_millis(at as u64 * 3);
-                let number = sent.send(now, 100 + at);
+                let number = sent.send(now, 100 + at, None);
                 if !lost {
                     arrivals.receive(now + Duration::from_millis(20), number);
                     wanted = (wanted.0 + 1, wanted.1 + 100 + at as u64);
@@ -283,22 +202,18 @@ mod tests {
                     write_transport_feedback(&mut bytes, 1, 2, &control);
                     parse(&bytes, |item| {
                         if let Item::TransportFeedback { control } = item {
-                            let read = sent.feedback(control).unwrap();
-                            total = (total.0 + read.received, total.1 + read.bytes);
+                            let mut results = Vec::new();
+                            assert!(sent.feedback(control, &mut results));
+                            for result in results.iter().filter(|result| result.arrived_us.is_some()) {
+                                total = (total.0 + 1, total.1 + u64::from(result.bytes));
+                                let took = result.arrived_us.unwrap() - (result.sent - epoch).as_micros() as i64;
+                                assert!((19_500..=20_500).contains(&took), "{took} us");
+                            }
                         }
                     });
                 }
                 prop_assert_eq!(total, wanted);
             }
-        }
-
-        #[test]
-        fn bytes_of_a_stranger_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            let mut sent = Sent::default();
-            for _ in 0..100 {
-                sent.send(Instant::now(), 100);
-            }
-            sent.feedback(&bytes);
         }
     }
 }

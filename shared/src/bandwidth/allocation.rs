@@ -106,17 +106,18 @@ struct Rung {
 
 impl Rung {
     fn wire(&self) -> f64 {
-        wire(self.bps, self.fps)
+        video_wire_bps(self.bps, self.fps)
     }
 }
 
-/// Video on the wire, bits per second.
-fn wire(bps: f64, fps: f64) -> f64 {
+/// What a video payload of `bps` bits per second takes on the wire.
+pub fn video_wire_bps(bps: f64, fps: f64) -> f64 {
     let packets = fps * (bps / 8.0 / fps / PACKET_PAYLOAD).ceil().max(1.0);
     bps + packets * PACKET_OVERHEAD as f64 * 8.0
 }
 
-fn audio_wire(bps: f64) -> f64 {
+/// What an Opus payload of `bps` bits per second takes on the wire.
+pub fn audio_wire_bps(bps: f64) -> f64 {
     bps + AUDIO_PACKETS * PACKET_OVERHEAD as f64 * 8.0
 }
 
@@ -138,8 +139,9 @@ pub fn plan(estimate: Option<u64>, microphones: usize, needs: &[LayerNeed], befo
         })
         .collect();
     let mut audio = f64::from(AUDIO_BPS);
-    let total =
-        |rungs: &[Rung], audio: f64| rungs.iter().map(Rung::wire).sum::<f64>() + microphones as f64 * audio_wire(audio);
+    let total = |rungs: &[Rung], audio: f64| {
+        rungs.iter().map(Rung::wire).sum::<f64>() + microphones as f64 * audio_wire_bps(audio)
+    };
     let wanted = total(&rungs, audio);
     let budget = estimate.map_or(f64::MAX, |bps| bps as f64);
     let short = |rungs: &[Rung], audio: f64| total(rungs, audio) - budget;

@@ -318,6 +318,10 @@ impl BandwidthEstimator for PathEstimator {
         bound.map(|bps| bps as u64)
     }
 
+    fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
+    }
+
     fn state(&self) -> PathState {
         PathState {
             estimate: self.estimate(),

@@ -21,7 +21,9 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub use allocation::{AUDIO_BPS, AUDIO_EMERGENCY_BPS, LayerNeed, LayerPlan, Plan, plan};
+pub use allocation::{
+    AUDIO_BPS, AUDIO_EMERGENCY_BPS, LayerNeed, LayerPlan, Plan, audio_wire_bps, plan, video_wire_bps,
+};
 pub use estimator::PathEstimator;
 pub use history::SentPackets;
 pub use pace::Pace;
@@ -87,5 +89,7 @@ pub trait BandwidthEstimator: Send {
     fn padding(&mut self, now: Instant) -> usize;
     /// Bits per second; none while nothing speaks for a limit.
     fn estimate(&self) -> Option<u64>;
+    /// None before the first report.
+    fn round_trip(&self) -> Option<Duration>;
     fn state(&self) -> PathState;
 }
