@@ -133,6 +133,25 @@ mod tests {
                 }
 
                 #[test]
+                fn a_run_that_the_kernel_refuses_to_cut_leaves_datagram_by_datagram() {
+                    let (mut from, mut to) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"));
+                    let mut batch = TransmitBatch::default();
+                    batch.push(from.local(), to.local(), &[3; 50]);
+                    batch.push(from.local(), to.local(), &[4; 2_000]);
+                    // 200 segments: more than any kernel takes in a message (UDP_MAX_SEGMENTS).
+                    let mut runs = batch.runs().to_vec();
+                    for run in &mut runs {
+                        run.segment = 10;
+                    }
+                    let sent = from.send(&mut runs.iter().map(|run| (batch.bytes(), run)));
+                    assert_eq!((sent.datagrams, sent.dropped), (205, 0));
+                    let got = receive(&mut to, 205);
+                    assert!(got.iter().all(|(_, bytes)| bytes.len() == 10));
+                    let order: Vec<u8> = got.iter().map(|(_, bytes)| bytes[0]).collect();
+                    assert_eq!((&order[..5], &order[5..]), (&[3; 5][..], &[4; 200][..]));
+                }
+
+                #[test]
                 fn a_wait_ends_when_a_datagram_comes_and_says_where() {
                     let waker = Waker::new().unwrap();
                     let (mut from, to, idle) = (bind("127.0.0.1:0"), bind("127.0.0.1:0"), bind("127.0.0.1:0"));
