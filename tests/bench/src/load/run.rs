@@ -55,6 +55,8 @@ impl Run {
             // Seeded: every SFU loses the same packets.
             let rng = StdRng::seed_from_u64(index as u64);
             run.publishers.push(Publisher::new(&load, index, wire, &trace, rng)?);
+            // Nobody's handshake waits for the others' offers.
+            run.go_on(Duration::from_millis(1), &mut Delivered::default())?;
         }
         run.until_connected()?;
         // Media first, so that every SFU knows the streams when somebody comes to watch.
@@ -65,7 +67,6 @@ impl Run {
             run.register(&mut wire, load.publishers + index)?;
             let rng = StdRng::seed_from_u64(1_000 + index as u64);
             run.subscribers.push(Subscriber::new(wire, Instant::now(), rng)?);
-            // Nobody's transport starves while the others are answered.
             run.go_on(Duration::from_millis(1), &mut Delivered::default())?;
         }
         run.until_connected()?;

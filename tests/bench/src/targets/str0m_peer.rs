@@ -55,7 +55,7 @@ impl Server {
             let now = Instant::now();
             for at in 0..self.clients.len() {
                 if self.clients[at].timeout <= now {
-                    self.clients[at].rtc.handle_input(Input::Timeout(now))?;
+                    said(at, self.clients[at].rtc.handle_input(Input::Timeout(now)));
                     self.poll(at)?;
                 }
             }
@@ -91,7 +91,7 @@ impl Server {
                 continue;
             };
             self.by_address.insert(source, at);
-            self.clients[at].rtc.handle_input(input)?;
+            said(at, self.clients[at].rtc.handle_input(input));
             self.poll(at)?;
             self.forward()?;
         }
@@ -176,5 +176,12 @@ impl Server {
             }
         }
         Ok(())
+    }
+}
+
+/// One connection's error is not the end of the others.
+fn said(at: usize, result: Result<(), str0m::RtcError>) {
+    if let Err(error) = result {
+        eprintln!("str0m, connection {at}: {error}");
     }
 }
