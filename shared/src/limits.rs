@@ -26,8 +26,13 @@ pub const VIDEO_SLOTS: u16 = 64;
 pub const AUDIO_SLOTS: u16 = 4;
 /// Intents in one wish list: every slot once.
 pub const MAX_INTENTS: usize = (VIDEO_SLOTS + AUDIO_SLOTS) as usize;
-/// Publications of one candidate: 2 cameras, 4 displays, 2 microphones.
-pub const MAX_PUBLICATIONS: usize = 8;
+/// Cameras of one candidate: the one of the machine, and a phone beside it.
+pub const MAX_CAMERAS: u8 = 2;
+/// Displays of one candidate.
+pub const MAX_SCREENS: u8 = 4;
+pub const MAX_MICROPHONES: u8 = 2;
+/// Publications of one candidate.
+pub const MAX_PUBLICATIONS: usize = (MAX_CAMERAS + MAX_SCREENS + MAX_MICROPHONES) as usize;
 /// Layers of one publication.
 pub const MAX_LAYERS: usize = 3;
 /// A message between people, characters.

@@ -2,6 +2,7 @@
 
 pub mod account;
 mod browser;
+mod conditions;
 mod exams;
 mod join;
 mod problem;
@@ -12,10 +13,11 @@ pub use problem::ApiError;
 pub use service::Service;
 pub use sign_in::{normalise_email, normalise_name};
 
+use crate::core::transport::sdp::MAX_FRAGMENT;
 use crate::signal;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post};
+use axum::routing::{get, post};
 use invigil_shared::error::ErrorCode;
 use invigil_shared::limits::MAX_SDP;
 use std::net::SocketAddr;
@@ -34,20 +36,30 @@ const MAX_BODY: usize = 16 * 1024;
 
 /// Everything that the HTTPS port serves.
 pub fn router(service: Arc<Service>) -> Router {
+    let endpoint = || get(browser::nothing).options(browser::endpoint_options);
+    let resource = || get(browser::nothing).options(browser::resource_options);
+    let fragment = DefaultBodyLimit::max(MAX_FRAGMENT);
     let browser = Router::new()
-        .route("/whip/{exam}", post(browser::whip).options(browser::preflight))
+        .route("/whip/{exam}", endpoint().post(browser::whip))
         .route(
             "/whip/{exam}/{transport}",
-            delete(browser::end).options(browser::preflight),
+            resource()
+                .patch(browser::patch_whip)
+                .delete(browser::end_whip)
+                .layer(fragment),
         )
-        .route("/whep/{exam}", post(browser::whep_exam).options(browser::preflight))
+        .route("/whep/{exam}", endpoint().post(browser::whep_exam))
         .route(
             "/whep/{exam}/{participant}/{kind}/{instance}",
-            post(browser::whep).options(browser::preflight),
+            endpoint().post(browser::whep),
         )
+        // A transport: the router wants one name for one place.
         .route(
             "/whep/{exam}/{participant}",
-            delete(browser::end).options(browser::preflight),
+            resource()
+                .patch(browser::patch_whep)
+                .delete(browser::end_whep)
+                .layer(fragment),
         )
         .layer(DefaultBodyLimit::max(MAX_SDP))
         .layer(axum::middleware::from_fn_with_state(

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::rest::Problem;
@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 pub struct ApiError {
     status: StatusCode,
     body: ErrorBody,
+    header: Option<(HeaderName, HeaderValue)>,
 }
 
 fn status(code: ErrorCode) -> StatusCode {
@@ -40,6 +41,7 @@ impl From<ErrorBody> for ApiError {
         Self {
             status: status(body.code),
             body,
+            header: None,
         }
     }
 }
@@ -60,6 +62,20 @@ impl ApiError {
         Self {
             status: StatusCode::METHOD_NOT_ALLOWED,
             body: ErrorCode::Unsupported.into(),
+            header: None,
+        }
+    }
+
+    /// A status that says more than the code's own.
+    pub fn with_status(self, status: StatusCode) -> Self {
+        Self { status, ..self }
+    }
+
+    /// A header field that says how to do better.
+    pub fn with_header(self, name: HeaderName, value: HeaderValue) -> Self {
+        Self {
+            header: Some((name, value)),
+            ..self
         }
     }
 
@@ -96,6 +112,7 @@ impl IntoResponse for ApiError {
         if let Some(retry) = retry {
             headers.insert(header::RETRY_AFTER, retry);
         }
+        headers.extend(self.header);
         response
     }
 }

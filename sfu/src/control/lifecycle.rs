@@ -121,6 +121,8 @@ impl Control {
             state.tell_updated(participant);
             state.tell_timeline(entry);
             self.displace(participant);
+            drop(state);
+            self.show_viewers(room.id);
         }
         OK
     }
@@ -159,6 +161,7 @@ impl Control {
             }
             self.displace(participant);
         }
+        self.end_viewers(room.id);
     }
 }
 

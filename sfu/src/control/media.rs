@@ -176,6 +176,8 @@ impl Control {
             },
         );
         state.tell_watchers(ServerMessage::PublicationAdded { publication: info });
+        drop(state);
+        self.show_viewers(room.id);
         Ok(Some(ServerMessage::Published {
             publication: key,
             demand,
@@ -203,6 +205,8 @@ impl Control {
                 publication,
             },
         });
+        drop(state);
+        self.show_viewers(room.id);
         OK
     }
 

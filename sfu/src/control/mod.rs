@@ -1,7 +1,7 @@
 //! Who may see whom, decided here: exams' rooms, presence, publications, intents, messages and the timeline.
 
 mod attention;
-mod browser;
+pub mod browser;
 mod integrity;
 mod join;
 mod levels;
@@ -14,16 +14,18 @@ pub mod policy;
 pub mod room;
 mod shard_events;
 mod state;
+mod viewer;
 
 use crate::auth::Identity;
 use crate::auth::identity::Person;
 use crate::clock;
 use crate::shard::{Command, ShardHandle, ShardId};
 use crate::store::Store;
+use browser::BrowserResource;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
-use invigil_shared::signal::{ClientMessage, Direction, ServerMessage};
+use invigil_shared::signal::{ClientMessage, ServerMessage};
 use outbox::Outbox;
 use parking_lot::Mutex;
 use placement::{Placement, Weight};
@@ -35,16 +37,6 @@ use std::sync::Arc;
 pub struct OpenRoom {
     pub id: ExamId,
     pub state: Mutex<Room>,
-}
-
-/// A browser's WHIP or WHEP resource.
-pub(super) struct BrowserResource {
-    exam: ExamId,
-    /// Who may end it.
-    owner: ParticipantId,
-    /// Whom the shard knows: the candidate itself for WHIP, a name of its own for WHEP.
-    peer: ParticipantId,
-    direction: Direction,
 }
 
 /// Control of one server.

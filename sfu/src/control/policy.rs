@@ -5,7 +5,9 @@ use crate::auth::identity::Person;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, Policy, SourceRule};
 use invigil_shared::intent::Intent;
-use invigil_shared::limits::{AUDIO_SLOTS, EXAM_GRACE_S, MAX_INTENTS, MAX_LAYERS, VIDEO_SLOTS};
+use invigil_shared::limits::{
+    AUDIO_SLOTS, EXAM_GRACE_S, MAX_CAMERAS, MAX_INTENTS, MAX_LAYERS, MAX_MICROPHONES, MAX_SCREENS, VIDEO_SLOTS,
+};
 use invigil_shared::publication::{Kind, LayerOffer, PublicationKey};
 use invigil_shared::role::Role;
 
@@ -54,10 +56,10 @@ pub fn may_publish(
     test_picture: bool,
 ) -> Result<(), ErrorBody> {
     let invalid = |field: &str| Err(ErrorBody::from(ErrorCode::PublicationInvalid).with("field", field));
-    let rule = match key.kind {
-        Kind::Camera => policy.camera,
-        Kind::Screen => policy.screen,
-        Kind::Microphone => policy.microphone,
+    let (rule, instances) = match key.kind {
+        Kind::Camera => (policy.camera, MAX_CAMERAS),
+        Kind::Screen => (policy.screen, MAX_SCREENS),
+        Kind::Microphone => (policy.microphone, MAX_MICROPHONES),
     };
     let codec_known = match key.kind {
         Kind::Microphone => codec.eq_ignore_ascii_case("audio/opus"),
@@ -65,7 +67,7 @@ pub fn may_publish(
             .iter()
             .any(|known| codec.eq_ignore_ascii_case(known)),
     };
-    if rule == SourceRule::Off {
+    if rule == SourceRule::Off || key.instance >= instances {
         return invalid("publication");
     }
     if !codec_known {
@@ -232,6 +234,16 @@ mod tests {
             &[layer(Layer::Low), layer(Layer::High)],
             false
         ));
+        let phone = PublicationKey {
+            instance: 1,
+            ..PublicationKey::CAMERA
+        };
+        let third = PublicationKey {
+            instance: 2,
+            ..PublicationKey::CAMERA
+        };
+        assert!(check(phone, "video/VP8", &[layer(Layer::High)], false));
+        assert!(!check(third, "video/VP8", &[layer(Layer::High)], false));
         assert!(!check(
             PublicationKey::SCREEN,
             "video/H264",

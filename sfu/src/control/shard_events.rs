@@ -44,6 +44,7 @@ impl Control {
                 }
                 member.transports.keys().copied().collect()
             };
+            self.show_viewers(exam);
             for transport in transports {
                 self.member_lost(Arc::clone(&room), transport, participant);
             }
@@ -146,11 +147,14 @@ impl Control {
 
     fn transport_lost(self: &Arc<Self>, transport: TransportId, participant: ParticipantId) {
         let resource = self.browsers.lock().remove(&transport);
-        if resource.is_some_and(|r| r.direction == Direction::Subscribe) {
+        if resource.as_ref().is_some_and(|r| r.direction == Direction::Subscribe) {
             self.displace(participant);
             return;
         }
         if let Some(room) = self.room_of(participant) {
+            if resource.is_some() {
+                self.browser_lost(&room, participant);
+            }
             self.member_lost(room, transport, participant);
         }
     }
@@ -240,5 +244,7 @@ impl Control {
         };
         candidate.publications.insert(key, published);
         state.tell_watchers(ServerMessage::PublicationAdded { publication: info });
+        drop(state);
+        self.show_viewers(room.id);
     }
 }

@@ -8,7 +8,7 @@ use crate::store::sqlite::SqliteStore;
 use invigil_shared::exam::{ExamStatus, Policy};
 use invigil_shared::publication::{Layer, LayerOffer, PublicationKey};
 use invigil_shared::role::Role;
-use invigil_shared::signal::ParticipantInfo;
+use invigil_shared::signal::{Direction, ParticipantInfo};
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::Presence;
 use std::time::Duration;

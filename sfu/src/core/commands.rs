@@ -30,6 +30,7 @@ impl Shard {
                 profile,
             } => self.add_transport(now, transport, (participant, exam), direction, profile),
             Command::Offer { transport, sdp } => self.answer(now, transport, &sdp).map(Reply::Answer),
+            Command::RestartIce { transport, remote } => self.restart_ice(now, transport, remote),
             Command::RemoveTransport { transport } => {
                 if let Some(key) = self.transports.get(&transport).copied() {
                     self.remove_peer(now, key);

@@ -160,6 +160,15 @@ impl OutStream {
         }
     }
 
+    /// From now on the stream's packets are of another codec. What was sent before can't be sent again: its payload type is gone.
+    pub fn change_codec(&mut self, codec: Codec, payload_type: u8, rtx_payload_type: Option<u8>) {
+        let config = &mut self.config;
+        (config.codec, config.payload_type, config.rtx_payload_type) = (codec, payload_type, rtx_payload_type);
+        for segment in &mut self.segments {
+            segment.publication = NOBODY;
+        }
+    }
+
     /// Finds a packet's place; none when it is from before the layer was taken up.
     pub fn place(&mut self, now: Instant, packet: &Packet<'_>) -> Option<Place> {
         let segment = *self.segments.back()?;

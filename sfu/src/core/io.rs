@@ -3,6 +3,7 @@
 //! Control decides who may see whom before it issues a command; the core only carries it out, and refuses what can't be right.
 
 use crate::core::tap::TapSender;
+use crate::core::transport::credentials::IceCredentials;
 use invigil_shared::binding::Binding;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ExamId, ParticipantId, TransportId};
@@ -51,6 +52,12 @@ pub enum Command {
     /// The client's SDP offer; again with other ICE credentials it restarts ICE (RFC 8445 section 2.4). Reply:
     /// [`Reply::Answer`].
     Offer { transport: TransportId, sdp: String },
+    /// The peer's new ICE credentials, where the media stays as it was negotiated (RFC 9725 section 4.3.3). Reply:
+    /// [`Reply::Answer`] with our own and our candidates, as a fragment of SDP.
+    RestartIce {
+        transport: TransportId,
+        remote: IceCredentials,
+    },
     /// Reply: [`Reply::Done`], also when it was gone already.
     RemoveTransport { transport: TransportId },
     /// Announces a native client's publication or changes its layers, before or after the transport's SDP. Reply:
@@ -89,7 +96,7 @@ pub enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     Done,
-    /// The SDP answer.
+    /// The SDP answer, or the part of one that was asked for.
     Answer(String),
     /// The layers that are wanted now; empty when nobody looks.
     Demand(Vec<Layer>),

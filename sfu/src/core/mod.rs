@@ -1,6 +1,7 @@
 //! The media plane without I/O: no socket, no clock, no async, no database. Datagrams, commands and time are arguments;
 //! datagrams and events come out. One [`shard`](crate::shard) thread owns one [`Shard`].
 
+pub mod browser;
 pub mod budget;
 mod commands;
 pub mod demux;

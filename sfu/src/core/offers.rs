@@ -1,20 +1,20 @@
 //! Offers answered: what a browser publishes is found in them, and the slots that we send on are made from them.
 
+use crate::core::browser::{self, Announced};
 use crate::core::forwarder::{OutStream, StreamConfig};
-use crate::core::io::{Direction, Event, Profile};
-use crate::core::media::{Codec, mime_of};
-use crate::core::peer::{Credentials, Incoming, MAX_STREAMS, Peer, Stream};
-use crate::core::publication::Publication;
+use crate::core::io::{CommandResult, Direction, Event, Profile, Reply};
+use crate::core::media::Codec;
+use crate::core::peer::{Credentials, MAX_STREAMS, Peer, Stream};
 use crate::core::state::Shard;
 use crate::core::subscription::Slot;
 use crate::core::transport::credentials::IceCredentials;
-use crate::core::transport::sdp::{self, AnswerParams, ExtensionIds, MediaSection, Offer, SectionPlan, SendStream};
+use crate::core::transport::sdp::{self, AnswerParams, ExtensionIds, Offer, SectionPlan, SendStream};
 use crate::core::transport::{Association, AssociationConfig};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ParticipantId, TransportId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::{AUDIO_SLOTS, VIDEO_SLOTS};
-use invigil_shared::publication::{Kind, Layer, LayerOffer, PublicationKey};
+use invigil_shared::publication::{Kind, Layer, PublicationKey};
 use rand::Rng;
 use rand::rngs::StdRng;
 use std::collections::BTreeSet;
@@ -32,9 +32,13 @@ impl Shard {
         let peer = self.peers.get(&key).ok_or(ErrorCode::TransportUnknown)?;
         let preference: &[Codec] = match peer.profile {
             Profile::Native => &[Codec::H264],
-            Profile::Browser => &[Codec::H264, Codec::Vp8],
+            Profile::Browser => &browser::PREFERENCE,
         };
         let plan = sdp::plan_for(&offer, &self.wanted_codecs(key), preference);
+        let announced = match (peer.direction, peer.profile) {
+            (Direction::Publish, Profile::Browser) => browser::announced(&offer, &plan)?,
+            _ => Vec::new(),
+        };
         let known = peer
             .credentials
             .as_ref()
@@ -51,7 +55,7 @@ impl Shard {
             Some((local, ..)) if !restarts => local.clone(),
             _ => self.new_credentials(key),
         };
-        let sends = self.take_over(key, &offer, &plan);
+        let sends = self.take_over(key, &offer, &plan, announced);
         let peer = self.peers.get_mut(&key).ok_or(ErrorCode::TransportUnknown)?;
         let params = AnswerParams {
             session_id: peer.session.0,
@@ -71,6 +75,7 @@ impl Shard {
             }
         };
         peer.session.1 += 1;
+        peer.tagged = sdp::tagged_line(&offer, &plan);
         match peer.association.as_mut() {
             Some(association) if restarts => association.restart_ice(&local, &offer.ice),
             Some(_) => {}
@@ -93,6 +98,25 @@ impl Shard {
         });
         self.attend(now, key);
         Ok(answer)
+    }
+
+    /// Begins a new ICE session of a transport whose media stays as negotiated (RFC 9725 section 4.3.3). Returns our side
+    /// of it as an SDP fragment (RFC 8840 section 9).
+    pub(super) fn restart_ice(&mut self, now: Instant, id: TransportId, remote: IceCredentials) -> CommandResult {
+        let key = *self.transports.get(&id).ok_or(ErrorCode::TransportUnknown)?;
+        let negotiated = self.peers.get(&key).is_some_and(|peer| peer.association.is_some());
+        if !negotiated {
+            return Err(ErrorCode::TransportUnknown.into());
+        }
+        let local = self.new_credentials(key);
+        let peer = self.peers.get_mut(&key).ok_or(ErrorCode::TransportUnknown)?;
+        if let (Some(association), Some(credentials)) = (peer.association.as_mut(), peer.credentials.as_mut()) {
+            association.restart_ice(&local, &remote);
+            (credentials.local, credentials.remote) = (local.clone(), remote);
+        }
+        let fragment = sdp::write_fragment(&peer.tagged, &local, &self.config.candidates);
+        self.attend(now, key);
+        Ok(Reply::Answer(fragment))
     }
 
     fn new_credentials(&mut self, key: u32) -> IceCredentials {
@@ -123,7 +147,13 @@ impl Shard {
     }
 
     /// Takes the offer's media over; returns what we send on each m-line.
-    fn take_over(&mut self, key: u32, offer: &Offer, plan: &[SectionPlan]) -> Vec<Option<SendStream>> {
+    fn take_over(
+        &mut self,
+        key: u32,
+        offer: &Offer,
+        plan: &[SectionPlan],
+        announced: Vec<Announced>,
+    ) -> Vec<Option<SendStream>> {
         let Some(peer) = self.peers.get_mut(&key) else {
             return Vec::new();
         };
@@ -145,7 +175,7 @@ impl Shard {
                 Vec::new()
             }
             (Direction::Publish, Profile::Browser) => {
-                self.find_publications(key, offer, plan);
+                self.take_announced(key, offer, announced);
                 Vec::new()
             }
         }
@@ -196,6 +226,10 @@ impl Shard {
                 };
                 *slot = Some(Slot::new(OutStream::new(config, rng.random(), rng.random())));
             }
+            if let Some(slot) = slot {
+                let codecs = std::iter::once(chosen).chain(&planned.others);
+                slot.formats = codecs.map(|each| (each.codec, each.pt, each.rtx_pt)).collect();
+            }
             let stream = streams.get_mut(index).and_then(Option::take);
             sends.push(slot.as_ref().map(|slot| SendStream {
                 ssrc: slot.out.config.ssrc,
@@ -206,72 +240,6 @@ impl Shard {
             }));
         }
         sends
-    }
-
-    /// What a browser sends: audio is the microphone, the first video the camera, the second the screen.
-    fn find_publications(&mut self, key: u32, offer: &Offer, plan: &[SectionPlan]) {
-        let Some(person) = self.peers.get(&key).map(|peer| peer.participant) else {
-            return;
-        };
-        let mut found: Vec<PublicationKey> = Vec::new();
-        let mut incoming = Vec::new();
-        for (section, planned) in offer.media.iter().zip(plan).filter(|(_, planned)| planned.receives) {
-            let Some(chosen) = &planned.codec else { continue };
-            let kinds: &[Kind] = if chosen.codec == Codec::Opus {
-                &[Kind::Microphone]
-            } else {
-                &[Kind::Camera, Kind::Screen]
-            };
-            let free = kinds
-                .iter()
-                .map(|kind| PublicationKey {
-                    kind: *kind,
-                    instance: 0,
-                })
-                .find(|name| !found.contains(name));
-            let Some(name) = free else { continue };
-            found.push(name);
-            let rids = name_rids(&section.rids);
-            let layers = browser_layers(section, &rids);
-            let known = self
-                .participants
-                .get(&person)
-                .and_then(|known| known.publications.get(&name))
-                .copied();
-            let same = known.filter(|number| {
-                self.publications
-                    .get(number)
-                    .is_some_and(|known| known.codec == chosen.codec)
-            });
-            if let (Some(old), None) = (known, same) {
-                self.remove_publication(old);
-            }
-            let number =
-                same.unwrap_or_else(|| self.add_publication(Publication::new(person, name, chosen.codec, false)));
-            let Some(publication) = self.publications.get_mut(&number) else {
-                continue;
-            };
-            let changed = publication.set_layers(&layers);
-            self.renumber(number, &changed);
-            incoming.push(Incoming {
-                mid: section.mid.clone(),
-                publication: number,
-                rids,
-            });
-            if same.is_none() {
-                self.emit(Event::BrowserPublished {
-                    participant: person,
-                    publication: name,
-                    codec: mime_of(chosen.codec).to_owned(),
-                    layers,
-                });
-            }
-        }
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.incoming = incoming;
-        }
-        self.rebuild_streams(person);
-        self.touch_room_of(person);
     }
 
     /// The SSRCs that a publisher's transport may carry, from what was announced.
@@ -378,60 +346,4 @@ fn merge(plan: &[SectionPlan]) -> ExtensionIds {
         merged.frame_info = merged.frame_info.or(ids.frame_info);
     }
     merged
-}
-
-/// Which layer each rid is: by the names that are in use, or else by their order, smallest first.
-fn name_rids(rids: &[String]) -> Vec<(String, Layer)> {
-    let by_name = |rid: &str| match rid {
-        "low" | "l" | "q" => Some(Layer::Low),
-        "mid" | "m" | "h" => Some(Layer::Mid),
-        "high" | "f" => Some(Layer::High),
-        _ => None,
-    };
-    let named: Vec<Layer> = rids.iter().filter_map(|rid| by_name(rid)).collect();
-    let distinct: BTreeSet<Layer> = named.iter().copied().collect();
-    if named.len() == rids.len() && distinct.len() == rids.len() {
-        return rids.iter().cloned().zip(named).collect();
-    }
-    rids.iter().cloned().zip(Layer::ALL).collect()
-}
-
-fn browser_layers(section: &MediaSection, rids: &[(String, Layer)]) -> Vec<LayerOffer> {
-    let offer = |rid, ssrc, rtx_ssrc| LayerOffer {
-        rid,
-        ssrc,
-        rtx_ssrc,
-        width: 0,
-        height: 0,
-        fps: 0,
-        kbps: 0,
-    };
-    if rids.is_empty() {
-        let source = section.ssrcs.first();
-        return vec![offer(
-            Layer::High,
-            source.map(|source| source.ssrc),
-            source.and_then(|source| source.rtx),
-        )];
-    }
-    rids.iter().map(|(_, layer)| offer(*layer, None, None)).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rids_are_layers_by_name_or_by_order() {
-        let named = |rids: &[&str]| -> Vec<Layer> {
-            name_rids(&rids.iter().map(|rid| (*rid).to_owned()).collect::<Vec<_>>())
-                .into_iter()
-                .map(|(_, layer)| layer)
-                .collect()
-        };
-        assert_eq!(named(&["high", "low"]), [Layer::High, Layer::Low]);
-        assert_eq!(named(&["f", "h", "q"]), [Layer::High, Layer::Mid, Layer::Low]);
-        assert_eq!(named(&["1", "2", "3"]), [Layer::Low, Layer::Mid, Layer::High]);
-        assert_eq!(named(&["low", "x"]), [Layer::Low, Layer::Mid]);
-    }
 }

@@ -64,6 +64,8 @@ pub struct Peer {
     pub credentials: Option<Credentials>,
     /// `o=`: which session, and how often it was answered.
     pub session: (u64, u64),
+    /// The m-line that carries the transport, for fragments of SDP.
+    pub tagged: String,
     pub batch: TransmitBatch,
     /// It stands in the shard's list of those who have something to send.
     pub is_outgoing: bool,
@@ -108,6 +110,7 @@ impl Peer {
             association: None,
             credentials: None,
             session: (session, 0),
+            tagged: String::new(),
             batch: TransmitBatch::default(),
             is_outgoing: false,
             streams: BTreeMap::new(),

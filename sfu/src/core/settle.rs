@@ -92,7 +92,7 @@ impl Shard {
             let goal = wanted.get(&slot_number).filter(|(number, _)| {
                 publications
                     .get(number)
-                    .is_some_and(|publication| publication.codec == slot.out.config.codec)
+                    .is_some_and(|publication| slot.can_carry(publication.codec))
             });
             let target = Target {
                 peer: key,
@@ -109,6 +109,7 @@ impl Shard {
             let Some(publication) = publications.get(&number) else {
                 continue;
             };
+            slot.carry(publication.codec);
             let carried = slot
                 .subscription
                 .get_or_insert_with(|| Subscription::new(now, number, intent.layer, intent.priority));

@@ -2,6 +2,7 @@
 
 use crate::core::forwarder::OutStream;
 use crate::core::layer_selector::LayerSelector;
+use crate::core::media::Codec;
 use invigil_shared::intent::Priority;
 use invigil_shared::publication::Layer;
 use std::time::{Duration, Instant};
@@ -64,6 +65,8 @@ impl Subscription {
 #[derive(Debug)]
 pub struct Slot {
     pub out: OutStream,
+    /// What its m-line may carry, with the payload types of the codec and of its RTX.
+    pub formats: Vec<(Codec, u8, Option<u8>)>,
     pub subscription: Option<Subscription>,
     /// When the next sender report is due; none until something was sent.
     pub report_at: Option<Instant>,
@@ -73,8 +76,22 @@ impl Slot {
     pub fn new(out: OutStream) -> Self {
         Self {
             out,
+            formats: Vec::new(),
             subscription: None,
             report_at: None,
+        }
+    }
+
+    pub fn can_carry(&self, codec: Codec) -> bool {
+        self.formats.iter().any(|(known, ..)| *known == codec)
+    }
+
+    /// Sends in `codec` from now on, if that was negotiated.
+    pub fn carry(&mut self, codec: Codec) {
+        if self.out.config.codec != codec
+            && let Some(&(codec, payload_type, rtx)) = self.formats.iter().find(|(known, ..)| *known == codec)
+        {
+            self.out.change_codec(codec, payload_type, rtx);
         }
     }
 }

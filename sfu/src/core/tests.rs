@@ -3,5 +3,7 @@
 mod forwarding;
 mod isolation;
 mod recovery;
+mod reports;
 mod shards;
+mod simulcast;
 pub(crate) mod world;

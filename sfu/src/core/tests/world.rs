@@ -312,9 +312,9 @@ impl World {
             Command::RequestKeyframe { source, .. } | Command::AddTap { source, .. } => {
                 self.home_of(source.participant)
             }
-            Command::Offer { transport, .. } | Command::RemoveTransport { transport } => {
-                self.transports.get(transport).copied().unwrap_or(0)
-            }
+            Command::Offer { transport, .. }
+            | Command::RestartIce { transport, .. }
+            | Command::RemoveTransport { transport } => self.transports.get(transport).copied().unwrap_or(0),
         }
     }
 
@@ -522,6 +522,13 @@ impl World {
         );
         packet.extend_from_slice(media.payload);
         self.peers[at].seal(packet, false)
+    }
+
+    /// A peer sends a packet that is written already.
+    pub fn send_packet(&mut self, at: usize, packet: Vec<u8>) {
+        let mut sealed = self.peers[at].seal(packet, false);
+        self.deliver(at, &mut sealed);
+        self.pump();
     }
 
     /// A peer sends RTCP.

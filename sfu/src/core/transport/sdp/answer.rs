@@ -3,7 +3,7 @@
 use super::super::credentials::{Fingerprint, IceCredentials};
 use super::super::dtls::DtlsRole;
 use super::offer::{MediaDirection, MediaSection, Offer};
-use super::plan::SectionPlan;
+use super::plan::{ChosenCodec, SectionPlan};
 use super::{MAX_TOKEN, SdpError};
 use invigil_shared::limits::MAX_SDP;
 use std::fmt::Write;
@@ -110,9 +110,10 @@ fn accept(
     tagged: bool,
 ) -> std::fmt::Result {
     let Some(chosen) = &plan.codec else { return Ok(()) };
-    write!(out, "m={} 9 {} {}", section.media, section.proto, chosen.pt)?;
-    if let Some(rtx) = chosen.rtx_pt {
-        write!(out, " {rtx}")?;
+    let codecs = || std::iter::once(chosen).chain(&plan.others);
+    write!(out, "m={} 9 {}", section.media, section.proto)?;
+    for pt in codecs().flat_map(|codec| [Some(codec.pt), codec.rtx_pt]).flatten() {
+        write!(out, " {pt}")?;
     }
     write!(out, "\r\nc=IN IP4 0.0.0.0\r\na=mid:{}\r\n", section.mid)?;
     write!(
@@ -133,26 +134,8 @@ fn accept(
         (false, false) => MediaDirection::Inactive,
     };
     write!(out, "a={}\r\n", direction.as_str())?;
-    let (codec, pt) = (chosen.codec, chosen.pt);
-    let channels = if codec == super::Codec::Opus { "/2" } else { "" };
-    write!(
-        out,
-        "a=rtpmap:{pt} {}/{}{channels}\r\n",
-        codec.name(),
-        codec.clock_rate()
-    )?;
-    if !chosen.fmtp.is_empty() {
-        write!(out, "a=fmtp:{pt} {}\r\n", chosen.fmtp)?;
-    }
-    for feedback in &chosen.feedback {
-        write!(out, "a=rtcp-fb:{pt} {feedback}\r\n")?;
-    }
-    if let Some(rtx) = chosen.rtx_pt {
-        write!(
-            out,
-            "a=rtpmap:{rtx} rtx/{}\r\na=fmtp:{rtx} apt={pt}\r\n",
-            codec.clock_rate()
-        )?;
+    for codec in codecs() {
+        formats(out, codec)?;
     }
     for (id, uri) in plan.extensions.iter() {
         let offered = section
@@ -174,12 +157,42 @@ fn accept(
         sources(out, send, chosen.rtx_pt.is_some())?;
     }
     if tagged {
-        for (index, address) in params.candidates.iter().enumerate() {
-            candidate(out, index, *address)?;
-        }
-        out.write_str("a=end-of-candidates\r\n")?;
+        candidates(out, params.candidates)?;
     }
     Ok(())
+}
+
+fn formats(out: &mut String, chosen: &ChosenCodec) -> std::fmt::Result {
+    let (codec, pt) = (chosen.codec, chosen.pt);
+    let channels = if codec == super::Codec::Opus { "/2" } else { "" };
+    write!(
+        out,
+        "a=rtpmap:{pt} {}/{}{channels}\r\n",
+        codec.name(),
+        codec.clock_rate()
+    )?;
+    if !chosen.fmtp.is_empty() {
+        write!(out, "a=fmtp:{pt} {}\r\n", chosen.fmtp)?;
+    }
+    for feedback in &chosen.feedback {
+        write!(out, "a=rtcp-fb:{pt} {feedback}\r\n")?;
+    }
+    if let Some(rtx) = chosen.rtx_pt {
+        write!(
+            out,
+            "a=rtpmap:{rtx} rtx/{}\r\na=fmtp:{rtx} apt={pt}\r\n",
+            codec.clock_rate()
+        )?;
+    }
+    Ok(())
+}
+
+/// All of ours, and that there are no more.
+pub(super) fn candidates(out: &mut String, addresses: &[SocketAddr]) -> std::fmt::Result {
+    for (index, address) in addresses.iter().enumerate() {
+        candidate(out, index, *address)?;
+    }
+    out.write_str("a=end-of-candidates\r\n")
 }
 
 fn sources(out: &mut String, send: &SendStream, with_rtx: bool) -> std::fmt::Result {

@@ -5,12 +5,14 @@
 
 mod answer;
 mod attributes;
+mod fragment;
 mod offer;
 mod plan;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{AnswerParams, SendStream, write_answer};
+pub use fragment::{Fragment, MAX_FRAGMENT, tagged_line, write_fragment};
 pub use offer::{CodecOffer, ExtensionOffer, MediaDirection, MediaKind, MediaSection, Offer, Setup, SsrcOffer};
 pub use plan::{ChosenCodec, Codec, ExtensionIds, SectionPlan, plan, plan_for};
 
@@ -47,6 +49,9 @@ pub enum SdpError {
     /// There is no `a=fingerprint` with SHA-256.
     #[error("no fingerprint")]
     NoFingerprint,
+    /// An m-line that a browser sends on is no publication of ours, for this reason.
+    #[error("{0}")]
+    Publication(&'static str),
     /// Nothing in the offer is what we do.
     #[error("nothing acceptable")]
     NothingAcceptable,
@@ -57,6 +62,7 @@ impl SdpError {
         match self {
             SdpError::TooLarge => ErrorCode::TooLarge,
             SdpError::NoFingerprint => ErrorCode::FingerprintMismatch,
+            SdpError::Publication(_) => ErrorCode::PublicationInvalid,
             _ => ErrorCode::SdpInvalid,
         }
     }

@@ -1,7 +1,7 @@
 //! What we take of each m-line: one codec, the extensions that we know, and what may flow.
 
 use super::attributes::parameter;
-use super::offer::{CodecOffer, ExtensionOffer, MediaKind, MediaSection, Offer};
+use super::offer::{CodecOffer, ExtensionOffer, MediaDirection, MediaKind, MediaSection, Offer};
 use invigil_shared::frame_info::FRAME_INFO_URI;
 
 /// The codecs that are forwarded.
@@ -114,6 +114,8 @@ impl ExtensionIds {
 pub struct SectionPlan {
     /// None: the m-line is refused with port 0.
     pub codec: Option<ChosenCodec>,
+    /// Where we only send: what else the line may carry, because what will be watched on it may change.
+    pub others: Vec<ChosenCodec>,
     pub extensions: ExtensionIds,
     /// The peer sends on it.
     pub receives: bool,
@@ -134,8 +136,8 @@ pub fn plan_for(offer: &Offer, wanted: &[Option<Codec>], preference: &[Codec]) -
     let each = |section: &MediaSection| {
         let video = section.kind == MediaKind::Video;
         let planned = match wanted.get(carried).copied().flatten().filter(|_| video) {
-            Some(codec) => plan_section(section, &[codec]),
-            None => plan_section(section, preference),
+            Some(codec) => plan_section(section, &[codec], preference),
+            None => plan_section(section, preference, preference),
         };
         carried += usize::from(video && planned.may_send);
         planned
@@ -143,7 +145,7 @@ pub fn plan_for(offer: &Offer, wanted: &[Option<Codec>], preference: &[Codec]) -
     offer.media.iter().map(each).collect()
 }
 
-fn plan_section(section: &MediaSection, preference: &[Codec]) -> SectionPlan {
+fn plan_section(section: &MediaSection, first: &[Codec], preference: &[Codec]) -> SectionPlan {
     let find = |codec: Codec| {
         section
             .codecs
@@ -152,7 +154,7 @@ fn plan_section(section: &MediaSection, preference: &[Codec]) -> SectionPlan {
             .map(|offered| choose(codec, offered))
     };
     let codec = match section.kind {
-        MediaKind::Video => preference
+        MediaKind::Video => first
             .iter()
             .filter(|codec| **codec != Codec::Opus)
             .find_map(|codec| find(*codec)),
@@ -160,7 +162,14 @@ fn plan_section(section: &MediaSection, preference: &[Codec]) -> SectionPlan {
         MediaKind::Other => None,
     };
     let taken = section.usable && codec.is_some();
+    let only_sends = taken && section.kind == MediaKind::Video && section.direction == MediaDirection::RecvOnly;
+    let others = preference
+        .iter()
+        .filter(|other| only_sends && codec.as_ref().is_some_and(|first| first.codec != **other))
+        .filter_map(|other| find(*other))
+        .collect();
     SectionPlan {
+        others,
         codec: codec.filter(|_| taken),
         extensions: if taken {
             ExtensionIds::choose(section)
