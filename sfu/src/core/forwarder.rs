@@ -23,6 +23,8 @@ const MID_PACKETS: u64 = 64;
 const RESEND_MIN: Duration = Duration::from_millis(15);
 const RESEND_MAX: Duration = Duration::from_millis(500);
 const RECENT: usize = 256;
+/// As many as a stream repairs within [`RESEND_AFTER`] on any usual day.
+const RECENT_USUAL: usize = 32;
 
 /// The number of no publication: they are counted from 1.
 const NOBODY: u64 = 0;
@@ -311,6 +313,9 @@ impl OutStream {
                 && (self.recent.len() >= RECENT || *at + RESEND_MAX <= now)
             {
                 self.recent.pop_front();
+            }
+            if self.recent.capacity() == 0 {
+                self.recent.reserve(RECENT_USUAL);
             }
             self.recent.push_back((place.index, now));
             let ids = (number as u16, place.timestamp, config.rtx_ssrc);

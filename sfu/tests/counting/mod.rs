@@ -1,12 +1,12 @@
-//! The system's allocator with a counter: of this thread's allocations while [`counted`] runs, and of all those of one other
-//! thread.
+//! The system's allocator with counters: of this thread's allocations while [`counted`] runs, of all those of one other thread,
+//! and of the bytes that are held.
 #![allow(dead_code)] // each test file uses its part
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::backtrace::Backtrace;
 use std::cell::{Cell, RefCell};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU64, Ordering};
 
 thread_local! {
     static COUNTS: Cell<bool> = const { Cell::new(false) };
@@ -21,12 +21,15 @@ static WATCHED: AtomicI32 = AtomicI32::new(0);
 static OF_WATCHED: AtomicU64 = AtomicU64::new(0);
 static FIRST_OF_WATCHED: Mutex<Option<Backtrace>> = Mutex::new(None);
 
+static HELD: AtomicI64 = AtomicI64::new(0);
+
 struct Counting;
 
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-fn note() {
+fn note(more: i64) {
+    HELD.fetch_add(more, Ordering::Relaxed);
     if COUNTS.replace(false) {
         COUNT.set(COUNT.get() + 1);
         FIRST.with_borrow_mut(|first| {
@@ -54,21 +57,22 @@ fn number() -> i32 {
 #[allow(unsafe_code)] // an allocator can't be written without
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        note();
+        note(layout.size() as i64);
         // SAFETY: the caller keeps the contract.
         unsafe { System.alloc(layout) }
     }
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        note();
+        note(layout.size() as i64);
         // SAFETY: the caller keeps the contract.
         unsafe { System.alloc_zeroed(layout) }
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        note();
+        note(size as i64 - layout.size() as i64);
         // SAFETY: the caller keeps the contract.
         unsafe { System.realloc(pointer, layout, size) }
     }
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size() as i64, Ordering::Relaxed);
         // SAFETY: the caller keeps the contract.
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -89,6 +93,11 @@ pub fn counted<T>(work: impl FnOnce() -> T) -> T {
 /// How often [`counted`] work has allocated since this was last asked, and where first.
 pub fn taken() -> (u64, String) {
     (COUNT.take(), told(FIRST.take()))
+}
+
+/// Bytes that the process holds now.
+pub fn held() -> i64 {
+    HELD.load(Ordering::Relaxed)
 }
 
 /// Counts every allocation of the thread of that name from now on.
