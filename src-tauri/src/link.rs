@@ -14,6 +14,7 @@ pub struct LinkTracker {
     view: LinkView,
     back_until: i64,
     ever_connected: bool,
+    weak: bool,
 }
 
 impl Default for LinkTracker {
@@ -22,6 +23,7 @@ impl Default for LinkTracker {
             view: LinkView::Idle,
             back_until: 0,
             ever_connected: false,
+            weak: false,
         }
     }
 }
@@ -44,7 +46,8 @@ impl LinkTracker {
     }
 
     pub fn connected(&mut self, now: i64) {
-        let was = std::mem::replace(&mut self.view, LinkView::Connected);
+        let (was, steady) = (self.view, self.steady());
+        self.view = steady;
         match was {
             LinkView::Offline { since } if self.ever_connected => {
                 let offline_s = u32::try_from((now - since).max(0) / SECOND).unwrap_or(u32::MAX);
@@ -73,9 +76,23 @@ impl LinkTracker {
     pub fn tick(&mut self, now: i64) -> bool {
         let over = matches!(self.view, LinkView::Back { .. }) && now >= self.back_until;
         if over {
-            self.view = LinkView::Connected;
+            self.view = self.steady();
         }
         over
+    }
+
+    /// The path became weak, or strong again. True when the view changed; an interruption says more and stays.
+    pub fn weak(&mut self, weak: bool) -> bool {
+        self.weak = weak;
+        let (view, steady) = (self.view, self.steady());
+        if matches!(view, LinkView::Connected | LinkView::Weak) {
+            self.view = steady;
+        }
+        self.view != view
+    }
+
+    fn steady(&self) -> LinkView {
+        if self.weak { LinkView::Weak } else { LinkView::Connected }
     }
 }
 
@@ -97,6 +114,21 @@ mod tests {
         assert_eq!(link.view(), LinkView::Back { offline_s: 22 });
         assert!(!link.tick(39 * SECOND));
         assert!(link.tick(40 * SECOND));
+        assert_eq!(link.view(), LinkView::Connected);
+    }
+
+    #[test]
+    fn a_weak_path_is_said_while_connected_and_an_interruption_says_more() {
+        let mut link = LinkTracker::default();
+        assert!(!link.weak(true), "not connected yet");
+        link.connected(0);
+        assert_eq!(link.view(), LinkView::Weak);
+        link.offline(10 * SECOND);
+        assert!(!link.weak(false) && link.is_offline());
+        link.connected(11 * SECOND);
+        assert_eq!(link.view(), LinkView::Connected);
+        assert!(link.weak(true) && !link.weak(true));
+        assert!(link.weak(false));
         assert_eq!(link.view(), LinkView::Connected);
     }
 

@@ -74,6 +74,13 @@ pub struct LayerPlan {
     size: u8,
 }
 
+impl LayerPlan {
+    /// The picture has its full size.
+    pub fn is_whole(&self) -> bool {
+        self.size == 4
+    }
+}
+
 /// What a publisher is to send.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {

@@ -260,6 +260,7 @@ pub fn client_messages() -> Vec<ClientMessage> {
                 sent_kbps: 420,
                 received_kbps: 12,
                 cpu_permille: 110,
+                ..ClientStats::default()
             },
         },
         M::Ping { t0: AT },

@@ -22,6 +22,7 @@ use invigil_shared::id::MessageId;
 use invigil_shared::integrity::IntegrityKind;
 use invigil_shared::publication::PublicationKey;
 use invigil_shared::rest::JoinResponse;
+use invigil_shared::stats::ClientStats;
 use invigil_view::candidate::{CandidateCommand, CandidateStep, CandidateView, LevelView};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
@@ -387,6 +388,11 @@ impl Actor {
                 }
                 return;
             }
+            CandidateEvent::Plan(plan) => {
+                self.devices.feeds().for_each(|(_, feed)| feed.follow(&plan));
+                return;
+            }
+            CandidateEvent::Weak(weak) => Input::Weak(weak),
             CandidateEvent::Message(message) => Input::Message(message),
             CandidateEvent::ChatSent { ticket, result } => match (self.chats.remove(&ticket), result) {
                 (Some(local), Ok((_, at))) => Input::ChatStored { local, at },
@@ -427,6 +433,10 @@ impl Actor {
             .filter_map(|(key, feed)| states.get(&key).map(|state| feed.freshness(*state, offset)));
         if let Err(error) = client.freshness(fresh.collect()) {
             tracing::debug!(%error, "freshness was not told");
+        }
+        // The client fills in what it knows of the path.
+        if let Err(error) = client.stats(ClientStats::default()) {
+            tracing::debug!(%error, "statistics were not told");
         }
         self.feed(Input::ClockOffset(offset)).await;
     }

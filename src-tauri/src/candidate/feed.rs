@@ -12,6 +12,7 @@ use invigil_capture::{EncodedFrame, PipelineThread, VideoPipeline};
 use invigil_capture::{SourceEvent, SourceFormat};
 use invigil_client::candidate::{AudioSink, CandidateClient, PublicationSpec, VideoSink, Written};
 use invigil_client::media;
+use invigil_shared::bandwidth::Plan;
 use invigil_shared::publication::{Freshness, Kind, Layer, LayerOffer, PublicationKey, SourceState};
 use invigil_view::candidate::LevelView;
 use parking_lot::Mutex;
@@ -20,6 +21,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 /// Figures of the microphone's only layer (RFC 7587 section 4.2: Opus is always 48 kHz; frames of 20 ms).
 const AUDIO_FPS: u8 = 50;
+
+/// Frames of a layer that may wait to leave while another one is encoded: one that just came.
+const MAX_WAITING: usize = 1;
 
 /// Where video goes while the exam runs.
 struct Encoding {
@@ -110,7 +114,12 @@ impl Feed {
             };
             let (out, clock) = (sinks.clone(), client.clone());
             let written = move |frame: EncodedFrame| write(&out, &clock, frame);
-            let pipeline = PipelineThread::start(VideoPipeline::new(content, specs), written)?;
+            let ways = sinks.clone();
+            let is_free = move |layer| {
+                ways.iter()
+                    .all(|(of, sink)| *of != layer || sink.waiting() <= MAX_WAITING)
+            };
+            let pipeline = PipelineThread::start(VideoPipeline::new(content, specs).with_gate(is_free), written)?;
             *self.encoding.lock() = Some(Arc::new(Encoding { pipeline, sinks }));
         } else if let Some(sink) = client.audio_sink(key) {
             let encoder = OpusEncoder::new(MICROPHONE_BPS)?;
@@ -140,6 +149,21 @@ impl Feed {
             .filter(|spec| wanted.contains(&spec.layer))
             .map(|spec| spec.fps)
             .max()
+    }
+
+    /// Sends what the path allows from now on.
+    pub fn follow(&self, plan: &Plan) {
+        if let Some(encoding) = self.encoding.lock().clone() {
+            let ours = plan.layers.iter().filter(|layer| layer.publication == self.publication);
+            ours.for_each(|layer| encoding.pipeline.follow(layer));
+        }
+        if let Some(speaking) = self.speaking.lock().as_mut()
+            && let Err(error) = speaking
+                .encoder
+                .set_bps(i32::try_from(plan.audio_bps).unwrap_or(MICROPHONE_BPS))
+        {
+            tracing::warn!(%error, "the microphone's bitrate was not applied");
+        }
     }
 
     /// Somebody needs a picture that stands by itself, now.

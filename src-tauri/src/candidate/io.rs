@@ -26,6 +26,8 @@ pub enum Input {
     Linking,
     Linked,
     Unlinked,
+    /// The path carries clearly less than is wanted; or no longer.
+    Weak(bool),
     ClockOffset(i64),
     Room(Box<RoomState>),
     Message(Message),

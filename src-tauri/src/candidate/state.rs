@@ -228,6 +228,11 @@ impl CandidateState {
                 self.listening = false;
                 self.link.offline(now);
             }
+            Input::Weak(weak) => {
+                if !self.link.weak(weak) {
+                    return Change::None;
+                }
+            }
             Input::ClockOffset(offset) => {
                 if self.clock_offset.abs_diff(offset) < OFFSET_STEP_US {
                     return Change::None;

@@ -18,9 +18,10 @@ use invigil_client::rest::Api;
 use invigil_client::trust::CertificateTrust;
 use invigil_shared::publication::{Freshness, Kind, Layer, LayerOffer, PublicationKey, SourceState};
 use invigil_shared::rest::{JoinLink, JoinResponse};
+use invigil_shared::stats::ClientStats;
 use std::f32::consts::TAU;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
@@ -52,6 +53,7 @@ pub struct Bot {
     pub join: JoinResponse,
     pub device_key: DeviceKey,
     pictures: Vec<Pictures>,
+    audio_bps: Arc<AtomicU32>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
@@ -108,6 +110,7 @@ impl Bot {
             join,
             device_key,
             pictures: Vec::new(),
+            audio_bps: Arc::new(AtomicU32::new(layers::MICROPHONE_BPS as u32)),
             tasks: Vec::new(),
         };
         if options.camera {
@@ -157,6 +160,8 @@ impl Bot {
             .iter()
             .filter_map(|s| self.client.video_sink(key, s.layer))
             .collect();
+        let ways = sinks.clone();
+        let is_free = move |layer| ways.iter().all(|sink| sink.layer() != layer || sink.waiting() <= 1);
         let client = self.client.clone();
         let write = move |frame: EncodedFrame| {
             if let Some(sink) = sinks.iter().find(|s| s.layer() == frame.layer) {
@@ -170,7 +175,10 @@ impl Bot {
                 });
             }
         };
-        let encoder = Arc::new(PipelineThread::start(VideoPipeline::new(content, specs), write)?);
+        let encoder = Arc::new(PipelineThread::start(
+            VideoPipeline::new(content, specs).with_gate(is_free),
+            write,
+        )?);
         let captured = Arc::new(AtomicI64::new(0));
         let (to, at) = (encoder.clone(), captured.clone());
         let config = TestPictureConfig {
@@ -217,8 +225,13 @@ impl Bot {
             .audio_sink(key)
             .context("a published microphone has no sink")?;
         let encoder = OpusEncoder::new(layers::MICROPHONE_BPS)?;
-        self.tasks
-            .push(tokio::spawn(play_tone(self.client.clone(), sink, encoder, hertz)));
+        self.tasks.push(tokio::spawn(play_tone(
+            self.client.clone(),
+            sink,
+            encoder,
+            hertz,
+            self.audio_bps.clone(),
+        )));
         Ok(())
     }
 
@@ -235,6 +248,14 @@ impl Bot {
                 if let Some(pictures) = pictures(key) {
                     pictures.encoder.request_key(*layer);
                 }
+            }
+            CandidateEvent::Plan(plan) => {
+                for layer in &plan.layers {
+                    if let Some(pictures) = pictures(&layer.publication) {
+                        pictures.encoder.follow(layer);
+                    }
+                }
+                self.audio_bps.store(plan.audio_bps, Ordering::Relaxed);
             }
             _ => {}
         }
@@ -285,6 +306,7 @@ async fn report_freshness(client: CandidateClient, publication: PublicationKey, 
             continue;
         }
         let at = at + client.clock_offset_us();
+        let _ = client.stats(ClientStats::default());
         let _ = client.freshness(vec![Freshness {
             publication,
             state: SourceState::Live,
@@ -295,7 +317,13 @@ async fn report_freshness(client: CandidateClient, publication: PublicationKey, 
 }
 
 /// 20 ms of a sine every 20 ms.
-async fn play_tone(client: CandidateClient, sink: AudioSink, mut encoder: OpusEncoder, hertz: f32) {
+async fn play_tone(
+    client: CandidateClient,
+    sink: AudioSink,
+    mut encoder: OpusEncoder,
+    hertz: f32,
+    bps: Arc<AtomicU32>,
+) {
     let start = Instant::now();
     let mut each = tokio::time::interval(Duration::from_millis(20));
     for frame in 0u64.. {
@@ -312,6 +340,9 @@ async fn play_tone(client: CandidateClient, sink: AudioSink, mut encoder: OpusEn
             level_dbov,
             clipped: false,
         };
+        if encoder.set_bps(bps.load(Ordering::Relaxed) as i32).is_err() {
+            return;
+        }
         let Ok(packet) = encoder.encode(&sound) else { return };
         if let Some(packet) = packet {
             let captured_at_us = packet.captured_at + client.clock_offset_us();

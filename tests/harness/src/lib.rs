@@ -9,6 +9,7 @@ pub mod light;
 pub mod namespace;
 pub mod page;
 pub mod process;
+pub mod relay;
 pub mod screen;
 pub mod sfu;
 pub mod sound;

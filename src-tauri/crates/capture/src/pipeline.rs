@@ -8,6 +8,7 @@ use crate::encode::{Content, Encoded, H264Encoder, VideoEncoder};
 use crate::error::CodecError;
 use crate::layers::LayerSpec;
 use crate::picture::{Picture, Planes};
+use invigil_shared::bandwidth::LayerPlan;
 use invigil_shared::publication::Layer;
 use parking_lot::{Condvar, Mutex};
 use std::sync::Arc;
@@ -37,6 +38,10 @@ pub struct EncodedFrame {
 
 struct LayerState {
     spec: LayerSpec,
+    /// What it is now, when less than its spec: the box, the time from one picture to the next (microseconds) and the
+    /// encoder's target.
+    bounds: LayerSpec,
+    interval: i64,
     kbps: u32,
     demanded: bool,
     key_wanted: bool,
@@ -59,13 +64,19 @@ pub struct VideoPipeline {
     /// Counts changed pictures: names what is on the screen.
     shown: u64,
     last: Option<Arc<Picture>>,
+    gate: Option<Gate>,
 }
+
+/// Says whether a layer's way out is free.
+type Gate = Box<dyn Fn(Layer) -> bool + Send>;
 
 impl VideoPipeline {
     /// Nothing is encoded before [`Self::set_demand`].
     pub fn new(content: Content, layers: &[LayerSpec]) -> Self {
         let layers = layers.iter().map(|&spec| LayerState {
             spec,
+            bounds: spec,
+            interval: 1_000_000 / i64::from(spec.fps.max(1)),
             kbps: spec.kbps,
             demanded: false,
             key_wanted: true,
@@ -82,6 +93,32 @@ impl VideoPipeline {
             scaler: Scaler::default(),
             shown: 0,
             last: None,
+            gate: None,
+        }
+    }
+
+    /// Asks before each picture whether the layer's way out is free: where it is not, the picture would be stale before it left,
+    /// and is not encoded. Dropping it here breaks no chain of pictures.
+    #[must_use]
+    pub fn with_gate(mut self, gate: impl Fn(Layer) -> bool + Send + 'static) -> Self {
+        self.gate = Some(Box::new(gate));
+        self
+    }
+
+    /// Makes a layer what the path allows: its size, rate and target. Another size starts with a keyframe.
+    pub fn follow(&mut self, plan: &LayerPlan) {
+        for state in self.layers.iter_mut().filter(|s| s.spec.layer == plan.layer) {
+            state.bounds = state.spec;
+            if !plan.is_whole() {
+                (state.bounds.max_width, state.bounds.max_height) = (plan.width, plan.height);
+            }
+            let interval = i64::try_from(plan.interval.as_micros()).unwrap_or(i64::MAX);
+            // A picture that was due in a while is due sooner when they come faster.
+            state.due = state.due.min(state.encoded_at.saturating_add(interval));
+            state.interval = interval;
+            // The encoder plans for the spec's rate: what counts is what a picture may cost.
+            let bits = f64::from(plan.bps) * plan.interval.as_secs_f64();
+            state.set_kbps((bits * f64::from(state.spec.fps.max(1)) / 1e3) as u32);
         }
     }
 
@@ -120,12 +157,7 @@ impl VideoPipeline {
     /// Target of a layer, kilobits per second; kept while the layer is not demanded.
     pub fn set_kbps(&mut self, layer: Layer, kbps: u32) {
         for state in self.layers.iter_mut().filter(|s| s.spec.layer == layer) {
-            state.kbps = kbps;
-            if let Some(encoder) = &mut state.encoder
-                && let Err(error) = encoder.set_bitrate(kbps)
-            {
-                tracing::warn!(%error, "bitrate not applied");
-            }
+            state.set_kbps(kbps);
         }
     }
 
@@ -150,15 +182,17 @@ impl VideoPipeline {
         let mut frames = Vec::new();
         let mut scaled: Vec<Arc<Planes>> = Vec::new();
         for state in self.layers.iter_mut().filter(|s| s.demanded) {
+            let before = state.due;
             let due = if keys_only {
                 state.key_wanted
             } else {
                 state.is_due(&picture, self.shown)
             };
-            if !due {
+            if !due || self.gate.as_ref().is_some_and(|gate| !gate(state.spec.layer)) {
+                state.due = before;
                 continue;
             }
-            let (w, h) = state.spec.fit(picture.width(), picture.height());
+            let (w, h) = state.bounds.fit(picture.width(), picture.height());
             let planes = match size(&mut self.scaler, &picture.planes, &mut scaled, w, h) {
                 Ok(planes) => planes,
                 Err(error) => {
@@ -199,15 +233,25 @@ fn size(
 }
 
 impl LayerState {
+    fn set_kbps(&mut self, kbps: u32) {
+        self.kbps = kbps;
+        if let Some(encoder) = &mut self.encoder
+            && let Err(error) = encoder.set_bitrate(kbps)
+        {
+            tracing::warn!(%error, "bitrate not applied");
+        }
+    }
+
     /// Paces on the capture clock: a steady source at a higher rate is thinned evenly, not rounded down.
     fn is_due(&mut self, picture: &Picture, shown: u64) -> bool {
         if self.key_wanted {
             return true;
         }
         if self.content == shown && self.settled >= SETTLE_FRAMES {
-            return picture.captured_at >= self.encoded_at + REFRESH_US || picture.captured_at < self.encoded_at;
+            let refresh = REFRESH_US.max(self.interval);
+            return picture.captured_at >= self.encoded_at + refresh || picture.captured_at < self.encoded_at;
         }
-        let interval = 1_000_000 / i64::from(self.spec.fps.max(1));
+        let interval = self.interval.max(1);
         // A grab jitters around its beat: one that is a quarter of an interval early still counts for this beat.
         if picture.captured_at < self.due.saturating_sub(interval / 4) && picture.captured_at >= self.encoded_at {
             return false;
@@ -272,6 +316,7 @@ struct Inbox {
     demand: Option<Vec<Layer>>,
     keys: Vec<Layer>,
     kbps: Vec<(Layer, u32)>,
+    plans: Vec<LayerPlan>,
     stop: bool,
 }
 
@@ -312,6 +357,7 @@ impl PipelineThread {
                     .kbps
                     .into_iter()
                     .for_each(|(layer, kbps)| pipeline.set_kbps(layer, kbps));
+                inbox.plans.iter().for_each(|plan| pipeline.follow(plan));
                 let frames = match inbox.picture {
                     Some(picture) => pipeline.push(&picture),
                     None => pipeline.answer_keys(),
@@ -360,6 +406,14 @@ impl PipelineThread {
         });
     }
 
+    /// See [`VideoPipeline::follow`].
+    pub fn follow(&self, plan: &LayerPlan) {
+        self.tell(|inbox| {
+            inbox.plans.retain(|other| other.layer != plan.layer);
+            inbox.plans.push(*plan);
+        });
+    }
+
     fn tell(&self, change: impl FnOnce(&mut Inbox)) {
         change(&mut self.shared.0.lock());
         self.shared.1.notify_one();
@@ -368,7 +422,12 @@ impl PipelineThread {
 
 impl Inbox {
     fn is_empty(&self) -> bool {
-        self.picture.is_none() && self.demand.is_none() && self.keys.is_empty() && self.kbps.is_empty() && !self.stop
+        self.picture.is_none()
+            && self.demand.is_none()
+            && self.keys.is_empty()
+            && self.kbps.is_empty()
+            && self.plans.is_empty()
+            && !self.stop
     }
 }
 

@@ -6,8 +6,10 @@ use invigil_capture::{
     Content, EncodedFrame, Picture, PipelineThread, Planes, SourceEvent, TestPainter, TestPictureConfig,
 };
 use invigil_capture::{TestPictureSource, VideoDecoder, VideoPipeline};
-use invigil_shared::publication::{Kind, Layer};
+use invigil_shared::bandwidth::{LayerNeed, plan};
+use invigil_shared::publication::{Kind, Layer, PublicationKey};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -95,6 +97,63 @@ fn a_keyframe_comes_within_one_frame_and_starts_a_decoder() {
     assert!(VideoDecoder::new().unwrap().decode(&again[0].data).unwrap().is_some());
     let next = pipeline.push(&moving(&mut painter, 10 * 66_667));
     assert!(!next[0].key && next[0].rtp_timestamp > again[0].rtp_timestamp);
+}
+
+#[test]
+fn a_layer_follows_its_plan_and_a_blocked_way_costs_no_chain_of_pictures() {
+    let mut painter = TestPainter::new(&TestPictureConfig::default());
+    let free = Arc::new(AtomicBool::new(true));
+    let way = free.clone();
+    let mut pipeline = camera().with_gate(move |_| way.load(Ordering::Relaxed));
+    pipeline.set_demand(&[Layer::High]);
+    let need = LayerNeed {
+        publication: PublicationKey::CAMERA,
+        layer: Layer::High,
+        width: 640,
+        height: 360,
+        fps: 15,
+        kbps: 500,
+    };
+    let follow = |pipeline: &mut VideoPipeline, bps| {
+        let plan = plan(bps, 0, &[need], None);
+        pipeline.follow(&plan.layers[0]);
+        plan
+    };
+    let mut at = 0;
+    let mut run = |pipeline: &mut VideoPipeline, seconds: i64| {
+        let mut frames = Vec::new();
+        for _ in 0..seconds * 15 {
+            at += 66_667;
+            frames.extend(pipeline.push(&moving(&mut painter, at)));
+        }
+        frames
+    };
+    let kbps = |frames: &[EncodedFrame], seconds: usize| {
+        frames.iter().map(|frame| frame.data.len() * 8).sum::<usize>() / seconds / 1_000
+    };
+    assert_eq!(run(&mut pipeline, 4).len(), 60);
+
+    let narrow = follow(&mut pipeline, Some(250_000));
+    let frames = run(&mut pipeline, 10);
+    let rate = 10.0 / narrow.layers[0].interval.as_secs_f64();
+    assert!((frames.len() as f64 - rate).abs() <= 2.0, "{} of {rate}", frames.len());
+    assert!(frames.iter().all(|frame| frame.width == 640 && !frame.key));
+    assert!(kbps(&frames, 10) <= 275, "{} kbit/s", kbps(&frames, 10));
+
+    follow(&mut pipeline, Some(50_000));
+    let frames = run(&mut pipeline, 20);
+    assert!(frames[0].key && frames[0].width < 640, "a smaller picture starts anew");
+    assert!(kbps(&frames[1..], 20) <= 60, "{} kbit/s", kbps(&frames[1..], 20));
+
+    free.store(false, Ordering::Relaxed);
+    pipeline.request_key(Layer::High);
+    assert!(run(&mut pipeline, 2).is_empty() && pipeline.answer_keys().is_empty());
+    free.store(true, Ordering::Relaxed);
+    assert!(run(&mut pipeline, 1)[0].key, "what was asked for meanwhile");
+
+    follow(&mut pipeline, None);
+    let frames = run(&mut pipeline, 4);
+    assert_eq!((frames.len(), frames[0].width, frames[0].key), (60, 640, true));
 }
 
 /// Text-like content at 1080p: glyphs of 26 shapes, nine rows high; `columns` by `lines` of them.

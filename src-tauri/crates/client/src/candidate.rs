@@ -2,6 +2,7 @@
 
 mod engine;
 mod publish;
+mod share;
 
 use crate::bounds::{MAX_COMMANDS, MAX_EVENTS};
 use crate::clock::ServerClock;
@@ -14,6 +15,7 @@ use crate::rest::Api;
 pub use crate::sink::{AudioSink, VideoSink, Written};
 use crate::sink::{SinkTable, Source};
 use crate::{ClientInfo, LinkState, MediaState};
+use invigil_shared::bandwidth::Plan;
 use invigil_shared::chain::ChainHead;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamStatus;
@@ -99,6 +101,10 @@ pub enum CandidateEvent {
     Ended {
         reason: Option<ErrorCode>,
     },
+    /// What every demanded layer and the microphone may send from now on. Encoders follow it.
+    Plan(Plan),
+    /// The path carries clearly less than is wanted, or loses too much, and has for a while; or no longer.
+    Weak(bool),
     /// Something that was asked for did not happen.
     Error(ErrorBody),
 }

@@ -9,6 +9,7 @@ use crate::backoff::Backoff;
 use crate::bounds::{MAX_COMMANDS, PATH_SILENCE, RESTART_DEADLINE};
 use crate::error::ClientError;
 use crate::link::Link;
+use crate::peer::path::SendPath;
 use crate::peer::{Peer, PeerEvent, Way};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::TransportId;
@@ -43,6 +44,10 @@ pub(crate) trait Role: Send + 'static {
     fn track(&mut self, peer: &Peer, track: Arc<dyn TrackRemote>);
     /// Something has to be said to the server: the keeper calls `announce`.
     fn dirty(&self) -> bool;
+    /// Watches the path, on a transport that sends.
+    fn path(&self) -> Option<Arc<SendPath>> {
+        None
+    }
 }
 
 pub(crate) enum KeeperInput<I> {
@@ -228,7 +233,7 @@ impl<R: Role> Keeper<R> {
             self.emit(KeeperEvent::Media(MediaState::Connecting)).await;
             let now = Instant::now();
             *live = Some(Live {
-                peer: Box::pin(Peer::build(R::WAY, self.bind.clone())).await?,
+                peer: Box::pin(Peer::build(R::WAY, self.bind.clone(), self.role.path())).await?,
                 transport: None,
                 negotiated_on: 0,
                 since: now,

@@ -1,8 +1,9 @@
 //! Encoded media as it enters and leaves this crate, and the slots in its way: transforms and the bandwidth estimate.
 
+pub use crate::peer::path::EstimatorFactory;
 use bytes::Bytes;
+use invigil_shared::bandwidth::PathEstimator;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A picture from an encoder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,41 +51,14 @@ impl FrameTransform for Identity {
     }
 }
 
-/// What the far end reported of our sending, over one interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct PathReport {
-    pub round_trip: Option<Duration>,
-    /// Share of packets lost, 0 to 1.
-    pub lost: f32,
-    /// Bits per second that were sent.
-    pub sent_bps: u64,
-}
-
-/// Judges how many bits per second the path carries. One slot per publish transport.
-pub trait BandwidthEstimator: Send + Sync + 'static {
-    fn on_report(&self, report: PathReport);
-    /// `None`: no limit is known.
-    fn target_bps(&self) -> Option<u64>;
-}
-
-/// Never limits. The media-plane issue brings the delay- and loss-based one.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Unlimited;
-
-impl BandwidthEstimator for Unlimited {
-    fn on_report(&self, _: PathReport) {}
-    fn target_bps(&self) -> Option<u64> {
-        None
-    }
-}
-
 /// How media is carried; the default serves every app.
 #[derive(Clone)]
 pub struct MediaOptions {
     /// Local addresses for UDP, `host:port`. `None`: loopback when the server is on loopback, else every interface.
     pub bind: Option<Vec<String>>,
     pub transform: Arc<dyn FrameTransform>,
-    pub estimator: Arc<dyn BandwidthEstimator>,
+    /// Judges the publishing path; each transport begins with a new one.
+    pub estimator: EstimatorFactory,
 }
 
 impl Default for MediaOptions {
@@ -92,7 +66,7 @@ impl Default for MediaOptions {
         Self {
             bind: None,
             transform: Arc::new(Identity),
-            estimator: Arc::new(Unlimited),
+            estimator: || Box::new(PathEstimator::default()),
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::bounds::KEYFRAME_INTERVAL;
 use crate::error::ClientError;
 use crate::media::FrameTransform;
 use crate::packetiser::{Extensions, Packetiser};
+use crate::peer::path::SendPath;
 use crate::peer::{AUDIO_LEVEL_URI, H264_PT, OPUS_PT, Peer, codec, media_error};
 use crate::sink::{LayerState, SinkEnd, Source};
 use invigil_shared::frame_info::FRAME_INFO_URI;
@@ -44,11 +45,11 @@ impl Drop for LayerSender {
 }
 
 impl LayerSender {
-    pub fn start(source: Source, transform: Arc<dyn FrameTransform>) -> Self {
+    pub fn start(source: Source, transform: Arc<dyn FrameTransform>, path: Arc<SendPath>) -> Self {
         let (outlet, follow) = watch::channel(None);
         let state = source.state;
         let pump = match source.end {
-            SinkEnd::Video(frames) => tokio::spawn(pump_video(frames, follow, state.clone(), transform)),
+            SinkEnd::Video(frames) => tokio::spawn(pump_video(frames, follow, state.clone(), transform, path)),
             SinkEnd::Audio(packets) => tokio::spawn(pump_audio(packets, follow, state.clone(), transform)),
         };
         Self { state, outlet, pump }
@@ -69,6 +70,7 @@ async fn pump_video(
     follow: watch::Receiver<Option<Arc<Outlet>>>,
     state: Arc<LayerState>,
     transform: Arc<dyn FrameTransform>,
+    path: Arc<SendPath>,
 ) {
     let mut current: Option<(Arc<Outlet>, Packetiser)> = None;
     // A stream, and a stream after a pause, starts with a picture that stands by itself.
@@ -98,6 +100,7 @@ async fn pump_video(
         let packets = packetiser.video(&data, frame.key, frame.rtp_timestamp, frame.captured_at_us);
         needs_key = false;
         for packet in packets {
+            path.admit().await;
             if let Err(error) = outlet.track.write_rtp(packet).await {
                 tracing::debug!(%error, key = %state.key, "a packet was not sent");
                 needs_key = true;

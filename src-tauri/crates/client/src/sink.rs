@@ -94,6 +94,11 @@ impl VideoSink {
         self.state.is_demanded()
     }
 
+    /// Frames that wait to leave. An encoder that makes another one while some wait makes it stale.
+    pub fn waiting(&self) -> usize {
+        self.frames.max_capacity() - self.frames.capacity()
+    }
+
     /// Follows the demand.
     pub fn demand(&self) -> watch::Receiver<bool> {
         self.state.demanded.subscribe()
@@ -291,6 +296,7 @@ mod tests {
         for _ in 0..MAX_FRAMES_WAITING {
             assert_eq!(sink.write(frame()), Written::Taken);
         }
+        assert_eq!(sink.waiting(), MAX_FRAMES_WAITING);
         assert_eq!(sink.write(frame()), Written::Behind);
         assert!(sink.take_keyframe_request());
         assert_eq!(sink.counts(), (0, 1));

@@ -15,4 +15,8 @@ lost_permille: number, sent_kbps: number, received_kbps: number,
 /**
  * CPU of the client's process, per mille of one core.
  */
-cpu_permille: number, };
+cpu_permille: number, 
+/**
+ * What the path carries, and what is wanted of it; 0 while nothing speaks for a limit.
+ */
+available_kbps: number, wanted_kbps: number, };

@@ -1,6 +1,7 @@
 //! The candidate's task: one link after another, one session.
 
 use super::publish::{PublishInput, PublishRole};
+use super::share::Share;
 use super::{CandidateConfig, CandidateEvent, ChatTicket, Command};
 use crate::backoff::Backoff;
 use crate::bounds::{MAX_COMMANDS, REQUEST_DEADLINE};
@@ -9,16 +10,18 @@ use crate::error::ClientError;
 use crate::journal::Journal;
 use crate::keeper::{Keeper, KeeperEvent, KeeperHandle, KeeperInput, bind_for};
 use crate::link::{Incoming, Link};
-use crate::media::{MediaOptions, PathReport};
 use crate::outbox::Outbox;
+use crate::peer::path::SendPath;
 use crate::publisher::KeyframeWish;
 use crate::session::{Entered, Identity, Session, is_final_code, refresh};
 use crate::sink::SinkTable;
 use crate::{LinkState, MediaState};
+use invigil_shared::bandwidth::PathState;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::signal::{ClientMessage, Demand, ServerMessage};
 use invigil_shared::stats::ClientStats;
 use invigil_shared::timeline::MessageKind;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -54,7 +57,9 @@ struct Running {
     journal: Journal,
     clock: ServerClock,
     events: mpsc::Sender<CandidateEvent>,
-    media: MediaOptions,
+    send_path: Arc<SendPath>,
+    path_state: watch::Receiver<PathState>,
+    share: Share,
     keeper: KeeperHandle<PublishInput>,
     keeper_events: mpsc::Receiver<KeeperEvent>,
     wishes: mpsc::Receiver<KeyframeWish>,
@@ -113,13 +118,16 @@ impl Engine {
         let (link, follow) = watch::channel(None);
         let (wishes_in, wishes) = mpsc::channel(MAX_COMMANDS);
         let (keeper_out, keeper_events) = mpsc::channel(MAX_COMMANDS);
-        let role = PublishRole::new(media.transform.clone(), wishes_in);
+        let send_path = SendPath::new(media.estimator);
+        let role = PublishRole::new(media.transform.clone(), send_path.clone(), wishes_in);
         let mut running = Running {
             sinks: self.sinks,
             journal: self.journal,
             clock: self.clock,
             events: self.events,
-            media,
+            path_state: send_path.follow(),
+            send_path,
+            share: Share::default(),
             keeper: Keeper::start(role, bind, follow, keeper_out),
             keeper_events,
             wishes,
@@ -212,6 +220,7 @@ impl Running {
                     None => return Err(None),
                 },
                 Some(event) = self.keeper_events.recv() => self.keeper_event(event).await,
+                Ok(()) = self.path_state.changed() => self.follow_path().await,
                 Some(wish) = self.wishes.recv() => self.wish(wish).await,
             }
         }
@@ -316,6 +325,7 @@ impl Running {
                     refresh_at.as_mut().reset(tokio::time::Instant::now() + session.refresh_in());
                 }
                 Some(event) = self.keeper_events.recv() => self.keeper_event(event).await,
+                Ok(()) = self.path_state.changed() => self.follow_path().await,
                 Some(wish) = self.wishes.recv() => self.wish(wish).await,
             }
         }
@@ -385,6 +395,8 @@ impl Running {
     async fn command(&mut self, command: Command, link: Option<&Link>) {
         let kept = match command {
             Command::Publish { spec, sources } => {
+                self.share.publish(&spec);
+                self.follow_path().await;
                 let _ = self
                     .keeper
                     .input
@@ -394,6 +406,8 @@ impl Running {
             }
             Command::Unpublish(key) => {
                 self.sinks.demand(key, &[]);
+                self.share.unpublish(key);
+                self.follow_path().await;
                 let _ = self
                     .keeper
                     .input
@@ -415,6 +429,8 @@ impl Running {
                         lost_permille: self.path.lost_permille,
                         sent_kbps: self.path.sent_kbps,
                         received_kbps: self.path.received_kbps,
+                        available_kbps: kbps(self.path_state.borrow().estimate.unwrap_or(0)),
+                        wanted_kbps: kbps(self.share.wanted()),
                         cpu_permille: stats.cpu_permille,
                     };
                     link.notify(ClientMessage::StatsReport { stats });
@@ -502,15 +518,6 @@ impl Running {
                 }
                 self.path.last = Some((now, sent, received));
                 self.path.lost_permille = lost_permille;
-                self.media.estimator.on_report(PathReport {
-                    round_trip: self
-                        .clock
-                        .round_trip_us()
-                        .and_then(|us| u64::try_from(us).ok())
-                        .map(Duration::from_micros),
-                    lost: f32::from(lost_permille) / 1000.0,
-                    sent_bps: u64::from(self.path.sent_kbps) * 1000,
-                });
             }
             KeeperEvent::Negotiated => {}
         }
@@ -523,6 +530,21 @@ impl Running {
     ) {
         if self.sinks.demand(key, &layers) {
             self.emit(CandidateEvent::Demand { key, layers }).await;
+            self.follow_path().await;
+        }
+    }
+
+    /// Shares what the path carries among what is demanded, and tells the app what it has to know of it.
+    async fn follow_path(&mut self) {
+        let state = *self.path_state.borrow_and_update();
+        let plan = self.share.replan(&self.sinks, &state);
+        self.send_path.set_wanted(self.share.wanted());
+        if let Some(plan) = plan {
+            tracing::debug!(?state, planned = plan.planned, "what may be sent changes");
+            self.emit(CandidateEvent::Plan(plan)).await;
+        }
+        if let Some(weak) = self.share.judge(Instant::now(), &state) {
+            self.emit(CandidateEvent::Weak(weak)).await;
         }
     }
 
@@ -547,6 +569,10 @@ async fn maybe<F: Future + Unpin>(slot: &mut Option<F>) -> F::Output {
         Some(future) => future.await,
         None => std::future::pending().await,
     }
+}
+
+fn kbps(bps: u64) -> u32 {
+    u32::try_from(bps / 1_000).unwrap_or(u32::MAX)
 }
 
 fn body_of(error: &ClientError) -> ErrorBody {

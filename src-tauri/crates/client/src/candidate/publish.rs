@@ -5,6 +5,7 @@ use crate::error::ClientError;
 use crate::keeper::{KeeperEvent, Role};
 use crate::link::Link;
 use crate::media::FrameTransform;
+use crate::peer::path::SendPath;
 use crate::peer::{Peer, Way};
 use crate::publisher::{KeyframeWish, LayerSender, OutTrack};
 use crate::sink::Source;
@@ -25,6 +26,7 @@ pub(crate) enum PublishInput {
 
 pub(crate) struct PublishRole {
     transform: Arc<dyn FrameTransform>,
+    path: Arc<SendPath>,
     wishes: mpsc::Sender<KeyframeWish>,
     specs: BTreeMap<PublicationKey, PublicationSpec>,
     layers: BTreeMap<(PublicationKey, Layer), LayerSender>,
@@ -36,9 +38,10 @@ pub(crate) struct PublishRole {
 }
 
 impl PublishRole {
-    pub fn new(transform: Arc<dyn FrameTransform>, wishes: mpsc::Sender<KeyframeWish>) -> Self {
+    pub fn new(transform: Arc<dyn FrameTransform>, path: Arc<SendPath>, wishes: mpsc::Sender<KeyframeWish>) -> Self {
         Self {
             transform,
+            path,
             wishes,
             specs: BTreeMap::new(),
             layers: BTreeMap::new(),
@@ -73,13 +76,19 @@ impl Role for PublishRole {
         !self.unannounced.is_empty()
     }
 
+    fn path(&self) -> Option<Arc<SendPath>> {
+        Some(self.path.clone())
+    }
+
     fn input(&mut self, input: PublishInput, link: Option<&Link>) {
         match input {
             PublishInput::Publish { spec, sources } => {
                 for source in sources {
                     let name = (source.state.key, source.state.layer);
-                    self.layers
-                        .insert(name, LayerSender::start(source, self.transform.clone()));
+                    self.layers.insert(
+                        name,
+                        LayerSender::start(source, self.transform.clone(), self.path.clone()),
+                    );
                 }
                 self.unannounced.insert(spec.key);
                 self.specs.insert(spec.key, spec);

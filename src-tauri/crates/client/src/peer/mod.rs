@@ -2,6 +2,7 @@
 
 pub(crate) mod feedback;
 pub(crate) mod nack;
+pub(crate) mod path;
 pub(crate) mod responder;
 pub(crate) mod tap;
 
@@ -9,6 +10,7 @@ use crate::bounds::ICE_KEEPALIVE;
 use crate::error::ClientError;
 use invigil_shared::frame_info::FRAME_INFO_URI;
 use parking_lot::Mutex;
+use path::{PathWatch, SendPath};
 use rtc::crypto::providers::AwsLcRsProvider;
 use rtc::interceptor::{Slot, TwccReceiverBuilder};
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
@@ -32,7 +34,7 @@ pub(crate) const RTX_PT: u8 = 103;
 pub(crate) const OPUS_PT: u8 = 111;
 pub(crate) const AUDIO_LEVEL_URI: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
-const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+pub(crate) const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 /// Constrained baseline, level 3.1 at least; packets as FU-A and STAP-A (RFC 6184 section 8.1).
 const H264_FMTP: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
 /// State changes and tracks waiting for the keeper: 68 tracks, and room.
@@ -166,14 +168,22 @@ pub(crate) fn media_error(error: impl std::fmt::Display) -> ClientError {
 }
 
 impl Peer {
-    /// Builds a connection and its driver. `bind`: local addresses for UDP.
-    pub async fn build(way: Way, bind: Vec<String>) -> Result<Self, ClientError> {
+    /// Builds a connection and its driver. `bind`: local addresses for UDP. `path`: watches a sending one's.
+    pub async fn build(way: Way, bind: Vec<String>, path: Option<Arc<SendPath>>) -> Result<Self, ClientError> {
         crate::trust::provider();
         let tap = Arc::new(PathTap::default());
         let (sender, events) = mpsc::channel(MAX_PEER_EVENTS);
         let registry = match way {
             Way::Send => {
-                configure_rtcp_reports(Registry::new()).with(Slot::NackResponder, responder::NackResponder::default())
+                let responder = responder::NackResponder::new(path.clone());
+                let registry = configure_rtcp_reports(Registry::new()).with(Slot::NackResponder, responder);
+                match path {
+                    Some(path) => {
+                        path.begin();
+                        registry.with(Slot::TwccSender, PathWatch::new(path))
+                    }
+                    None => registry,
+                }
             }
             Way::Receive => configure_rtcp_reports(Registry::new())
                 .with(Slot::NackGenerator, nack::NackGenerator::new(rand::random()))
