@@ -1,6 +1,8 @@
 //! Which transport a datagram belongs to: STUN by the user fragment that it names, everything else by an address that has
 //! proved itself by STUN. What belongs to nobody is dropped unanswered.
 
+#![allow(clippy::disallowed_types)] // its one HashMap is only looked up, never walked for what order could change
+
 use crate::core::transport::{DatagramKind, classify, stun};
 use foldhash::fast::FixedState;
 use std::collections::{BTreeMap, HashMap};

@@ -86,6 +86,7 @@ impl Shard {
                     remote_fingerprint: offer.fingerprint,
                     role: offer.answer_role(),
                     identity: std::sync::Arc::clone(&self.config.identity),
+                    keying: self.config.keying.clone(),
                     replay_window: REPLAY_WINDOW,
                 };
                 peer.association = Some(Association::new(config, now));

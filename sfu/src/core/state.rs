@@ -11,7 +11,7 @@ use crate::core::rtcp::ReportBlock;
 use crate::core::siblings::Siblings;
 use crate::core::tick::Ticks;
 use crate::core::transport::dtls::DtlsError;
-use crate::core::transport::{self, Association, DatagramKind, DtlsIdentity, FailReason};
+use crate::core::transport::{self, Association, DatagramKind, DtlsIdentity, FailReason, Keying};
 use invigil_shared::error::ErrorCode;
 use invigil_shared::id::{ParticipantId, TransportId};
 use rand::rngs::StdRng;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Events that control has not yet taken. Past it the oldest audio levels go, then the oldest of all.
-const MAX_EVENTS: usize = 8_192;
+pub const MAX_EVENTS: usize = 8_192;
 
 /// What a core is made of.
 pub struct CoreConfig {
@@ -31,6 +31,8 @@ pub struct CoreConfig {
     /// The addresses that stand in answers.
     pub candidates: Vec<SocketAddr>,
     pub identity: Arc<DtlsIdentity>,
+    /// [`Keying::Dtls`] everywhere but in simulations.
+    pub keying: Keying,
     /// ICE credentials, SSRCs and first sequence numbers come from it.
     pub seed: [u8; 32],
     /// Server time at `now` of [`Shard::new`], microseconds since the Unix epoch.
@@ -174,6 +176,11 @@ impl Shard {
     /// The next thing that control should know.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop_front()
+    }
+
+    /// Events that [`Self::poll_event`] would bring.
+    pub(super) fn waiting_events(&self) -> usize {
+        self.events.len()
     }
 
     /// What has to be sent, destination by destination. Send all of it, then call [`Self::clear_transmits`].

@@ -3,6 +3,7 @@
 use super::mesh::{Port, mesh};
 use super::socket::{BatchSocket, MAX_SOCKETS, wait};
 use super::{Event, ShardConfig, ShardError, ShardExit, ShardId, Started};
+use crate::core::transport::Keying;
 use crate::core::{CoreConfig, Shard};
 use crate::shard::mailbox::{Letter, Mailbox};
 use crate::shard::waker::Waker;
@@ -52,6 +53,7 @@ pub(super) fn spawn(
             siblings: siblings.collect(),
             candidates,
             identity: Arc::clone(&config.certificate),
+            keying: Keying::Dtls,
             seed: config.seed,
             unix_us,
         };

@@ -9,8 +9,8 @@ mod peer;
 use crate::core::io::{Command, Direction, Event, Profile, Reply, ShardId};
 use crate::core::relay::{RelayBatch, RelayMessage};
 use crate::core::rtp::{ExtensionList, write_header};
-use crate::core::transport::DtlsIdentity;
 use crate::core::transport::credentials::IceCredentials;
+use crate::core::transport::{DtlsIdentity, Keying};
 use crate::core::{CoreConfig, Shard};
 use invigil_shared::error::ErrorBody;
 use invigil_shared::frame_info::FrameInfo;
@@ -94,6 +94,7 @@ impl World {
                 siblings: (0..shards).filter(|other| *other != id).map(ShardId).collect(),
                 candidates: vec![sfu(usize::from(id))],
                 identity: OURS.clone(),
+                keying: Keying::Dtls,
                 seed: [7 + id as u8; 32],
                 unix_us: START_US,
             };

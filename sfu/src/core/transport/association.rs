@@ -5,6 +5,7 @@
 
 use super::credentials::{Fingerprint, IceCredentials};
 use super::dtls::{Dtls, DtlsError, DtlsIdentity, DtlsRole, SrtpKeys};
+use super::keying::{Handshake, Keying, Seeded};
 use super::srtp::{Inbound, Outbound};
 pub use super::srtp::{OpenError, SealError};
 use super::srtp_kdf::SrtpProfile;
@@ -39,6 +40,7 @@ pub struct AssociationConfig {
     pub remote_fingerprint: Fingerprint,
     pub role: DtlsRole,
     pub identity: Arc<DtlsIdentity>,
+    pub keying: Keying,
     /// Packets of replay protection, 64 to 1024.
     pub replay_window: u16,
 }
@@ -136,7 +138,7 @@ pub struct Association {
     previous: Option<IceSession>,
     paths: Vec<Path>,
     selected: Option<Path>,
-    dtls: Dtls,
+    handshake: Handshake,
     srtp: Option<(SrtpProfile, Inbound, Outbound)>,
     replay_window: u16,
     state: State,
@@ -151,12 +153,22 @@ pub struct Association {
 impl Association {
     /// An association that waits for the peer's first request.
     pub fn new(config: AssociationConfig, now: Instant) -> Self {
+        let handshake = match &config.keying {
+            Keying::Dtls => {
+                let dtls = Dtls::new(config.identity, config.role, config.remote_fingerprint);
+                Handshake::Dtls(Box::new(dtls))
+            }
+            Keying::Seeded(seed) => {
+                let ufrags = (config.local.ufrag.as_str(), config.remote.ufrag.as_str());
+                Handshake::Seeded(Box::new(Seeded::new(seed, config.role, ufrags)))
+            }
+        };
         Self {
             ice: IceSession::new(&config.local, &config.remote),
             previous: None,
             paths: Vec::new(),
             selected: None,
-            dtls: Dtls::new(config.identity, config.role, config.remote_fingerprint),
+            handshake,
             srtp: None,
             replay_window: config.replay_window,
             state: State::New,
@@ -297,7 +309,7 @@ impl Association {
     fn start_dtls(&mut self, now: Instant) {
         self.started = true;
         self.start_at = None;
-        if let Err(why) = self.dtls.start(now) {
+        if let Err(why) = self.handshake.start(now) {
             self.fail(why.into());
         }
     }
@@ -318,7 +330,7 @@ impl Association {
         if !self.started {
             self.start_dtls(now);
         }
-        match self.dtls.read(now, packet) {
+        match self.handshake.read(now, packet) {
             Ok(None) => {}
             Ok(Some(keys)) => self.connect(&keys),
             Err(why) => self.fail(why.into()),
@@ -378,7 +390,7 @@ impl Association {
     /// Ends the association; a close_notify may be left in [`Self::poll_transmit`].
     pub fn close(&mut self, now: Instant) {
         if !self.is_over() {
-            self.dtls.close(now);
+            self.handshake.close(now);
             self.srtp = None;
             self.state = State::Closed;
         }
@@ -387,7 +399,7 @@ impl Association {
     /// The next DTLS datagram. None without a path.
     pub fn poll_transmit(&mut self) -> Option<Transmit> {
         let path = self.selected?;
-        self.dtls.poll_transmit().map(|data| Transmit {
+        self.handshake.poll_transmit().map(|data| Transmit {
             to: path.remote,
             from: path.local,
             data,
@@ -407,7 +419,7 @@ impl Association {
         let consent = (self.state == State::Connected && !self.consent_lost)
             .then(|| self.last_heard().map(|heard| heard + CONSENT))
             .flatten();
-        [self.dtls.poll_timeout(), self.start_at, setup, consent]
+        [self.handshake.poll_timeout(), self.start_at, setup, consent]
             .into_iter()
             .flatten()
             .min()
@@ -421,7 +433,7 @@ impl Association {
         if self.start_at.is_some_and(|at| at <= now) {
             self.start_dtls(now);
         }
-        if let Err(why) = self.dtls.handle_timeout(now) {
+        if let Err(why) = self.handshake.handle_timeout(now) {
             self.fail(why.into());
         }
         if self.state == State::Connected {

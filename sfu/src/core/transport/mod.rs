@@ -7,12 +7,14 @@
 pub mod association;
 pub mod credentials;
 pub mod dtls;
+pub mod keying;
 pub mod replay;
 pub mod sdp;
 pub mod srtp;
 mod srtp_cipher;
 pub mod srtp_kdf;
 pub mod stun;
+pub mod stun_client;
 
 #[cfg(test)]
 mod tests;
@@ -20,6 +22,7 @@ mod tests;
 pub use association::{Association, AssociationConfig, Event, FailReason, OpenError, SealError, State, Transmit};
 pub use credentials::{Fingerprint, IceCredentials};
 pub use dtls::{DtlsIdentity, DtlsRole};
+pub use keying::Keying;
 
 /// What a datagram is, by its first byte (RFC 7983 section 7, RFC 5761 section 4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,19 +10,19 @@ use std::net::{IpAddr, SocketAddr};
 pub const HEADER_LEN: usize = 20;
 /// Longest request that we read: a Binding request of a browser is about 120 bytes.
 pub const MAX_REQUEST: usize = 1_280;
-const MAGIC: u32 = 0x2112_A442;
-const BINDING_REQUEST: u16 = 0x0001;
-const BINDING_SUCCESS: u16 = 0x0101;
-const USERNAME: u16 = 0x0006;
-const MESSAGE_INTEGRITY: u16 = 0x0008;
-const XOR_MAPPED_ADDRESS: u16 = 0x0020;
-const PRIORITY: u16 = 0x0024;
-const USE_CANDIDATE: u16 = 0x0025;
-const FINGERPRINT: u16 = 0x8028;
-const FINGERPRINT_XOR: u32 = 0x5354_554E;
+pub(super) const MAGIC: u32 = 0x2112_A442;
+pub(super) const BINDING_REQUEST: u16 = 0x0001;
+pub(super) const BINDING_SUCCESS: u16 = 0x0101;
+pub(super) const USERNAME: u16 = 0x0006;
+pub(super) const MESSAGE_INTEGRITY: u16 = 0x0008;
+pub(super) const XOR_MAPPED_ADDRESS: u16 = 0x0020;
+pub(super) const PRIORITY: u16 = 0x0024;
+pub(super) const USE_CANDIDATE: u16 = 0x0025;
+pub(super) const FINGERPRINT: u16 = 0x8028;
+pub(super) const FINGERPRINT_XOR: u32 = 0x5354_554E;
 /// Types below this must be understood (RFC 8489 section 14).
 const OPTIONAL_FROM: u16 = 0x8000;
-const HMAC_LEN: usize = 20;
+pub(super) const HMAC_LEN: usize = 20;
 /// Attributes of one request; a browser sends 8.
 const MAX_ATTRIBUTES: usize = 32;
 
@@ -67,16 +67,16 @@ pub struct BindingRequest<'a> {
     integrity_at: usize,
 }
 
-fn be16(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn be16(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-fn be32(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn be32(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_be_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
 /// One attribute: type, value and where the attribute's header stands.
-struct Attributes<'a> {
+pub(super) struct Attributes<'a> {
     packet: &'a [u8],
     at: usize,
 }
@@ -106,7 +106,7 @@ impl<'a> Iterator for Attributes<'a> {
     }
 }
 
-fn attributes(packet: &[u8]) -> Result<Attributes<'_>, StunError> {
+pub(super) fn attributes(packet: &[u8]) -> Result<Attributes<'_>, StunError> {
     let len = be16(packet, 2).ok_or(StunError::Malformed)?;
     let whole = HEADER_LEN + usize::from(len) == packet.len() && len.is_multiple_of(4);
     if !whole || packet.len() > MAX_REQUEST || be32(packet, 4) != Some(MAGIC) {
@@ -180,18 +180,11 @@ impl<'a> BindingRequest<'a> {
 
     /// Checks MESSAGE-INTEGRITY under our password, in constant time (RFC 8489 section 9.1.3).
     pub fn authenticate(&self, key: &StunKey) -> Result<(), StunError> {
-        let tag = self
-            .packet
-            .get(self.integrity_at + 4..self.integrity_at + 4 + HMAC_LEN)
-            .ok_or(StunError::Malformed)?;
-        // RFC 8489 section 14.5: the length field counts up to the end of MESSAGE-INTEGRITY.
-        let len = (self.integrity_at + 4 + HMAC_LEN - HEADER_LEN) as u16;
-        let mut context = hmac::Context::with_key(&key.0);
-        context.update(&self.packet[..2]);
-        context.update(&len.to_be_bytes());
-        context.update(&self.packet[4..self.integrity_at]);
-        let wanted = context.sign();
-        aws_lc_rs::constant_time::verify_slices_are_equal(wanted.as_ref(), tag).map_err(|_| StunError::WrongIntegrity)
+        if key.verifies(self.packet, self.integrity_at) {
+            Ok(())
+        } else {
+            Err(StunError::WrongIntegrity)
+        }
     }
 
     /// The success response to an authenticated request from `source` (RFC 8445 section 7.3).
@@ -204,7 +197,7 @@ impl<'a> BindingRequest<'a> {
         answer.bytes[4..HEADER_LEN].copy_from_slice(&self.packet[4..HEADER_LEN]);
         answer.push_mapped_address(source);
         answer.set_length(4 + HMAC_LEN);
-        let tag = hmac::sign(&key.0, &answer.bytes[..answer.len]);
+        let tag = key.sign(&answer.bytes[..answer.len]);
         answer.push(MESSAGE_INTEGRITY, tag.as_ref());
         answer.set_length(8);
         let sum = crc32(&answer.bytes[..answer.len]) ^ FINGERPRINT_XOR;
@@ -220,6 +213,29 @@ impl StunKey {
     /// The short-term key of `pwd` (RFC 8489 section 9.1.1; our characters need no preparation).
     pub fn new(pwd: &str) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, pwd.as_bytes()))
+    }
+
+    /// The HMAC of a message whose length field counts up to the end of MESSAGE-INTEGRITY.
+    pub(super) fn sign(&self, message: &[u8]) -> hmac::Tag {
+        hmac::sign(&self.0, message)
+    }
+
+    /// Whether the MESSAGE-INTEGRITY that begins at `at` was made with this key.
+    pub(super) fn verifies(&self, packet: &[u8], at: usize) -> bool {
+        let (Some(head), Some(body), Some(tag)) = (
+            packet.get(..2),
+            packet.get(4..at),
+            packet.get(at + 4..at + 4 + HMAC_LEN),
+        ) else {
+            return false;
+        };
+        // RFC 8489 section 14.5: the length field counts up to the end of MESSAGE-INTEGRITY.
+        let len = (at + 4 + HMAC_LEN - HEADER_LEN) as u16;
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(head);
+        context.update(&len.to_be_bytes());
+        context.update(body);
+        aws_lc_rs::constant_time::verify_slices_are_equal(context.sign().as_ref(), tag).is_ok()
     }
 }
 
@@ -296,7 +312,7 @@ const CRC_TABLE: [u32; 256] = {
 };
 
 /// CRC-32 of ITU V.42 (RFC 8489 section 14.7).
-fn crc32(bytes: &[u8]) -> u32 {
+pub(super) fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(!0, |crc: u32, &byte| {
         crc >> 8 ^ CRC_TABLE[usize::from(crc as u8 ^ byte)]
     })

@@ -3,6 +3,7 @@
 use super::super::association::{Association, AssociationConfig, Event};
 use super::super::credentials::{Fingerprint, IceCredentials};
 use super::super::dtls::{Dtls, DtlsIdentity, DtlsRole};
+use super::super::keying::Keying;
 use rtc_crypto::RTCCryptoProvider;
 use rtc_shared::error::Result as RtcResult;
 use rtc_stun::attributes::{ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType};
@@ -109,6 +110,7 @@ impl Pair {
             remote_fingerprint: announced,
             role,
             identity: OURS.clone(),
+            keying: Keying::Dtls,
             replay_window: 64,
         };
         let theirs = if role == DtlsRole::Client {

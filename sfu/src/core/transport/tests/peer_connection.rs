@@ -3,6 +3,7 @@
 
 use super::super::association::{Association, AssociationConfig, Event, State};
 use super::super::dtls::DtlsRole;
+use super::super::keying::Keying;
 use super::super::sdp::{AnswerParams, Codec, Offer, SectionPlan, SendStream, plan, write_answer};
 use super::super::srtp::rtp_header_len;
 use super::super::srtp_kdf::SrtpProfile;
@@ -199,6 +200,7 @@ impl World {
             remote_fingerprint: offer.fingerprint,
             role,
             identity: OURS.clone(),
+            keying: Keying::Dtls,
             replay_window: 256,
         };
         let sfu = Association::new(config, now);

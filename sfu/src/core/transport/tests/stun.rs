@@ -1,6 +1,7 @@
 //! Requests and answers against `rtc-stun`, and against whoever sends noise.
 
 use super::super::stun::{BindingRequest, StunAnswer, StunError, StunKey, local_ufrag};
+use super::super::stun_client::Check;
 use super::peer::{Raw, Request, addr, credentials};
 use proptest::prelude::*;
 use rtc_crypto::RTCCryptoProvider;
@@ -133,5 +134,40 @@ proptest! {
         bytes[2..4].copy_from_slice(&len.to_be_bytes());
         prop_assert!(judge(&bytes).is_err());
         let _ = local_ufrag(&bytes);
+    }
+}
+
+#[test]
+fn our_own_checks_are_what_an_agent_sends_and_only_their_answer_is_believed() {
+    let provider = rtc::crypto::providers::AwsLcRsProvider::new();
+    let (server, client) = (credentials(1), credentials(2));
+    let check = Check {
+        transaction: [9; 12],
+        remote_ufrag: &server.ufrag,
+        local_ufrag: &client.ufrag,
+        priority: 7,
+        tie_breaker: 1,
+        use_candidate: true,
+    };
+    let bytes = check.write(&key());
+    let mut message = Message::new();
+    message.unmarshal_binary(&bytes).unwrap();
+    FINGERPRINT.check(&message).unwrap();
+    MessageIntegrity::check(&mut message, server.pwd.as_bytes(), provider.crypto()).unwrap();
+    let read = judge(&bytes).unwrap();
+    assert_eq!((read.priority, read.use_candidate), (Some(7), true));
+    for source in ["203.0.113.9:61234", "[2001:db8::7]:5"] {
+        let answer = read.success(addr(source), &key());
+        let good = answer.as_bytes();
+        assert_eq!(check.answered_by(good, &key()), Some(addr(source)));
+        assert_eq!(check.answered_by(good, &StunKey::new(&client.pwd)), None);
+        let other = Check {
+            transaction: [8; 12],
+            ..check
+        };
+        assert_eq!(other.answered_by(good, &key()), None);
+        let mut bent = good.to_vec();
+        bent[28] ^= 1;
+        assert_eq!(check.answered_by(&bent, &key()), None);
     }
 }
