@@ -24,8 +24,8 @@ pub const REPORTS_PER_WINDOW: u32 = 360;
 pub const VIDEO_SLOTS: u16 = 64;
 /// Audio slots of a subscribing transport: one is listened to, the rest are for a change without a hitch.
 pub const AUDIO_SLOTS: u16 = 4;
-/// Intents in one wish list: every slot once.
-pub const MAX_INTENTS: usize = (VIDEO_SLOTS + AUDIO_SLOTS) as usize;
+/// Intents in one wish list: every slot of a pool and of a second one once, so that a wall of 120 publications fits.
+pub const MAX_INTENTS: usize = 2 * (VIDEO_SLOTS + AUDIO_SLOTS) as usize;
 /// Cameras of one candidate: the one of the machine, and a phone beside it.
 pub const MAX_CAMERAS: u8 = 2;
 /// Displays of one candidate.

@@ -93,11 +93,9 @@ pub fn intents_valid(intents: &[Intent]) -> Result<(), ErrorBody> {
     }
     let mut taken = [false; MAX_INTENTS];
     for intent in intents {
-        let fits = if intent.wanted.publication.kind.is_video() {
-            intent.slot < VIDEO_SLOTS
-        } else {
-            (VIDEO_SLOTS..VIDEO_SLOTS + AUDIO_SLOTS).contains(&intent.slot)
-        };
+        // A second pool is built like the first.
+        let is_video_slot = intent.slot % (VIDEO_SLOTS + AUDIO_SLOTS) < VIDEO_SLOTS;
+        let fits = intent.wanted.publication.kind.is_video() == is_video_slot;
         let free = taken
             .get_mut(usize::from(intent.slot))
             .is_some_and(|slot| !std::mem::replace(slot, true));
