@@ -2,6 +2,7 @@
 //! publisher's datagram to ten subscribers' datagrams.
 //!
 //! `cargo bench -p invigil-sfu --bench forwarding`
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // clippy.toml bans clocks and locks in `core` only
 
 #[path = "../src/core/tests/world.rs"]
 #[allow(dead_code)] // the tests of the core use all of it

@@ -1,5 +1,6 @@
 //! A shard's thread on real sockets takes no memory while media flows: not for receiving, sending and waiting, nor for ticks
 //! and reports in between.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // clippy.toml bans clocks and locks in `core` only
 #![cfg(target_os = "linux")] // the thread is found by /proc
 
 mod counting;

@@ -7,6 +7,7 @@ mod fuzz;
 mod hostile;
 mod line;
 mod load;
+mod sim;
 
 use crate::run;
 use anyhow::{Context, Result, bail};
@@ -32,6 +33,11 @@ const PROOFS: &[Proof] = &[
         "crowd",
         "500 candidates with the load generator beside the server, or as many as hold",
         crowd::prove,
+    ),
+    (
+        "sim",
+        "simulated exams with seeds that were never run before",
+        sim::prove,
     ),
     (
         "fresh",
