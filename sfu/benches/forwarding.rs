@@ -3,6 +3,7 @@
 //!
 //! `cargo bench -p invigil-sfu --bench forwarding`
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // clippy.toml bans clocks and locks in `core` only
+#![allow(clippy::unwrap_used, clippy::expect_used)] // what a bench can't have, it fails on
 
 #[path = "../src/core/tests/world.rs"]
 #[allow(dead_code)] // the tests of the core use all of it

@@ -1,5 +1,7 @@
 //! What a participant costs in memory, against the targets of DESIGN.md section 7. What is measured is an upper bound: all that
 //! the process holds for it, the test's own end of each transport and its SDP included. What aws-lc takes by itself is not.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // clippy.toml bans clocks and locks in `core` only
+#![allow(clippy::unwrap_used, clippy::expect_used)] // what a test can't have, it fails on
 
 mod counting;
 #[path = "../src/core/tests/world.rs"]
