@@ -1,5 +1,6 @@
 //! A real server with two shards: a candidate lives on one, who watches lives on the other, and the pictures cross.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the bans are for core: this test has real clocks and sockets
 
 mod common;
 #[path = "../src/core/tests/world.rs"]
