@@ -1,5 +1,6 @@
 //! Puts a server together and runs it: store, keys, shards, control, and the one HTTPS port.
 
+mod begun;
 mod listener;
 
 use crate::api::{self, Service};
@@ -8,6 +9,7 @@ use crate::auth::{Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
 use crate::config::{ConfigError, ServeConfig, ServerFile};
 use crate::control::Control;
+use crate::shard::tcp::Door;
 use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
 use crate::shutdown::Shutdown;
 use crate::store::sqlite::SqliteStore;
@@ -127,10 +129,13 @@ impl Server {
             origins: config.http.origins.clone(),
         });
         let shutdown = Shutdown::default();
-        let accept = listener::serve(listener, certificate.tls, api::router(service), shutdown.signal());
+        let door = Door::new(shards.iter().filter_map(|(_, shard)| shard.tcp().cloned()));
+        let router = api::router(service);
+        let accept = listener::serve(listener, certificate.tls, router, door.clone(), shutdown.signal());
         let (failed, failure) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(accept),
+            tokio::spawn(door.serve(shutdown.signal())),
             tokio::spawn(Arc::clone(&control).follow_shards(events)),
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
         ];

@@ -35,6 +35,12 @@ pub struct ServerFrame {
     pub message: ServerMessage,
 }
 
+/// Extension attribute (RFC 8839 section 5.1) of a passive TCP candidate that is reached inside TLS. Its value is
+/// [`TLS_BY_SIGNALLING`], and its address and port mean nothing.
+pub const TLS_CANDIDATE: &str = "invigil-tls";
+/// The value of [`TLS_CANDIDATE`]: at the host and port of signalling, with the same trust in its certificate.
+pub const TLS_BY_SIGNALLING: &str = "signalling";
+
 /// Which way media flows on a transport, as its client sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -318,7 +324,8 @@ pub enum ServerMessage {
     TransportCreated { transport: TransportId },
     #[serde(rename = "sdp:answer")]
     SdpAnswer { transport: TransportId, sdp: String },
-    /// A candidate for a transport that can't stand in the SDP (ICE-TCP).
+    /// A candidate for a transport that can't stand in the SDP: ICE-TCP (RFC 6544), plain, or inside TLS with the extension
+    /// attribute [`TLS_CANDIDATE`].
     #[serde(rename = "ice:candidate")]
     IceCandidate {
         transport: TransportId,

@@ -63,6 +63,7 @@ impl Server {
                 let address = SocketAddr::from(([192, 0, 2, 10], 5_000 + number as u16));
                 let others = (0..shards).filter(|other| *other != number);
                 let config = CoreConfig {
+                    shard: ShardId(number as u16),
                     siblings: others.map(|other| ShardId(other as u16)).collect(),
                     candidates: vec![address],
                     identity: Arc::clone(&IDENTITY),

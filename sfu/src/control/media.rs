@@ -3,7 +3,8 @@
 use super::room::{Part, Published, Transport};
 use super::{Answer, Control, Link, OK, policy};
 use crate::clock;
-use crate::shard::{Command, Profile, Reply};
+use crate::core::transport::sdp::tcp_candidate;
+use crate::shard::{Command, Profile, Reply, ShardHandle};
 use invigil_shared::binding::{Binding, BindingState};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::TransportId;
@@ -12,14 +13,28 @@ use invigil_shared::limits::{MAX_PUBLICATIONS, MAX_SDP};
 use invigil_shared::publication::{
     Freshness, Layer, LayerOffer, PublicationInfo, PublicationKey, PublicationRef, SourceState,
 };
-use invigil_shared::signal::{Direction, ServerMessage};
+use invigil_shared::signal::{Direction, ServerMessage, TLS_BY_SIGNALLING, TLS_CANDIDATE};
 use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// How long `transport:connect` waits for the server's side; longer than DTLS needs on any path that works.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
+
+/// All m-lines of our client are one bundle, and this is its first.
+const FIRST_LINE: &str = "0";
+
+/// ICE-TCP inside TLS on the port that the client's signalling goes to. Its address is a placeholder (RFC 6544 section 4.5 has the
+/// same port for active candidates).
+fn tls_candidate() -> String {
+    let placeholder = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 9));
+    format!(
+        "{} {TLS_CANDIDATE} {TLS_BY_SIGNALLING}",
+        tcp_candidate(8_191, placeholder)
+    )
+}
 
 pub(super) fn unexpected(reply: &Reply) -> ErrorBody {
     tracing::error!(?reply, "the shard's reply is of another kind than asked for");
@@ -72,15 +87,37 @@ impl Control {
         Ok(own.connected.subscribe())
     }
 
-    pub(super) async fn offer(&self, link: &Link, transport: TransportId, sdp: String) -> Answer {
+    /// The answer, and behind it the candidates for networks without UDP.
+    pub(super) async fn offer(&self, link: &Link, id: Option<u32>, transport: TransportId, sdp: String) -> Answer {
         self.own_transport(link, transport)?;
         if sdp.len() > MAX_SDP {
             return Err(ErrorBody::from(ErrorCode::TooLarge).with("limit", MAX_SDP));
         }
         let command = Command::Offer { transport, sdp };
         match self.shard_for(link)?.request(command).await? {
-            Reply::Answer(sdp) => Ok(Some(ServerMessage::SdpAnswer { transport, sdp })),
+            Reply::Answer(sdp) => {
+                link.outbox.answer(id, ServerMessage::SdpAnswer { transport, sdp });
+                self.tell_candidates(link, transport);
+                Ok(None)
+            }
             other => Err(unexpected(&other)),
+        }
+    }
+
+    fn tell_candidates(&self, link: &Link, transport: TransportId) {
+        let shard = self.shard_for(link);
+        let Some(gate) = shard.as_ref().ok().and_then(ShardHandle::tcp) else {
+            return;
+        };
+        let announced = gate.announced().iter().enumerate();
+        let plain = announced.map(|(index, address)| tcp_candidate(index, *address));
+        for candidate in plain.chain([tls_candidate()]) {
+            let mid = FIRST_LINE.to_owned();
+            link.outbox.send(ServerMessage::IceCandidate {
+                transport,
+                candidate,
+                mid,
+            });
         }
     }
 

@@ -111,7 +111,7 @@ impl Control {
             ClientMessage::RoomJoin { exam } => self.join(link, id, exam).await,
             ClientMessage::RoomLeave => self.leave(link),
             ClientMessage::TransportCreate { direction } => self.create_transport(link, direction).await,
-            ClientMessage::SdpOffer { transport, sdp } => self.offer(link, transport, sdp).await,
+            ClientMessage::SdpOffer { transport, sdp } => self.offer(link, id, transport, sdp).await,
             ClientMessage::IceCandidate { transport, .. } => self.ice_candidate(link, transport),
             ClientMessage::TransportConnect { transport } => self.transport_connect(link, id, transport),
             ClientMessage::TransportClose { transport } => self.close_transport(link, transport).await,

@@ -57,6 +57,10 @@ impl Demux {
         self.addresses.insert(address, peer);
     }
 
+    pub fn knows(&self, address: SocketAddr) -> bool {
+        self.addresses.contains_key(&address)
+    }
+
     pub fn remove_address(&mut self, address: SocketAddr, peer: PeerKey) {
         if self.addresses.get(&address) == Some(&peer) {
             self.addresses.remove(&address);

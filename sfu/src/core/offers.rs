@@ -64,6 +64,7 @@ impl Shard {
             fingerprint: self.config.identity.fingerprint(),
             role: offer.answer_role(),
             candidates: &self.config.candidates,
+            tcp: peer.profile == Profile::Browser,
         };
         let answer = match sdp::write_answer(&offer, &plan, &params, &sends) {
             Ok(answer) => answer,
@@ -122,7 +123,7 @@ impl Shard {
 
     fn new_credentials(&mut self, key: u32) -> IceCredentials {
         loop {
-            let credentials = IceCredentials::from_random(self.rng.random());
+            let credentials = IceCredentials::for_shard(self.config.shard.0, self.rng.random());
             if self.demux.add_ufrag(&credentials.ufrag, key) {
                 return credentials;
             }

@@ -26,6 +26,8 @@ pub const MAX_EVENTS: usize = 8_192;
 
 /// What a core is made of.
 pub struct CoreConfig {
+    /// Stands in the user fragments that we make, so that a connection on the HTTPS port is led to its shard.
+    pub shard: ShardId,
     /// The other shards of this process: what is published on one can be watched on all.
     pub siblings: Vec<ShardId>,
     /// The addresses that stand in answers.
@@ -149,6 +151,11 @@ impl Shard {
             }
         }
         self.settle(now);
+    }
+
+    /// Whether `source` has proved that it belongs to a transport which is still there.
+    pub fn knows(&self, source: SocketAddr) -> bool {
+        self.demux.knows(source)
     }
 
     /// Carries out a command of control.

@@ -1,6 +1,9 @@
-//! The HTTPS port: connections capped, handshakes and headers with deadlines, ended gracefully.
+//! The HTTPS port: connections capped, handshakes and headers with deadlines, ended gracefully. A connection that begins with a
+//! framed STUN request carries media: it is for networks that let nothing else through.
 
+use super::begun::Begun;
 use crate::api::{Peer, Place};
+use crate::shard::tcp::{self, Door, Look};
 use crate::shutdown::ShutdownSignal;
 use axum::Router;
 use hyper::body::Incoming;
@@ -11,9 +14,11 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tower::Service;
 
 /// How long a TLS handshake, and the head of a request, may take.
@@ -28,6 +33,7 @@ pub async fn serve(
     listener: TcpListener,
     tls: Arc<rustls::ServerConfig>,
     router: Router,
+    door: Door,
     mut shutdown: ShutdownSignal,
 ) {
     let acceptor = TlsAcceptor::from(tls);
@@ -45,9 +51,22 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (acceptor, router, shutdown) = (acceptor.clone(), router.clone(), shutdown.clone());
-                let place = Place(Arc::new(place));
-                tokio::spawn(connection(stream, peer, place, acceptor, router, shutdown));
+                let (acceptor, router, door) = (acceptor.clone(), router.clone(), door.clone());
+                let (place, mut shutdown) = (Place(Arc::new(place)), shutdown.clone());
+                tokio::spawn(async move {
+                    let Some((stream, begun, look)) = begin(stream, peer, acceptor).await else {
+                        return;
+                    };
+                    if matches!(look, Look::Media(_)) {
+                        tcp::tune(stream.get_ref().0);
+                        tokio::select! {
+                            () = shutdown.begun() => {}
+                            () = door.enter(stream, peer, &begun) => {}
+                        }
+                    } else {
+                        http(Begun::new(begun, stream), peer, place, router, shutdown).await;
+                    }
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -61,21 +80,39 @@ pub async fn serve(
     let _ = places.acquire_many(all).await;
 }
 
-async fn connection(
+/// The TLS handshake, and what the connection begins with.
+async fn begin(
     stream: TcpStream,
     peer: SocketAddr,
-    place: Place,
     acceptor: TlsAcceptor,
+) -> Option<(TlsStream<TcpStream>, Vec<u8>, Look)> {
+    // Signalling frames are small and wanted now.
+    let _ = stream.set_nodelay(true);
+    let begin = async {
+        let mut stream = acceptor.accept(stream).await?;
+        let mut begun = Vec::new();
+        loop {
+            match tcp::look(&begun) {
+                Look::More if stream.read_buf(&mut begun).await? > 0 => {}
+                look => return std::io::Result::Ok((stream, begun, look)),
+            }
+        }
+    };
+    match tokio::time::timeout(HEAD_DEADLINE, begin).await {
+        Ok(Ok(begun)) => return Some(begun),
+        Ok(Err(error)) => tracing::debug!(%peer, %error, "a connection failed before its first bytes"),
+        Err(_) => tracing::debug!(%peer, "a connection's handshake and first bytes took too long"),
+    }
+    None
+}
+
+async fn http(
+    stream: Begun<TlsStream<TcpStream>>,
+    peer: SocketAddr,
+    place: Place,
     router: Router,
     mut shutdown: ShutdownSignal,
 ) {
-    // Signalling frames are small and wanted now.
-    let _ = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(HEAD_DEADLINE, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "a TLS handshake failed"),
-        Err(_) => return tracing::debug!(%peer, "a TLS handshake took too long"),
-    };
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(place.clone());

@@ -5,6 +5,7 @@
 
 use crate::core::io::{Command, CommandResult, Reply};
 use crate::shard::ShardExit;
+use crate::shard::tcp::TcpGate;
 use crate::shard::waker::Waker;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use parking_lot::Mutex;
@@ -40,6 +41,7 @@ struct Shared {
 /// Control's end of a shard. Cheap to clone; the shard ends with the last one.
 pub struct ShardHandle {
     shared: Arc<Shared>,
+    tcp: Option<TcpGate>,
 }
 
 impl Clone for ShardHandle {
@@ -47,6 +49,7 @@ impl Clone for ShardHandle {
         self.shared.handles.fetch_add(1, Ordering::AcqRel);
         Self {
             shared: Arc::clone(&self.shared),
+            tcp: self.tcp.clone(),
         }
     }
 }
@@ -84,6 +87,16 @@ impl ShardHandle {
     /// The UDP addresses that the shard listens on.
     pub fn local_addrs(&self) -> Vec<SocketAddr> {
         self.shared.addresses.clone()
+    }
+
+    /// The way in for media over TCP.
+    pub fn tcp(&self) -> Option<&TcpGate> {
+        self.tcp.as_ref()
+    }
+
+    pub(super) fn with_tcp(mut self, gate: TcpGate) -> Self {
+        self.tcp = Some(gate);
+        self
     }
 
     /// Ends the shard's thread after the commands that it was given before. Every later command is refused.
@@ -131,10 +144,10 @@ pub(super) struct Mailbox {
 
 impl Mailbox {
     /// Makes both ends.
-    pub fn new(waker: Arc<Waker>, addresses: Vec<SocketAddr>) -> (ShardHandle, Self) {
+    pub fn new(waker: impl Into<Arc<Waker>>, addresses: Vec<SocketAddr>) -> (ShardHandle, Self) {
         let shared = Arc::new(Shared {
             queue: Mutex::new(VecDeque::new()),
-            waker,
+            waker: waker.into(),
             exit: watch::Sender::new(None),
             closed: AtomicBool::new(false),
             handles: AtomicUsize::new(1),
@@ -145,6 +158,7 @@ impl Mailbox {
         (
             ShardHandle {
                 shared: Arc::clone(&shared),
+                tcp: None,
             },
             Self { shared },
         )

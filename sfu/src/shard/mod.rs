@@ -1,10 +1,11 @@
-//! A shard: one thread, one UDP port per address, one core. Control talks to it through a bounded mailbox, and shards of one
-//! process to each other through rings.
+//! A shard: one thread, one port per address for UDP and TCP, one core. Control talks to it through a bounded mailbox, and
+//! shards of one process to each other through rings.
 
 pub mod mailbox;
 mod mesh;
 mod ring;
 mod socket;
+pub mod tcp;
 mod waker;
 mod worker;
 

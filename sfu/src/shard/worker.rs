@@ -2,13 +2,14 @@
 
 use super::mesh::{Port, mesh};
 use super::socket::{BatchSocket, MAX_SOCKETS, wait};
+use super::tcp::{self, TcpLane};
 use super::{Event, ShardConfig, ShardError, ShardExit, ShardId, Started};
 use crate::core::transport::Keying;
 use crate::core::{CoreConfig, Shard};
 use crate::shard::mailbox::{Letter, Mailbox};
 use crate::shard::waker::Waker;
 use std::collections::VecDeque;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -21,6 +22,8 @@ const RECEIVE_ROUNDS: usize = 4;
 const MAX_BACKLOG: usize = 16_384;
 /// How soon a backlog is tried again.
 const BACKLOG_RETRY: Duration = Duration::from_millis(5);
+/// Ports that are tried for one that is free for UDP and for TCP.
+const FREE_PORT_TRIES: u32 = 16;
 
 /// Binds the sockets of all shards, connects the shards with each other, and starts their threads.
 pub(super) fn spawn(
@@ -30,14 +33,15 @@ pub(super) fn spawn(
     let mut prepared = Vec::with_capacity(configs.len());
     let mut first: Vec<SocketAddr> = Vec::new();
     for (at, config) in (0u16..).zip(configs) {
-        let sockets = bind(config, |family| following(&first, family, at))?;
+        let (sockets, listeners) = bind(config, |family| following(&first, family, at))?;
         if first.is_empty() {
             first.extend(sockets.iter().map(BatchSocket::local));
         }
         let addresses: Vec<SocketAddr> = sockets.iter().map(BatchSocket::local).collect();
         let candidates = announced(&addresses, &config.announce)?;
         let waker = Arc::new(Waker::new().map_err(ShardError::Thread)?);
-        prepared.push((config, sockets, addresses, candidates, waker));
+        let (gate, tcp) = tcp::lane(config.id, Arc::clone(&waker), candidates.clone(), listeners);
+        prepared.push((config, sockets, addresses, candidates, (gate, tcp), waker));
     }
     let wakers: Vec<_> = prepared
         .iter()
@@ -47,9 +51,10 @@ pub(super) fn spawn(
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as i64);
     let mut started = Vec::with_capacity(configs.len());
-    for ((config, sockets, addresses, candidates, waker), port) in prepared.into_iter().zip(mesh(&wakers)) {
+    for ((config, sockets, addresses, candidates, (gate, tcp), waker), port) in prepared.into_iter().zip(mesh(&wakers)) {
         let siblings = configs.iter().map(|other| other.id).filter(|other| *other != config.id);
         let core = CoreConfig {
+            shard: config.id,
             siblings: siblings.collect(),
             candidates,
             identity: Arc::clone(&config.certificate),
@@ -58,10 +63,12 @@ pub(super) fn spawn(
             unix_us,
         };
         let (handle, mailbox) = Mailbox::new(waker, addresses);
+        let handle = handle.with_tcp(gate);
         let worker = Worker {
             id: config.id,
             core: Shard::new(core, Instant::now()),
             sockets,
+            tcp,
             mailbox,
             letters: VecDeque::new(),
             port,
@@ -86,11 +93,11 @@ fn following(first: &[SocketAddr], wanted: SocketAddr, at: u16) -> Option<Socket
     Some(SocketAddr::new(own.ip(), own.port().checked_add(at)?))
 }
 
-/// Binds a shard's sockets; `preferred` names a port to try where any will do.
+/// Binds a shard's sockets and listeners; `preferred` names a port to try where any will do.
 fn bind(
     config: &ShardConfig,
     preferred: impl Fn(SocketAddr) -> Option<SocketAddr>,
-) -> Result<Vec<BatchSocket>, ShardError> {
+) -> Result<(Vec<BatchSocket>, Vec<TcpListener>), ShardError> {
     if config.bind.is_empty() {
         return Err(ShardError::NoAddress);
     }
@@ -98,19 +105,35 @@ fn bind(
         return Err(ShardError::TooManyAddresses);
     }
     let mut sockets = Vec::with_capacity(config.bind.len());
+    let mut listeners = Vec::with_capacity(config.bind.len());
     for &address in &config.bind {
         let preferred = Some(address).filter(|any| any.port() == 0).and_then(&preferred);
-        let near = preferred.and_then(|address| BatchSocket::bind(address).ok());
-        let mut socket = match near {
-            Some(socket) => socket,
-            None => BatchSocket::bind(address).map_err(|source| ShardError::Bind { address, source })?,
+        let near = preferred.and_then(|address| bind_both(address).ok());
+        let (mut socket, listener) = match near {
+            Some(both) => both,
+            None => bind_both(address).map_err(|source| ShardError::Bind { address, source })?,
         };
         if !config.segments {
             socket.forbid_segments();
         }
         sockets.push(socket);
+        listeners.push(listener);
     }
-    Ok(sockets)
+    Ok((sockets, listeners))
+}
+
+/// Binds UDP and TCP to one port number.
+fn bind_both(address: SocketAddr) -> std::io::Result<(BatchSocket, TcpListener)> {
+    let mut tries = if address.port() == 0 { FREE_PORT_TRIES } else { 1 };
+    loop {
+        let socket = BatchSocket::bind(address)?;
+        tries -= 1;
+        match tcp::bind(socket.local()) {
+            Ok(listener) => return Ok((socket, listener)),
+            Err(error) if tries > 0 && error.kind() == std::io::ErrorKind::AddrInUse => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// What clients are told: the given addresses with the port of their family's socket, or what the sockets are bound to.
@@ -160,6 +183,7 @@ struct Worker {
     id: ShardId,
     core: Shard,
     sockets: Vec<BatchSocket>,
+    tcp: TcpLane,
     mailbox: Mailbox,
     letters: VecDeque<Letter>,
     port: Port,
@@ -201,6 +225,7 @@ impl Worker {
                     return ShardExit::SocketFailed;
                 }
             };
+            let lines_wait = self.tcp.receive(&mut self.core);
             let now = Instant::now();
             if self.core.poll_timeout().is_some_and(|at| at <= now) {
                 self.core.handle_timeout(now);
@@ -220,6 +245,9 @@ impl Worker {
                 .map(|at| at.saturating_duration_since(Instant::now()));
             if !self.backlog.is_empty() {
                 timeout = Some(timeout.map_or(BACKLOG_RETRY, |timeout| timeout.min(BACKLOG_RETRY)));
+            }
+            if lines_wait {
+                timeout = Some(Duration::ZERO);
             }
             if let Err(error) = wait(&mut self.sockets, self.mailbox.waker().source(), timeout) {
                 tracing::error!(shard = %self.id, %error, "waiting for datagrams failed");
@@ -267,6 +295,7 @@ impl Worker {
         if self.core.transmits().next().is_none() {
             return;
         }
+        self.tcp.transmit(&self.core);
         for socket in &mut self.sockets {
             let local = socket.local();
             let mut runs = self

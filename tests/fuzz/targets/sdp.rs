@@ -18,6 +18,7 @@ fuzz_target!(|text: &str| {
         fingerprint: Fingerprint::of_certificate(b"certificate"),
         role: offer.answer_role(),
         candidates: &candidates,
+        tcp: true,
     };
     if let Ok(answer) = write_answer(&offer, &plan, &params, &[]) {
         assert!(answer.len() <= MAX_SDP);

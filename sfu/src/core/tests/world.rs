@@ -91,6 +91,7 @@ impl World {
         let now = Instant::now();
         let core = |id: u16| {
             let config = CoreConfig {
+                shard: ShardId(id),
                 siblings: (0..shards).filter(|other| *other != id).map(ShardId).collect(),
                 candidates: vec![sfu(usize::from(id))],
                 identity: OURS.clone(),

@@ -9,8 +9,12 @@ const MAX_PWD: usize = 256;
 /// RFC 8839 section 5.4.
 const MIN_UFRAG: usize = 4;
 const MIN_PWD: usize = 22;
-/// Characters of the fragments that we make: 48 bits, so that two transports of a shard don't meet.
+/// Random characters of the fragments that we make: 48 bits, so that two transports of a shard don't meet.
 pub const OUR_UFRAG_LEN: usize = 8;
+/// Characters before them that hold the shard's number, 6 bits each.
+const SHARD_LEN: usize = 3;
+/// RFC 8839 section 5.1: the characters of fragments and passwords.
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 /// Characters of the passwords that we make: 144 bits (RFC 8445 section 5.3 wants 128).
 pub const OUR_PWD_LEN: usize = 24;
 
@@ -52,7 +56,6 @@ impl IceCredentials {
 
     /// Our own credentials from uniformly random bytes: 8 characters of fragment and 24 of password.
     pub fn from_random(random: [u8; OUR_UFRAG_LEN + OUR_PWD_LEN]) -> Self {
-        const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         let text = |bytes: &[u8]| {
             bytes
                 .iter()
@@ -64,6 +67,25 @@ impl IceCredentials {
             pwd: text(&random[OUR_UFRAG_LEN..]),
         }
     }
+
+    /// The same, with the shard's number before the fragment.
+    pub fn for_shard(shard: u16, random: [u8; OUR_UFRAG_LEN + OUR_PWD_LEN]) -> Self {
+        let digits = [shard >> 12, shard >> 6, shard].map(|digit| char::from(ALPHABET[usize::from(digit & 63)]));
+        let Self { ufrag, pwd } = Self::from_random(random);
+        let ufrag = digits.into_iter().chain(ufrag.chars()).collect();
+        Self { ufrag, pwd }
+    }
+}
+
+/// The shard whose transport a fragment names; none when it is not one of ours.
+pub fn shard_of(ufrag: &str) -> Option<u16> {
+    if ufrag.len() != SHARD_LEN + OUR_UFRAG_LEN {
+        return None;
+    }
+    ufrag.bytes().take(SHARD_LEN).try_fold(0u16, |number, byte| {
+        let digit = ALPHABET.iter().position(|known| *known == byte)?;
+        number.checked_mul(64)?.checked_add(u16::try_from(digit).ok()?)
+    })
 }
 
 /// SHA-256 of a certificate's DER (RFC 8122 section 5).
@@ -155,6 +177,22 @@ mod tests {
         let ours = IceCredentials::from_random(std::array::from_fn(|index| (index * 37) as u8));
         assert_eq!(IceCredentials::from_peer(&ours.ufrag, &ours.pwd).unwrap(), ours);
         assert_eq!((ours.ufrag.len(), ours.pwd.len()), (8, 24));
+        for shard in [0, 1, 63, 64, 4_095, u16::MAX] {
+            let ours = IceCredentials::for_shard(shard, [7; 32]);
+            assert_eq!(shard_of(&ours.ufrag), Some(shard));
+            assert_eq!(IceCredentials::from_peer(&ours.ufrag, &ours.pwd).unwrap(), ours);
+        }
+        for other in [
+            "",
+            "AAA",
+            "AAAAAAAAAA",
+            "AAAAAAAAAAAA",
+            "///AAAAAAAA",
+            "A-AAAAAAAAA",
+            "éAAAAAAAAA",
+        ] {
+            assert_eq!(shard_of(other), None, "{other}");
+        }
         let pwd = "a".repeat(22);
         assert!(IceCredentials::from_peer("abc", &pwd).is_none());
         assert!(IceCredentials::from_peer("abcd", "short").is_none());

@@ -7,7 +7,7 @@ use super::plan::{ChosenCodec, SectionPlan};
 use super::{MAX_TOKEN, SdpError};
 use invigil_shared::limits::MAX_SDP;
 use std::fmt::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// What we send on an m-line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +32,10 @@ pub struct AnswerParams<'a> {
     pub fingerprint: Fingerprint,
     /// [`Offer::answer_role`].
     pub role: DtlsRole,
-    /// The UDP addresses of the shard, as peers reach them.
+    /// The addresses of the shard, as peers reach them.
     pub candidates: &'a [SocketAddr],
+    /// Whether they stand in the answer for TCP as well, behind UDP. Our own client takes those from signalling.
+    pub tcp: bool,
 }
 
 /// Writes the answer to `offer` as planned. `sends` has what we send per m-line; a shorter slice means nothing for the rest.
@@ -157,7 +159,7 @@ fn accept(
         sources(out, send, chosen.rtx_pt.is_some())?;
     }
     if tagged {
-        candidates(out, params.candidates)?;
+        candidates(out, params.candidates, params.tcp)?;
     }
     Ok(())
 }
@@ -187,10 +189,13 @@ fn formats(out: &mut String, chosen: &ChosenCodec) -> std::fmt::Result {
     Ok(())
 }
 
-/// All of ours, and that there are no more.
-pub(super) fn candidates(out: &mut String, addresses: &[SocketAddr]) -> std::fmt::Result {
+/// All of ours, for TCP as well where `tcp` says so, and that there are no more.
+pub(super) fn candidates(out: &mut String, addresses: &[SocketAddr], tcp: bool) -> std::fmt::Result {
     for (index, address) in addresses.iter().enumerate() {
         candidate(out, index, *address)?;
+    }
+    for (index, address) in addresses.iter().enumerate().filter(|_| tcp) {
+        write!(out, "a={}\r\n", tcp_candidate(index, *address))?;
     }
     out.write_str("a=end-of-candidates\r\n")
 }
@@ -221,14 +226,23 @@ fn sources(out: &mut String, send: &SendStream, with_rtx: bool) -> std::fmt::Res
 fn candidate(out: &mut String, index: usize, address: SocketAddr) -> std::fmt::Result {
     let local = 65_535u32.saturating_sub(index as u32);
     let priority = 126 << 24 | local << 8 | 255;
-    let ip = match address.ip() {
-        IpAddr::V6(v6) => v6.to_ipv4_mapped().map_or(IpAddr::V6(v6), IpAddr::V4),
-        v4 => v4,
-    };
+    let ip = address.ip().to_canonical();
     write!(
         out,
         "a=candidate:{} 1 udp {priority} {ip} {} typ host\r\n",
         index + 1,
         address.port()
+    )
+}
+
+/// A passive TCP host candidate (RFC 6544 section 4.5) without its `a=`. Its local preference is 2^13 times 4, for passive, and
+/// what is left for the order (section 4.2), so each one stands behind all of UDP.
+pub fn tcp_candidate(index: usize, address: SocketAddr) -> String {
+    let local = 4 << 13 | 8_191u32.saturating_sub(index as u32);
+    let priority = 126 << 24 | local << 8 | 255;
+    let (ip, port) = (address.ip().to_canonical(), address.port());
+    format!(
+        "candidate:T{} 1 tcp {priority} {ip} {port} typ host tcptype passive",
+        index + 1
     )
 }

@@ -123,7 +123,7 @@ pub fn write_fragment(tagged: &str, local: &IceCredentials, addresses: &[SocketA
         local.ufrag, local.pwd
     );
     // Writing into a String can't fail.
-    let _ = candidates(&mut out, addresses);
+    let _ = candidates(&mut out, addresses, true);
     out
 }
 

@@ -11,7 +11,7 @@ mod plan;
 #[cfg(test)]
 mod tests;
 
-pub use answer::{AnswerParams, SendStream, write_answer};
+pub use answer::{AnswerParams, SendStream, tcp_candidate, write_answer};
 pub use fragment::{Fragment, MAX_FRAGMENT, tagged_line, write_fragment};
 pub use offer::{CodecOffer, ExtensionOffer, MediaDirection, MediaKind, MediaSection, Offer, Setup, SsrcOffer};
 pub use plan::{ChosenCodec, Codec, ExtensionIds, SectionPlan, plan, plan_for};

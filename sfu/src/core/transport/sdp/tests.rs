@@ -28,6 +28,7 @@ fn answer(offer: &Offer, plan: &[SectionPlan], sends: &[Option<SendStream>]) -> 
         fingerprint: Fingerprint([0xab; 32]),
         role: offer.answer_role(),
         candidates: &candidates,
+        tcp: false,
     };
     write_answer(offer, plan, &params, sends)
 }

@@ -192,6 +192,7 @@ impl World {
             fingerprint: OURS.fingerprint(),
             role,
             candidates: &[sfu_addr],
+            tcp: false,
         };
         let answer = write_answer(&offer, &plan, &params, &sends).unwrap();
         let config = AssociationConfig {
