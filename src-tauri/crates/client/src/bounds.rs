@@ -10,6 +10,9 @@ pub const MAX_EVENTS: usize = 1024;
 pub const MAX_FRAMES_WAITING: usize = 8;
 /// Audio packets waiting for the packetiser: 20 ms each.
 pub const MAX_AUDIO_WAITING: usize = 16;
+/// Frames waiting for a media connection over TCP: half a second of both sources in focus, with sound. What comes then is lost, as
+/// on any full path.
+pub const MAX_FRAMES_UNSENT: usize = 128;
 /// One encoded picture. A 1080p key frame of text is below 400 KB.
 pub const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
 /// RTP payload bytes: 1,200 less RTP header, extensions, GCM tag and room for a tunnel.
@@ -42,5 +45,8 @@ pub const MAX_JOURNAL: usize = 8_192;
 pub const PATH_SILENCE: Duration = Duration::from_secs(1);
 /// Between ICE's checks of the selected pair.
 pub const ICE_KEEPALIVE: Duration = Duration::from_millis(250);
+/// Between looks whether UDP gets through again: a network seldom changes its mind, so the wait doubles up to the second.
+pub const UDP_LOOK_MIN: Duration = Duration::from_secs(10);
+pub const UDP_LOOK_MAX: Duration = Duration::from_secs(60);
 /// How long a restarted ICE may take before the transport is built anew.
 pub const RESTART_DEADLINE: Duration = Duration::from_secs(5);

@@ -6,11 +6,14 @@
 
 use crate::MediaState;
 use crate::backoff::Backoff;
-use crate::bounds::{MAX_COMMANDS, PATH_SILENCE, RESTART_DEADLINE};
+use crate::bounds::{MAX_COMMANDS, PATH_SILENCE, RESTART_DEADLINE, UDP_LOOK_MAX, UDP_LOOK_MIN};
 use crate::error::ClientError;
 use crate::link::Link;
+use crate::peer::carrier::{Carrier, Target};
 use crate::peer::path::SendPath;
+use crate::peer::stream::Targets;
 use crate::peer::{Peer, PeerEvent, Way};
+use crate::rest::Api;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::TransportId;
 use invigil_shared::publication::{Layer, PublicationKey};
@@ -24,6 +27,9 @@ use webrtc::media_stream::track_remote::TrackRemote;
 const TICK: Duration = Duration::from_millis(100);
 /// A socket error counts when the path has been silent for this long as well: one interface of several may be gone.
 const SILENT_AND_FAILED: Duration = Duration::from_millis(300);
+
+/// Ways of one negotiation: a server's addresses by TCP, and TLS.
+const MAX_UNTRIED: usize = 16;
 
 /// What a transport carries. Methods run on the keeper's task.
 pub(crate) trait Role: Send + 'static {
@@ -99,6 +105,9 @@ impl<I> KeeperHandle<I> {
 pub(crate) struct Keeper<R: Role> {
     role: R,
     bind: Vec<String>,
+    targets: Arc<Targets>,
+    /// What carried last on this network.
+    last: Carrier,
     link: watch::Receiver<Option<Link>>,
     output: mpsc::Sender<KeeperEvent>,
     backoff: Backoff,
@@ -108,6 +117,8 @@ pub(crate) struct Keeper<R: Role> {
 struct Live {
     peer: Peer,
     transport: Option<TransportId>,
+    /// Ways of the last negotiation that were not tried yet, with their m-line.
+    untried: Vec<(Target, String)>,
     /// The link on which the last answer came.
     negotiated_on: u64,
     since: Instant,
@@ -115,6 +126,24 @@ struct Live {
     restart_wanted: bool,
     restarted: Option<Instant>,
     reported: Instant,
+    look: UdpLook,
+}
+
+/// Looks for UDP while another carrier serves.
+struct UdpLook {
+    at: Instant,
+    wait: Duration,
+    running: Option<tokio::task::JoinHandle<bool>>,
+}
+
+impl UdpLook {
+    fn new(now: Instant) -> Self {
+        Self {
+            at: now + UDP_LOOK_MIN,
+            wait: UDP_LOOK_MIN,
+            running: None,
+        }
+    }
 }
 
 /// What is known of a transport's path at a tick. Pure, for the test.
@@ -162,8 +191,10 @@ impl PathFacts {
 }
 
 impl<R: Role> Keeper<R> {
+    /// `api`: whose host and trust also serve media inside TLS.
     pub fn start(
         role: R,
+        api: &Api,
         bind: Vec<String>,
         link: watch::Receiver<Option<Link>>,
         output: mpsc::Sender<KeeperEvent>,
@@ -172,6 +203,8 @@ impl<R: Role> Keeper<R> {
         let keeper = Self {
             role,
             bind,
+            targets: Arc::new(Targets::new(api.authority().clone(), api.tls())),
+            last: Carrier::Udp,
             link,
             output,
             backoff: Backoff::default(),
@@ -233,14 +266,22 @@ impl<R: Role> Keeper<R> {
             self.emit(KeeperEvent::Media(MediaState::Connecting)).await;
             let now = Instant::now();
             *live = Some(Live {
-                peer: Box::pin(Peer::build(R::WAY, self.bind.clone(), self.role.path())).await?,
+                peer: Box::pin(Peer::build(
+                    R::WAY,
+                    self.bind.clone(),
+                    self.role.path(),
+                    self.targets.clone(),
+                ))
+                .await?,
                 transport: None,
+                untried: Vec::new(),
                 negotiated_on: 0,
                 since: now,
                 connected: false,
                 restart_wanted: false,
                 restarted: None,
                 reported: now,
+                look: UdpLook::new(now),
             });
         }
         let Some(live) = live.as_mut() else { return Ok(()) };
@@ -256,6 +297,7 @@ impl<R: Role> Keeper<R> {
             return Ok(());
         }
         let restart = live.transport.is_some() && (live.restart_wanted || live.negotiated_on != link.generation);
+        live.untried.clear();
         negotiate::<R>(live, &link, restart).await?;
         live.negotiated_on = link.generation;
         live.since = Instant::now();
@@ -288,11 +330,19 @@ impl<R: Role> Keeper<R> {
                 candidate,
                 mid,
             } => {
-                if let Some(live) = live.as_ref().filter(|l| l.transport == Some(transport))
-                    && let Err(error) = live.peer.add_candidate(candidate, mid).await
-                {
-                    tracing::debug!(%error, "a candidate was not taken");
+                let Some(live) = live.as_mut().filter(|l| l.transport == Some(transport)) else {
+                    return;
+                };
+                match Target::parse(&candidate) {
+                    Some(target) if live.untried.len() < MAX_UNTRIED => live.untried.push((target, mid)),
+                    Some(_) => {}
+                    None => {
+                        if let Err(error) = live.peer.add_candidate(candidate, mid).await {
+                            tracing::debug!(%error, "a candidate was not taken");
+                        }
+                    }
                 }
+                try_others(live, self.last).await;
             }
             KeeperInput::Closed(transport) => {
                 if live.as_ref().is_some_and(|l| l.transport == Some(transport)) {
@@ -301,7 +351,10 @@ impl<R: Role> Keeper<R> {
                 }
             }
             KeeperInput::NetworkChanged => {
+                // Another network may let more through.
+                self.last = Carrier::Udp;
                 if let Some(live) = live.as_mut().filter(|l| l.connected) {
+                    live.look = UdpLook::new(Instant::now());
                     live.restart_wanted = true;
                 }
             }
@@ -314,7 +367,8 @@ impl<R: Role> Keeper<R> {
             Some(PeerEvent::Connected) => {
                 let first = !std::mem::replace(&mut current.connected, true);
                 if first {
-                    tracing::debug!(after = ?current.since.elapsed(), "a transport stands");
+                    self.last = current.peer.tap.carrier();
+                    tracing::debug!(after = ?current.since.elapsed(), by = ?self.last, "a transport stands");
                     self.backoff.reset();
                     if let Err(error) = self.role.connected().await {
                         self.report(&error).await;
@@ -331,6 +385,7 @@ impl<R: Role> Keeper<R> {
 
     async fn tick(&mut self, live: &mut Option<Live>) {
         let Some(current) = live.as_mut() else { return };
+        try_others(current, self.last).await;
         let tap = current.peer.tap.clone();
         let facts = PathFacts {
             dead: tap.is_dead(),
@@ -356,7 +411,8 @@ impl<R: Role> Keeper<R> {
             }
             Verdict::Recovered => {
                 current.restarted = None;
-                tracing::info!(after = ?facts.restarted, "a path is back");
+                self.last = tap.carrier();
+                tracing::info!(after = ?facts.restarted, by = ?self.last, "a path is back");
                 if let Err(error) = self.role.connected().await {
                     self.report(&error).await;
                 }
@@ -367,6 +423,11 @@ impl<R: Role> Keeper<R> {
                 self.drop_live(live).await;
                 return;
             }
+        }
+        if current.connected && look_for_udp(current, self.last, &self.bind).await {
+            tracing::info!("UDP gets through again");
+            self.last = Carrier::Udp;
+            current.restart_wanted = true;
         }
         if current.reported.elapsed() >= Duration::from_secs(1) {
             current.reported = Instant::now();
@@ -410,6 +471,52 @@ impl<R: Role> Keeper<R> {
         let output = self.output.clone();
         async move {
             let _ = output.send(event).await;
+        }
+    }
+}
+
+/// True once when the server has answered by UDP, while something else carries the transport.
+async fn look_for_udp(live: &mut Live, last: Carrier, bind: &[String]) -> bool {
+    let look = &mut live.look;
+    if let Some(running) = look.running.take_if(|running| running.is_finished()) {
+        let found = running.await.unwrap_or(false);
+        look.wait = if found {
+            UDP_LOOK_MIN
+        } else {
+            (look.wait * 2).min(UDP_LOOK_MAX)
+        };
+        look.at = Instant::now() + look.wait;
+        return found && last != Carrier::Udp && live.restarted.is_none();
+    }
+    if last == Carrier::Udp {
+        look.at = Instant::now() + look.wait;
+    } else if look.running.is_none()
+        && look.at <= Instant::now()
+        && live.restarted.is_none()
+        && let Some(probe) = live.peer.probe.clone()
+    {
+        look.running = Some(tokio::spawn(probe.look(bind.to_vec())));
+    }
+    false
+}
+
+/// Where UDP brings nothing back, ICE tries the others, each in its time.
+async fn try_others(live: &mut Live, last: Carrier) {
+    let since = live.since.elapsed();
+    let heard = live.peer.tap.silence().is_some_and(|silence| silence < since);
+    let negotiated = live.transport.is_some() && !live.restart_wanted;
+    if heard || !negotiated {
+        return;
+    }
+    let (due, rest) = std::mem::take(&mut live.untried)
+        .into_iter()
+        .partition(|(target, _)| target.carrier().is_due(since, last));
+    live.untried = rest;
+    let due: Vec<(Target, String)> = due;
+    for (target, mid) in due {
+        tracing::debug!(?target, "nothing came back yet: another way is tried");
+        if let Err(error) = live.peer.try_target(target, mid).await {
+            tracing::debug!(%error, "a candidate was not taken");
         }
     }
 }

@@ -107,7 +107,7 @@ impl Engine {
         };
         let bind = bind_for(&api.authority().host, media.bind.as_ref());
         let mut session = Session::new(
-            api,
+            api.clone(),
             info,
             identity,
             join.exam.id,
@@ -128,7 +128,7 @@ impl Engine {
             path_state: send_path.follow(),
             send_path,
             share: Share::default(),
-            keeper: Keeper::start(role, bind, follow, keeper_out),
+            keeper: Keeper::start(role, &api, bind, follow, keeper_out),
             keeper_events,
             wishes,
             link,

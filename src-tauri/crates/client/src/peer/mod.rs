@@ -1,16 +1,21 @@
 //! One WebRTC connection as we use it: our codecs, extensions, interceptors and timeouts. The client always offers.
 
+pub(crate) mod carrier;
 pub(crate) mod feedback;
 pub(crate) mod nack;
 pub(crate) mod path;
+pub(crate) mod probe;
 pub(crate) mod responder;
+pub(crate) mod stream;
 pub(crate) mod tap;
 
 use crate::bounds::ICE_KEEPALIVE;
 use crate::error::ClientError;
+use carrier::Target;
 use invigil_shared::frame_info::FRAME_INFO_URI;
 use parking_lot::Mutex;
 use path::{PathWatch, SendPath};
+use probe::Probe;
 use rtc::crypto::providers::AwsLcRsProvider;
 use rtc::interceptor::{Slot, TwccReceiverBuilder};
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
@@ -20,6 +25,7 @@ use rtc::rtp_transceiver::rtp_sender::{
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use stream::Targets;
 use tap::{PathTap, TappedRuntime};
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_remote::TrackRemote;
@@ -65,7 +71,11 @@ pub(crate) enum PeerEvent {
 pub(crate) struct Peer {
     pub pc: Arc<dyn PeerConnection>,
     pub tap: Arc<PathTap>,
+    targets: Arc<Targets>,
     pub events: mpsc::Receiver<PeerEvent>,
+    /// How to ask whether UDP works, since the last answer.
+    pub probe: Option<Probe>,
+    offer: String,
     /// Number of the FrameInfo extension in our offer, which the answer keeps; 0 before the first offer.
     pub frame_info_id: u8,
     /// Receiving transceivers by slot.
@@ -168,8 +178,14 @@ pub(crate) fn media_error(error: impl std::fmt::Display) -> ClientError {
 }
 
 impl Peer {
-    /// Builds a connection and its driver. `bind`: local addresses for UDP. `path`: watches a sending one's.
-    pub async fn build(way: Way, bind: Vec<String>, path: Option<Arc<SendPath>>) -> Result<Self, ClientError> {
+    /// Builds a connection and its driver. `bind`: local addresses for UDP. `path`: watches a sending one's. `targets`: where
+    /// ICE-TCP goes.
+    pub async fn build(
+        way: Way,
+        bind: Vec<String>,
+        path: Option<Arc<SendPath>>,
+        targets: Arc<Targets>,
+    ) -> Result<Self, ClientError> {
         crate::trust::provider();
         let tap = Arc::new(PathTap::default());
         let (sender, events) = mpsc::channel(MAX_PEER_EVENTS);
@@ -220,13 +236,21 @@ impl Peer {
                 tap: tap.clone(),
             }))
             .with_udp_addrs(bind)
-            .with_runtime(Arc::new(TappedRuntime { tap: tap.clone() }))
+            // For its candidate, see `stream::Deaf`.
+            .with_tcp_addrs(vec!["127.0.0.1:0".to_owned()])
+            .with_runtime(Arc::new(TappedRuntime {
+                tap: tap.clone(),
+                targets: targets.clone(),
+            }))
             .build();
         let pc = Box::pin(building).await.map_err(media_error)?;
         Ok(Self {
             pc: Arc::new(pc),
             tap,
+            targets,
             events,
+            probe: None,
+            offer: String::new(),
             frame_info_id: 0,
             slots: Arc::default(),
         })
@@ -245,10 +269,12 @@ impl Peer {
             .map(|d| d.sdp)
             .ok_or_else(|| ClientError::Media("no local description".to_owned()))?;
         self.frame_info_id = extension_id(&sdp, FRAME_INFO_URI).unwrap_or(0);
+        self.offer.clone_from(&sdp);
         Ok(sdp)
     }
 
-    pub async fn answer(&self, sdp: String) -> Result<(), ClientError> {
+    pub async fn answer(&mut self, sdp: String) -> Result<(), ClientError> {
+        self.probe = Probe::of(&self.offer, &sdp);
         let answer = RTCSessionDescription::answer(sdp).map_err(media_error)?;
         self.pc.set_remote_description(answer).await.map_err(media_error)
     }
@@ -260,6 +286,11 @@ impl Peer {
             ..Default::default()
         };
         self.pc.add_ice_candidate(candidate).await.map_err(media_error)
+    }
+
+    /// Makes ICE try a connection to `target`.
+    pub async fn try_target(&self, target: Target, mid: String) -> Result<(), ClientError> {
+        self.add_candidate(self.targets.candidate(target), mid).await
     }
 
     pub async fn close(self) {

@@ -1,13 +1,15 @@
 //! Our own eye on the path: when a datagram last came, and what the socket said. ICE's own states take 2.6 to 12.6 s to notice
 //! a dead path; ICE's checks come back four times a second on a live one, whatever media does.
 
+use super::carrier::Carrier;
+use super::stream::{Deaf, Targets};
 use std::fmt;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use webrtc::runtime::{
@@ -24,6 +26,8 @@ pub(crate) struct PathTap {
     pub received_bytes: AtomicU64,
     pub sent_bytes: AtomicU64,
     failed: AtomicBool,
+    /// What was heard last came by it.
+    carrier: AtomicU8,
     /// Loss that the far end reported last, 0 to 255 (RFC 3550 section 6.4.1).
     pub fraction_lost: AtomicU64,
     dead: AtomicBool,
@@ -37,6 +41,7 @@ impl Default for PathTap {
             received_bytes: AtomicU64::new(0),
             sent_bytes: AtomicU64::new(0),
             failed: AtomicBool::new(false),
+            carrier: AtomicU8::new(Carrier::Udp as u8),
             fraction_lost: AtomicU64::new(0),
             dead: AtomicBool::new(false),
         }
@@ -48,10 +53,24 @@ impl PathTap {
         u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    fn heard(&self, bytes: usize) {
+    pub(super) fn heard(&self, bytes: usize, carrier: Carrier) {
+        self.carrier.store(carrier as u8, Ordering::Relaxed);
         let now = self.now_us().max(1);
         self.heard_us.store(now, Ordering::Relaxed);
         self.received_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn sent(&self, bytes: usize) {
+        self.sent_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// What carried the last that was heard.
+    pub fn carrier(&self) -> Carrier {
+        match self.carrier.load(Ordering::Relaxed) {
+            carrier if carrier == Carrier::Tcp as u8 => Carrier::Tcp,
+            carrier if carrier == Carrier::Tls as u8 => Carrier::Tls,
+            _ => Carrier::Udp,
+        }
     }
 
     /// Since the last datagram; none before the first.
@@ -67,6 +86,11 @@ impl PathTap {
         self.failed.swap(false, Ordering::Relaxed)
     }
 
+    /// A connection has ended.
+    pub(super) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+    }
+
     fn note(&self, error: &io::Error) {
         let kind = error.kind();
         let transient = matches!(
@@ -77,14 +101,15 @@ impl PathTap {
                 | io::ErrorKind::ConnectionReset
         );
         if !transient {
-            self.failed.store(true, Ordering::Relaxed);
+            self.fail();
         }
     }
 }
 
-/// tokio's runtime with a tap in each UDP socket.
+/// tokio's runtime with a tap in each socket, which knows where ICE-TCP has to go.
 pub(crate) struct TappedRuntime {
     pub tap: Arc<PathTap>,
+    pub targets: Arc<Targets>,
 }
 
 impl fmt::Debug for TappedRuntime {
@@ -107,10 +132,11 @@ impl Runtime for TappedRuntime {
         }))
     }
     fn wrap_tcp_listener(&self, listener: std::net::TcpListener) -> io::Result<Arc<dyn AsyncTcpListener>> {
-        TokioRuntime.wrap_tcp_listener(listener)
+        // Closed again: it is wanted for its candidate only.
+        Ok(Arc::new(Deaf(listener.local_addr()?)))
     }
     fn connect_tcp<'a>(&'a self, remote_addr: SocketAddr) -> Boxed<'a, io::Result<Arc<dyn AsyncTcpStream>>> {
-        TokioRuntime.connect_tcp(remote_addr)
+        Box::pin(self.targets.connect(remote_addr, self.tap.clone()))
     }
     fn resolve_host<'a>(&'a self, host: &'a str) -> Boxed<'a, io::Result<Vec<SocketAddr>>> {
         TokioRuntime.resolve_host(host)
@@ -146,7 +172,7 @@ impl AsyncUdpSocket for TappedSocket {
         let sent = self.inner.poll_send(cx, transmit);
         match &sent {
             Poll::Ready(Ok(bytes)) => {
-                self.tap.sent_bytes.fetch_add(*bytes as u64, Ordering::Relaxed);
+                self.tap.sent(*bytes);
             }
             Poll::Ready(Err(error)) => self.tap.note(error),
             Poll::Pending => {}
@@ -162,7 +188,10 @@ impl AsyncUdpSocket for TappedSocket {
     ) -> Poll<io::Result<usize>> {
         let received = self.inner.poll_recv(cx, bufs, meta);
         match &received {
-            Poll::Ready(Ok(messages)) => self.tap.heard(meta.iter().take(*messages).map(|m| m.len).sum()),
+            Poll::Ready(Ok(messages)) => {
+                let bytes = meta.iter().take(*messages).map(|m| m.len).sum();
+                self.tap.heard(bytes, Carrier::Udp);
+            }
             Poll::Ready(Err(error)) => self.tap.note(error),
             Poll::Pending => {}
         }

@@ -83,7 +83,15 @@ impl Engine {
             media,
         } = self.config;
         let bind = bind_for(&api.authority().host, media.bind.as_ref());
-        let mut session = Session::new(api, info, Identity::Person, exam, token, None, self.clock.clone());
+        let mut session = Session::new(
+            api.clone(),
+            info,
+            Identity::Person,
+            exam,
+            token,
+            None,
+            self.clock.clone(),
+        );
         let (link, follow) = watch::channel(None);
         let (keeper_out, keeper_events) = mpsc::channel(MAX_COMMANDS);
         let slots = Arc::new(SlotTable::default());
@@ -91,7 +99,7 @@ impl Engine {
         let mut running = Running {
             events: self.events,
             token: self.token,
-            keeper: Keeper::start(role, bind, follow, keeper_out),
+            keeper: Keeper::start(role, &api, bind, follow, keeper_out),
             keeper_events,
             link,
             outbox: Outbox::new(),
