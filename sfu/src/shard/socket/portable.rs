@@ -45,7 +45,13 @@ impl BatchSocket {
     pub fn receive(&mut self, mut each: impl FnMut(SocketAddr, &mut [u8])) -> io::Result<usize> {
         for count in 0..RECEIVE_BATCH {
             match self.socket.recv_from(&mut self.buffer) {
-                Ok((length, from)) => each(from, &mut self.buffer[..length]),
+                Ok((length, mut from)) => {
+                    // A flow label would make it a connection's address, see `shard/tcp`.
+                    if let SocketAddr::V6(v6) = &mut from {
+                        v6.set_flowinfo(0);
+                    }
+                    each(from, &mut self.buffer[..length]);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.ready = false;
                     return Ok(count);
