@@ -51,7 +51,8 @@ pub(super) fn spawn(
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as i64);
     let mut started = Vec::with_capacity(configs.len());
-    for ((config, sockets, addresses, candidates, (gate, tcp), waker), port) in prepared.into_iter().zip(mesh(&wakers)) {
+    for ((config, sockets, addresses, candidates, (gate, tcp), waker), port) in prepared.into_iter().zip(mesh(&wakers))
+    {
         let siblings = configs.iter().map(|other| other.id).filter(|other| *other != config.id);
         let core = CoreConfig {
             shard: config.id,

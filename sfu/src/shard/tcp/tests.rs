@@ -31,19 +31,17 @@ struct Stage {
 impl Stage {
     fn set(shards: u16) -> Self {
         let (sender, events) = mpsc::channel(256);
-        let handles: Vec<ShardHandle> = (0..shards)
-            .map(|number| {
-                let config = ShardConfig {
-                    id: ShardId(number),
-                    bind: vec!["127.0.0.1:0".parse().unwrap()],
-                    announce: vec![],
-                    segments: true,
-                    certificate: generate_certificate().unwrap(),
-                    seed: [number as u8; 32],
-                };
-                spawn(config, sender.clone()).unwrap().0
-            })
-            .collect();
+        let config = |number: u16| ShardConfig {
+            id: ShardId(number),
+            bind: vec!["127.0.0.1:0".parse().unwrap()],
+            announce: vec![],
+            segments: true,
+            certificate: generate_certificate().unwrap(),
+            seed: [number as u8; 32],
+        };
+        let configs: Vec<_> = (0..shards).map(config).collect();
+        let started = spawn(&configs, &sender).unwrap();
+        let handles: Vec<ShardHandle> = started.into_iter().map(|(handle, _thread)| handle).collect();
         let door = Door::new(handles.iter().filter_map(|handle| handle.tcp().cloned()));
         let shutdown = Shutdown::default();
         tokio::spawn(door.clone().serve(shutdown.signal()));

@@ -4,9 +4,11 @@
 //! [`RESTART_DEADLINE`] the transport is built anew. A new link restarts ICE on the transport that stands, because the server
 //! may have forgotten it; when it has, a new one is built.
 
+mod ways;
+
 use crate::MediaState;
 use crate::backoff::Backoff;
-use crate::bounds::{MAX_COMMANDS, PATH_SILENCE, RESTART_DEADLINE, UDP_LOOK_MAX, UDP_LOOK_MIN};
+use crate::bounds::{MAX_COMMANDS, PATH_SILENCE, RESTART_DEADLINE};
 use crate::error::ClientError;
 use crate::link::Link;
 use crate::peer::carrier::{Carrier, Target};
@@ -21,15 +23,13 @@ use invigil_shared::signal::{ClientMessage, Direction, ServerMessage};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
+use ways::{MAX_UNTRIED, UdpLook, look_for_udp, try_others};
 use webrtc::media_stream::track_remote::TrackRemote;
 
 /// How often the path is looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// A socket error counts when the path has been silent for this long as well: one interface of several may be gone.
 const SILENT_AND_FAILED: Duration = Duration::from_millis(300);
-
-/// Ways of one negotiation: a server's addresses by TCP, and TLS.
-const MAX_UNTRIED: usize = 16;
 
 /// What a transport carries. Methods run on the keeper's task.
 pub(crate) trait Role: Send + 'static {
@@ -127,23 +127,6 @@ struct Live {
     restarted: Option<Instant>,
     reported: Instant,
     look: UdpLook,
-}
-
-/// Looks for UDP while another carrier serves.
-struct UdpLook {
-    at: Instant,
-    wait: Duration,
-    running: Option<tokio::task::JoinHandle<bool>>,
-}
-
-impl UdpLook {
-    fn new(now: Instant) -> Self {
-        Self {
-            at: now + UDP_LOOK_MIN,
-            wait: UDP_LOOK_MIN,
-            running: None,
-        }
-    }
 }
 
 /// What is known of a transport's path at a tick. Pure, for the test.
@@ -471,52 +454,6 @@ impl<R: Role> Keeper<R> {
         let output = self.output.clone();
         async move {
             let _ = output.send(event).await;
-        }
-    }
-}
-
-/// True once when the server has answered by UDP, while something else carries the transport.
-async fn look_for_udp(live: &mut Live, last: Carrier, bind: &[String]) -> bool {
-    let look = &mut live.look;
-    if let Some(running) = look.running.take_if(|running| running.is_finished()) {
-        let found = running.await.unwrap_or(false);
-        look.wait = if found {
-            UDP_LOOK_MIN
-        } else {
-            (look.wait * 2).min(UDP_LOOK_MAX)
-        };
-        look.at = Instant::now() + look.wait;
-        return found && last != Carrier::Udp && live.restarted.is_none();
-    }
-    if last == Carrier::Udp {
-        look.at = Instant::now() + look.wait;
-    } else if look.running.is_none()
-        && look.at <= Instant::now()
-        && live.restarted.is_none()
-        && let Some(probe) = live.peer.probe.clone()
-    {
-        look.running = Some(tokio::spawn(probe.look(bind.to_vec())));
-    }
-    false
-}
-
-/// Where UDP brings nothing back, ICE tries the others, each in its time.
-async fn try_others(live: &mut Live, last: Carrier) {
-    let since = live.since.elapsed();
-    let heard = live.peer.tap.silence().is_some_and(|silence| silence < since);
-    let negotiated = live.transport.is_some() && !live.restart_wanted;
-    if heard || !negotiated {
-        return;
-    }
-    let (due, rest) = std::mem::take(&mut live.untried)
-        .into_iter()
-        .partition(|(target, _)| target.carrier().is_due(since, last));
-    live.untried = rest;
-    let due: Vec<(Target, String)> = due;
-    for (target, mid) in due {
-        tracing::debug!(?target, "nothing came back yet: another way is tried");
-        if let Err(error) = live.peer.try_target(target, mid).await {
-            tracing::debug!(%error, "a candidate was not taken");
         }
     }
 }
