@@ -1,5 +1,5 @@
 //! Networks that let no UDP through, or nothing but HTTPS. The server listens on 127.0.0.1 and announces 127.0.0.9, where nobody
-//! listens: what gets through to its media is what a relay there forwards.
+//! listens: what gets through to its media is what a detour there forwards.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
 use invigil_client::MediaState;
@@ -8,12 +8,14 @@ use invigil_shared::exam::Policy;
 use invigil_shared::id::ParticipantId;
 use invigil_shared::publication::{Layer, PublicationKey};
 use invigil_tests::bot::{Bot, BotOptions};
+use invigil_tests::chromium;
 use invigil_tests::detour::Detour;
+use invigil_tests::page::Page;
 use invigil_tests::sfu::Sfu;
-use invigil_tests::watcher::Watcher;
+use invigil_tests::watcher::{PASSWORD, Watcher};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -22,22 +24,26 @@ const LIMIT: Duration = Duration::from_secs(60);
 const ANNOUNCED: &str = "127.0.0.9";
 
 struct Stage {
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     sfu: Sfu,
-    /// Where its media really is, and where clients believe it to be.
+    /// Where its first shard's media really is, and where clients believe it to be.
     media: SocketAddr,
     announced: SocketAddr,
 }
 
 impl Stage {
-    fn set() -> Self {
+    fn set(shards: &str) -> Self {
+        Self::with(&["--shards", shards])
+    }
+
+    fn with(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let arguments = ["--announce", ANNOUNCED];
+        let arguments = [&["--announce", ANNOUNCED], more].concat();
         let sfu = Sfu::start_with(folder.path(), "127.0.0.1:0", "127.0.0.1:0", &arguments).unwrap();
         let media: SocketAddr = sfu.ready.media[0].parse().unwrap();
         let announced = SocketAddr::new(ANNOUNCED.parse().unwrap(), media.port());
         Self {
-            _folder: folder,
+            folder,
             sfu,
             media,
             announced,
@@ -109,7 +115,7 @@ impl People {
 /// ICE-TCP on the media port's number; and UDP, once it gets through, is preferred again without a new transport.
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_flow_over_tcp_and_return_to_udp_when_it_gets_through() {
-    let stage = Stage::set();
+    let stage = Stage::set("1");
     let tcp = Detour::tcp(stage.announced, stage.media).await.unwrap();
     let mut people = stage.people("TCP-1").await;
     people.pictures(20, "pictures over TCP").await;
@@ -152,19 +158,86 @@ async fn pictures_flow_over_tcp_and_return_to_udp_when_it_gets_through() {
     assert_eq!(people.refused(), 0);
 }
 
-/// Only the HTTPS port: what carries the pictures has no other way.
+/// Only the HTTPS port: what carries the pictures has no other way. Two shards: the first request of each connection says whose
+/// it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn pictures_flow_inside_tls_where_only_https_gets_through() {
-    let stage = Stage::set();
+    let stage = Stage::set("2");
     let mut people = stage.people("TLS-1").await;
     people.pictures(30, "pictures inside TLS").await;
     assert_eq!(people.refused(), 0);
 }
 
+/// A browser finds the TCP candidates in the answer. It has no way inside TLS, so the detour is the only one.
+#[tokio::test(flavor = "multi_thread")]
+async fn chromium_plays_over_tcp_where_udp_is_blocked() {
+    let html = Arc::new(Mutex::new(String::new()));
+    let served = Page::serve_later(html.clone()).unwrap();
+    let stage = Stage::with(&["--shards", "1", "--origin", &served.origin]);
+    let sfu = &stage.sfu;
+    let policy = Policy {
+        allow_test_picture: true,
+        ..Policy::default()
+    };
+    let exam = sfu.create_exam("Browser", "WEB-1", &policy).unwrap();
+    let link = sfu.add_candidate("WEB-1", "Candidate 001", None).unwrap();
+    let options = BotOptions {
+        screen: false,
+        tone: None,
+        ..BotOptions::whole(4)
+    };
+    // The candidate is one of ours and goes inside TLS: no detour stands yet.
+    let mut bot = Bot::join(&link, &options).await.unwrap();
+    let candidate = bot.join.participant;
+    bot.wait_for(LIMIT, "the candidate's transport", |event| {
+        (*event == CandidateEvent::Media(MediaState::Connected)).then_some(())
+    })
+    .await
+    .unwrap();
+    tokio::spawn(bot.run());
+    let tcp = Detour::tcp(stage.announced, stage.media).await.unwrap();
+    sfu.add_user("ada@tests.example", "Ada", "proctor", PASSWORD).unwrap();
+    let token = sfu
+        .command(&["token", "--role", "proctor", "--user", "ada@tests.example"], None)
+        .unwrap();
+    let url = format!(
+        "https://{}/whep/{}/{candidate}/camera/0?layer=high",
+        sfu.ready.https, exam.id
+    );
+    *html.lock().unwrap() = format!(
+        "<!doctype html><video id=v autoplay muted playsinline></video><script>(async () => {{
+           const report = (o) => fetch('/report', {{ method: 'POST', body: JSON.stringify(o) }});
+           const pc = new RTCPeerConnection(); pc.ontrack = (e) => {{ v.srcObject = new MediaStream([e.track]); }};
+           pc.addTransceiver('video', {{ direction: 'recvonly' }});
+           await pc.setLocalDescription(await pc.createOffer());
+           const headers = {{ 'content-type': 'application/sdp', authorization: 'Bearer {}' }};
+           const answer = await fetch('{url}', {{ method: 'POST', headers, body: pc.localDescription.sdp }});
+           await pc.setRemoteDescription({{ type: 'answer', sdp: await answer.text() }});
+           setInterval(async () => {{
+             const stats = [...(await pc.getStats()).values()];
+             const video = stats.find((s) => s.type === 'inbound-rtp');
+             const pair = stats.find((s) => s.type === 'candidate-pair' && s.nominated && s.state === 'succeeded');
+             const remote = pair && stats.find((s) => s.id === pair.remoteCandidateId);
+             report({{ decoded: video ? video.framesDecoded : 0, protocol: remote ? remote.protocol : '' }});
+           }}, 500);
+         }})()</script>",
+        token.trim()
+    );
+    let (spki, logs) = (sfu.spki().unwrap(), stage.folder.path().join("logs"));
+    let _browser = chromium::open(&served.origin, &spki, stage.folder.path(), &logs).unwrap();
+    served
+        .report(LIMIT, "frames that Chromium decoded from TCP", |report| {
+            let decoded = report["decoded"].as_u64().unwrap_or(0);
+            (decoded > 20 && report["protocol"] == "tcp").then_some(())
+        })
+        .unwrap();
+    assert!(tcp.carried() > 50_000, "{} bytes by TCP", tcp.carried());
+}
+
 /// A NAT that forgets its mapping: the same addresses on both ends, another one between them.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_address_on_the_way_keeps_the_transport() {
-    let stage = Stage::set();
+    let stage = Stage::set("1");
     let udp = Detour::udp(stage.announced, stage.media).await.unwrap();
     let mut people = stage.people("NAT-1").await;
     for round in 0..3 {
@@ -184,7 +257,7 @@ async fn a_new_address_on_the_way_keeps_the_transport() {
 /// socket, and pictures go on.
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_at_the_tcp_port_harm_nobody() {
-    let stage = Stage::set();
+    let stage = Stage::set("1");
     let _udp = Detour::udp(stage.announced, stage.media).await.unwrap();
     let mut people = stage.people("FLOOD-1").await;
     people.pictures(10, "pictures before the flood").await;

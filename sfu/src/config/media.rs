@@ -1,4 +1,4 @@
-//! Section: the media plane's shards and their UDP ports.
+//! Section: the media plane's shards and their ports.
 
 use super::ConfigError;
 use std::net::{IpAddr, SocketAddr};
@@ -9,7 +9,7 @@ pub const MAX_SHARDS: usize = 16;
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct MediaConfig {
-    /// UDP address of the media, once for IPv4 and once for IPv6. It is the first shard's; the others take the ports that
+    /// Address of the media for UDP and TCP, once for IPv4 and once for IPv6. It is the first shard's; the others take the ports that
     /// follow it. Port 0 means a free one.
     #[arg(long = "media", env = "INVIGIL_MEDIA", value_name = "ADDRESS", value_delimiter = ',',
           default_values = ["0.0.0.0:7443", "[::]:7443"])]
@@ -26,7 +26,7 @@ pub struct MediaConfig {
     /// sends without an error. Costs about half as much CPU again.
     #[arg(long, env = "INVIGIL_NO_SEGMENTS")]
     pub no_segments: bool,
-    /// Threads that forward media, each with a UDP port of its own; one for each core when not given.
+    /// Threads that forward media, each with a port of its own; one for each core when not given.
     #[arg(long, env = "INVIGIL_SHARDS", value_name = "N")]
     pub shards: Option<usize>,
 }

@@ -148,7 +148,8 @@ mod tests {
         let tagged = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:0\r\n";
         let text = write_fragment(tagged, &ours, &["192.0.2.1:7443".parse().unwrap()]);
         let again = Fragment::parse(&text).unwrap();
-        assert_eq!((again.ice, again.candidates, again.ended), (Some(ours), 1, true));
+        // One address, by UDP and by TCP.
+        assert_eq!((again.ice, again.candidates, again.ended), (Some(ours), 2, true));
     }
 
     #[test]
