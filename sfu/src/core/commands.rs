@@ -248,12 +248,8 @@ impl Shard {
     /// Nobody is bound to the publication any more.
     pub(super) fn unbind_publication(&mut self, number: u64) {
         for target in self.table.targets(number).to_vec() {
-            if let Some(slot) = self
-                .peers
-                .get_mut(&target.peer)
-                .and_then(|peer| peer.slot_mut(target.slot))
-            {
-                slot.subscription = None;
+            if let Some(peer) = self.peers.get_mut(&target.peer) {
+                peer.unbind(target.slot);
             }
         }
         self.table.remove_publication(number);

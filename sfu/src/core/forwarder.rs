@@ -151,13 +151,22 @@ impl OutStream {
         })
     }
 
-    /// Forgets what was sent of a publication; [`Self::switch`] has to come before its next packet.
-    pub fn forget(&mut self, publication: u64) {
-        for segment in self
-            .segments
-            .iter_mut()
-            .filter(|segment| segment.publication == publication)
-        {
+    /// Whether a later packet of the layer was sent than the one at `index`: a switch to that one would send a frame twice.
+    pub fn has_passed(&self, publication: u64, layer: Layer, index: u64) -> bool {
+        let mut end = self.next;
+        for segment in self.segments.iter().rev() {
+            if (segment.publication, segment.layer) == (publication, layer) {
+                return index < segment.first_in + (end - segment.first_out);
+            }
+            end = segment.first_out;
+        }
+        false
+    }
+
+    /// Forgets what was sent of a layer; [`Self::switch`] has to come before its next packet.
+    pub fn forget(&mut self, publication: u64, layer: Layer) {
+        let of_it = |segment: &&mut Segment| (segment.publication, segment.layer) == (publication, layer);
+        for segment in self.segments.iter_mut().filter(of_it) {
             segment.publication = NOBODY;
         }
     }
@@ -548,5 +557,27 @@ mod tests {
             .find(now, first.sequence + 1, None)
             .map(|found| (found.0, found.1, found.2));
         assert_eq!(found, Some((2, Layer::High, 500)));
+    }
+
+    #[test]
+    fn a_layer_is_not_taken_up_before_what_was_sent_of_it() {
+        let now = Instant::now();
+        let mut stream = stream();
+        let packet = |index: u64| Packet {
+            index,
+            meta: meta(index as u32, 0),
+            payload: b"x",
+        };
+        stream.switch(now, 1, Layer::Low, &packet(10));
+        send(&mut stream, now, packet(10));
+        send(&mut stream, now, packet(12));
+        stream.switch(now, 1, Layer::High, &packet(500));
+        send(&mut stream, now, packet(500));
+        assert!(stream.has_passed(1, Layer::Low, 12) && !stream.has_passed(1, Layer::Low, 13));
+        assert!(stream.has_passed(1, Layer::High, 500) && !stream.has_passed(1, Layer::High, 501));
+        assert!(!stream.has_passed(2, Layer::High, 1));
+        stream.forget(1, Layer::Low);
+        assert!(!stream.has_passed(1, Layer::Low, 1), "it is numbered anew");
+        assert!(stream.continues(1, Layer::High, 501), "the other layer goes on");
     }
 }

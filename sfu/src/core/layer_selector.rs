@@ -63,8 +63,8 @@ pub struct LayerSelector {
     stalled: bool,
     /// Only pictures that stand by themselves go through.
     thinned: bool,
-    /// Such a picture is on its way.
-    in_key_frame: bool,
+    /// The frame that a packet went through of last: its layer and timestamp.
+    last: Option<(Layer, u32)>,
 }
 
 impl LayerSelector {
@@ -92,26 +92,38 @@ impl LayerSelector {
         self.thinned
     }
 
-    /// Judges a packet, and remembers the switch that it asks for.
-    pub fn judge(&mut self, layer: Layer, frame: &FrameInfo) -> Verdict {
+    /// Judges a packet of the frame at `timestamp`, and remembers the switch that it asks for. `passed`: later packets of the
+    /// layer have gone through before, so that nothing can begin with this one.
+    pub fn judge(&mut self, layer: Layer, frame: &FrameInfo, timestamp: u32, passed: bool) -> Verdict {
+        let verdict = self.verdict(layer, frame, timestamp, passed);
+        if verdict == Verdict::Switch {
+            (self.current, self.stalled) = (Some(layer), false);
+        }
+        if verdict != Verdict::Drop {
+            self.last = Some((layer, timestamp));
+        }
+        verdict
+    }
+
+    fn verdict(&self, layer: Layer, frame: &FrameInfo, timestamp: u32, passed: bool) -> Verdict {
         let is_current = self.current == Some(layer);
-        if self.thinned && is_current {
-            // Each of them starts anew where the one before ended.
-            let begins = frame.key && frame.start;
-            self.in_key_frame = begins || (frame.key && self.in_key_frame);
-            return match (begins, self.in_key_frame) {
-                (true, _) => Verdict::Switch,
-                (false, true) => Verdict::Forward,
-                (false, false) => Verdict::Drop,
+        // A frame leaves under one timestamp: it can't begin a second time.
+        let goes_on = self.last == Some((layer, timestamp));
+        let begins = frame.key && frame.start && !passed && !goes_on;
+        if is_current {
+            return match (self.thinned, begins) {
+                // Each of them starts anew where the one before ended.
+                (true, true) => Verdict::Switch,
+                (true, false) if !goes_on => Verdict::Drop,
+                _ => Verdict::Forward,
             };
         }
         let better = self.target == Some(layer) || (self.current.is_none() && self.target.is_some());
-        if !is_current && better && frame.key && frame.start {
-            self.current = Some(layer);
-            (self.stalled, self.in_key_frame) = (false, true);
-            return Verdict::Switch;
+        if better && begins {
+            Verdict::Switch
+        } else {
+            Verdict::Drop
         }
-        if is_current { Verdict::Forward } else { Verdict::Drop }
     }
 
     /// The layer has stopped.
@@ -119,6 +131,11 @@ impl LayerSelector {
         if self.current == Some(layer) {
             self.current = None;
         }
+    }
+
+    /// What went through last was given up on its way, whatever layer it was of.
+    pub fn interrupted(&mut self) {
+        self.current = None;
     }
 
     /// The target has been awaited for too long with nothing to show.
@@ -183,20 +200,20 @@ mod tests {
     fn a_layer_changes_only_where_a_key_frame_begins_and_the_old_one_goes_on_until_then() {
         let mut selector = LayerSelector::default();
         selector.retarget(Some(Low), set(&[Low, High]));
-        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Drop);
-        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Switch);
-        assert_eq!(selector.judge(Low, &frame(true, false)), Verdict::Forward);
+        assert_eq!(selector.judge(Low, &frame(false, true), 1, false), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true), 2, false), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, false), 2, false), Verdict::Forward);
         selector.retarget(Some(High), set(&[Low, High]));
         assert_eq!(selector.demand(set(&[Low, High])), set(&[Low, High]));
-        assert_eq!(selector.judge(High, &frame(false, true)), Verdict::Drop);
+        assert_eq!(selector.judge(High, &frame(false, true), 3, false), Verdict::Drop);
         assert_eq!(
-            selector.judge(High, &frame(true, false)),
+            selector.judge(High, &frame(true, false), 3, false),
             Verdict::Drop,
             "the middle of a key frame"
         );
-        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Forward);
-        assert_eq!(selector.judge(High, &frame(true, true)), Verdict::Switch);
-        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(false, true), 4, false), Verdict::Forward);
+        assert_eq!(selector.judge(High, &frame(true, true), 5, false), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, true), 6, false), Verdict::Drop);
         assert_eq!(selector.demand(set(&[Low, High])), set(&[High]));
     }
 
@@ -205,7 +222,11 @@ mod tests {
         let mut selector = LayerSelector::default();
         selector.retarget(Some(Low), set(&[Low]));
         selector.thin(true);
-        let mut judge = |key, start| selector.judge(Low, &frame(key, start));
+        let mut timestamp = 0;
+        let mut judge = |key, start| {
+            timestamp += u32::from(start);
+            selector.judge(Low, &frame(key, start), timestamp, false)
+        };
         assert_eq!(judge(false, true), Verdict::Drop);
         assert_eq!(
             (judge(true, true), judge(true, false)),
@@ -220,11 +241,18 @@ mod tests {
             (judge(true, true), judge(true, false)),
             (Verdict::Switch, Verdict::Forward)
         );
+        assert_eq!(
+            selector.judge(Low, &frame(true, false), 9, false),
+            Verdict::Drop,
+            "the next key frame's middle comes before its beginning"
+        );
+        assert_eq!(selector.judge(Low, &frame(true, true), 9, false), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, false), 9, false), Verdict::Forward);
         selector.thin(false);
         assert_eq!(selector.awaited(), Some(Low));
-        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Drop);
-        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Switch);
-        assert_eq!(selector.judge(Low, &frame(false, true)), Verdict::Forward);
+        assert_eq!(selector.judge(Low, &frame(false, true), 7, false), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true), 8, false), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(false, true), 9, false), Verdict::Forward);
     }
 
     #[test]
@@ -241,11 +269,23 @@ mod tests {
         assert_eq!(selector.demand(set(&[Low, Mid, High])), set(&[High]));
         selector.set_stalled();
         assert_eq!(selector.demand(set(&[Low, Mid, High])), set(&[Mid, High]));
-        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, true), 10, false), Verdict::Switch);
         assert_eq!(selector.awaited(), Some(High));
         assert_eq!(selector.demand(set(&[Low, Mid, High])), set(&[Low, High]));
         selector.retarget(None, set(&[Low]));
         assert!(selector.demand(set(&[Low])).is_empty());
-        assert_eq!(selector.judge(Low, &frame(true, true)), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true), 11, false), Verdict::Drop);
+    }
+
+    #[test]
+    fn a_frame_whose_rest_went_through_does_not_begin_afterwards() {
+        let mut selector = LayerSelector::default();
+        selector.retarget(Some(Low), set(&[Low]));
+        assert_eq!(selector.judge(Low, &frame(true, true), 1, false), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, false), 2, false), Verdict::Forward);
+        selector.interrupted();
+        assert_eq!(selector.judge(Low, &frame(true, true), 2, true), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true), 3, true), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true), 4, false), Verdict::Switch);
     }
 }

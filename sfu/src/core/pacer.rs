@@ -5,6 +5,7 @@ use crate::core::media::{Meta, Packet};
 use invigil_shared::bandwidth::Pace;
 use invigil_shared::publication::Layer;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Payload bytes that wait for one subscriber: two key frames of a screen full of text.
@@ -44,6 +45,10 @@ impl Waiting {
         let most = if self.meta.frame.key { MAX_KEY_AGE } else { MAX_AGE };
         self.since + most < now
     }
+
+    fn is_rest_of(&self, begun: Option<Frame>) -> bool {
+        begun == Some((self.publication, self.layer, self.meta.timestamp)) && !self.switched
+    }
 }
 
 /// A slot whose packets were given up.
@@ -51,8 +56,12 @@ impl Waiting {
 pub struct GivenUp {
     pub slot: u16,
     pub publication: u64,
-    pub layer: Layer,
+    /// It goes on with a key frame that waits already.
+    pub resumes: bool,
 }
+
+/// A frame of a layer of a publication, by its timestamp.
+type Frame = (u64, Layer, u32);
 
 /// One subscriber's queue.
 #[derive(Debug, Default)]
@@ -61,8 +70,8 @@ pub struct Pacer {
     queue: VecDeque<Waiting>,
     /// The payloads, one behind the other.
     bytes: VecDeque<u8>,
-    /// By slot, the frame that is on its way: publication and timestamp. Its rest is sent, or the receiver gets half a picture.
-    begun: Vec<Option<(u64, u32)>>,
+    /// By slot, the frame that is on its way. Its rest is sent, or the receiver gets half a picture.
+    begun: Vec<Option<Frame>>,
 }
 
 impl Pacer {
@@ -121,52 +130,103 @@ impl Pacer {
         let waiting = self.queue.pop_front()?;
         payload.clear();
         payload.extend(self.bytes.drain(..waiting.length));
-        let slot = usize::from(waiting.slot);
-        if self.begun.len() <= slot {
-            self.begun.resize(slot + 1, None);
-        }
-        self.begun[slot] = Some((waiting.publication, waiting.meta.timestamp));
+        let source = (waiting.publication, waiting.layer);
+        self.begin(waiting.slot, source, waiting.meta.timestamp);
         Some(waiting)
     }
 
-    /// Drops a slot's packets when the oldest packet is stale, but for the rest of a frame that is on its way. To be asked until
-    /// there is nothing to tell.
+    /// A packet of the frame at `timestamp` leaves, from the queue or past it.
+    pub fn begin(&mut self, slot: u16, (publication, layer): (u64, Layer), timestamp: u32) {
+        if !self.pace.is_limited() {
+            return;
+        }
+        let slot = usize::from(slot);
+        if self.begun.len() <= slot {
+            self.begun.resize(slot + 1, None);
+        }
+        self.begun[slot] = Some((publication, layer, timestamp));
+    }
+
+    /// Drops a slot's packets from the first stale one to the next key frame, but for the rest of a frame that is on its way.
+    /// To be asked until there is nothing to tell.
     pub fn give_up(&mut self, now: Instant) -> Option<GivenUp> {
-        let stale = *self
-            .queue
-            .iter()
-            .find(|waiting| waiting.is_stale(now) && !self.has_begun(waiting))?;
-        Some(self.drop_slot(stale.slot, stale.publication, stale.layer))
+        let mut queue = self.queue.iter().enumerate();
+        let (from, stale) = queue.find(|(_, waiting)| waiting.is_stale(now) && !self.has_begun(waiting))?;
+        let (slot, publication) = (stale.slot, stale.publication);
+        let resume = queue.find(|(_, waiting)| {
+            let frame = waiting.meta.frame;
+            let begins = waiting.slot == slot && frame.key && frame.start;
+            begins && !waiting.is_stale(now) && !self.has_begun(waiting)
+        });
+        let resume = resume.map(|(at, _)| at);
+        if let Some(first) = resume.and_then(|at| self.queue.get_mut(at)) {
+            // Its numbering can't go on from what is dropped before it.
+            first.switched = true;
+        }
+        self.drop_within(from..resume.unwrap_or(self.queue.len()), slot);
+        Some(GivenUp {
+            slot,
+            publication,
+            resumes: resume.is_some(),
+        })
     }
 
     /// Drops what waits of a slot, but for the rest of a frame that is on its way.
-    pub fn drop_slot(&mut self, slot: u16, publication: u64, layer: Layer) -> GivenUp {
+    pub fn drop_slot(&mut self, slot: u16, publication: u64) -> GivenUp {
+        self.drop_within(0..self.queue.len(), slot);
+        GivenUp {
+            slot,
+            publication,
+            resumes: false,
+        }
+    }
+
+    fn drop_within(&mut self, places: Range<usize>, slot: u16) {
+        let begun = self.begun.get(usize::from(slot)).copied().flatten();
+        self.retain(|at, waiting| !places.contains(&at) || waiting.slot != slot || waiting.is_rest_of(begun));
+    }
+
+    /// The slot carries something else from now on.
+    pub fn forget_slot(&mut self, slot: u16) {
+        self.retain(|_, waiting| waiting.slot != slot);
+        if let Some(begun) = self.begun.get_mut(usize::from(slot)) {
+            *begun = None;
+        }
+    }
+
+    /// What waits of a layer is of a numbering that is over.
+    pub fn forget_layer(&mut self, publication: u64, layer: Layer) {
+        self.retain(|_, waiting| (waiting.publication, waiting.layer) != (publication, layer));
+    }
+
+    /// Whether a later packet of the layer waits for the slot than the one at `index`.
+    pub fn has_passed(&self, slot: u16, source: (u64, Layer), index: u64) -> bool {
+        let mut of_it = self
+            .queue
+            .iter()
+            .filter(|waiting| waiting.slot == slot && (waiting.publication, waiting.layer) == source);
+        of_it.any(|waiting| waiting.index > index)
+    }
+
+    fn retain(&mut self, keep: impl Fn(usize, &Waiting) -> bool) {
         let (mut kept, mut from) = (0, 0);
-        for _ in 0..self.queue.len() {
+        for at in 0..self.queue.len() {
             let Some(waiting) = self.queue.pop_front() else { break };
-            if waiting.slot == slot && !self.has_begun(&waiting) {
-                from += waiting.length;
-            } else {
+            if keep(at, &waiting) {
                 // The payloads close up over what was dropped.
                 for at in 0..waiting.length {
                     self.bytes[kept + at] = self.bytes[from + at];
                 }
                 kept += waiting.length;
-                from += waiting.length;
                 self.queue.push_back(waiting);
             }
+            from += waiting.length;
         }
         self.bytes.truncate(kept);
-        GivenUp {
-            slot,
-            publication,
-            layer,
-        }
     }
 
     fn has_begun(&self, waiting: &Waiting) -> bool {
-        let begun = self.begun.get(usize::from(waiting.slot)).copied().flatten();
-        begun == Some((waiting.publication, waiting.meta.timestamp)) && !waiting.switched
+        waiting.is_rest_of(self.begun.get(usize::from(waiting.slot)).copied().flatten())
     }
 
     /// Payload bytes that wait.
@@ -270,11 +330,61 @@ mod tests {
             .filter(|index| push(&mut pacer, now, 0, &packet(*index, 1, false, &[0; 1_100])))
             .count();
         assert_eq!(taken, MAX_BYTES / 1_100);
-        pacer.drop_slot(0, 1, Layer::Low);
+        pacer.drop_slot(0, 1);
         assert_eq!(pacer.waiting_bytes(), 0);
         let small = (0..2_000u64)
             .filter(|index| push(&mut pacer, now, 0, &packet(*index, 1, false, &[0])))
             .count();
         assert_eq!(small, MAX_PACKETS);
+    }
+
+    #[test]
+    fn what_is_given_up_ends_at_a_key_frame_that_is_fresh() {
+        let now = Instant::now();
+        let mut pacer = Pacer::default();
+        pacer.follow(Some(100_000));
+        // Of the frame at 1 a part left past the queue.
+        pacer.begin(0, (1, Layer::Low), 1);
+        pacer.spend(now, 100_000);
+        push(&mut pacer, now, 0, &packet(2, 1, false, b"1"));
+        push(&mut pacer, now, 0, &packet(3, 2, false, b"2"));
+        // Another layer has its frame at the same time, and is taken up with a key frame.
+        let mut high = packet(70, 1, true, b"3");
+        high.meta.frame.start = true;
+        let source = (1, Layer::High);
+        let later = now + Duration::from_millis(600);
+        assert!(pacer.push(later, 0, source, &high, true));
+        assert!(pacer.push(later, 0, source, &packet(71, 1, true, b"4"), false));
+        assert!(pacer.has_passed(0, source, 70) && !pacer.has_passed(0, source, 71));
+        let late = now + Duration::from_millis(1_100);
+        let given_up = pacer.give_up(late).unwrap();
+        assert!(given_up.resumes);
+        assert_eq!(pacer.give_up(late), None);
+        // Behind the key frame, which may take longer, a picture is stale sooner.
+        assert!(pacer.push(later, 0, source, &packet(72, 2, false, b"5"), false));
+        let stale = later + Duration::from_millis(1_100);
+        assert!(!pacer.give_up(stale).unwrap().resumes);
+        assert_eq!(pacer.give_up(stale), None);
+        let much_later = now + Duration::from_secs(5);
+        let given_up = pacer.give_up(much_later).unwrap();
+        assert!(!given_up.resumes, "even the key frame is stale");
+        pacer.follow(None);
+        assert_eq!(run(&mut pacer, much_later, Duration::from_millis(10)), [(0, 2, b'1')]);
+    }
+
+    #[test]
+    fn what_a_slot_carries_no_more_and_what_is_numbered_anew_does_not_leave() {
+        let now = Instant::now();
+        let mut pacer = Pacer::default();
+        pacer.follow(Some(100_000));
+        for slot in 0..3 {
+            push(&mut pacer, now, slot, &packet(1, 1, true, &[slot as u8; 3]));
+        }
+        pacer.forget_slot(0);
+        pacer.forget_layer(2, Layer::High);
+        pacer.forget_layer(2, Layer::Low);
+        pacer.follow(None);
+        assert_eq!(run(&mut pacer, now, Duration::from_millis(10)), [(2, 1, 2)]);
+        assert_eq!(pacer.waiting_bytes(), 0);
     }
 }

@@ -5,7 +5,7 @@ use crate::core::io::{Direction, Profile, TransmitBatch};
 use crate::core::layer_selector::Verdict;
 use crate::core::media::{Codec, Packet};
 use crate::core::pacer::{GivenUp, Pacer};
-use crate::core::subscription::Slot;
+use crate::core::subscription::{Slot, Subscription};
 use crate::core::transport::credentials::{Fingerprint, IceCredentials};
 use crate::core::transport::sdp::ExtensionIds;
 use crate::core::transport::srtp::{MAX_RTCP_OVERHEAD, MAX_RTP_OVERHEAD};
@@ -184,19 +184,27 @@ impl Peer {
         let Some(subscription) = carried.filter(|_| may_send) else {
             return false;
         };
-        let verdict = subscription.selector.judge(layer, &packet.meta.frame);
+        let source = (publication, layer);
+        let (frame, timestamp) = (&packet.meta.frame, packet.meta.timestamp);
+        let audio = at.out.config.codec == Codec::Opus;
+        let passed = frame.key
+            && frame.start
+            && (at.out.has_passed(publication, layer, packet.index)
+                || (!audio && self.pacer.has_passed(slot, source, packet.index)));
+        let verdict = subscription.selector.judge(layer, frame, timestamp, passed);
         if verdict == Verdict::Drop {
             return false;
         }
         let switched = verdict == Verdict::Switch;
         // Audio goes first.
-        if at.out.config.codec != Codec::Opus && self.pacer.holds(now) {
-            if !self.pacer.push(now, slot, (publication, layer), packet, switched) {
-                let given_up = self.pacer.drop_slot(slot, publication, layer);
+        if !audio && self.pacer.holds(now) {
+            if !self.pacer.push(now, slot, source, packet, switched) {
+                let given_up = self.pacer.drop_slot(slot, publication);
                 self.give_up(now, given_up);
             }
         } else {
-            self.write(now, slot, (publication, layer), packet, switched);
+            self.pacer.begin(slot, source, timestamp);
+            self.write(now, slot, source, packet, switched);
         }
         switched
     }
@@ -219,12 +227,26 @@ impl Peer {
         given_up
     }
 
-    /// The slot shows nothing more of the layer until a key frame.
+    /// The slot shows nothing more until a key frame, of whatever layer: those that had switched it wait no more either.
     fn give_up(&mut self, now: Instant, given_up: GivenUp) {
         let slot = self.slot_mut(given_up.slot).and_then(|slot| slot.subscription.as_mut());
-        if let Some(carried) = slot.filter(|carried| carried.publication == given_up.publication) {
-            carried.selector.stopped(given_up.layer);
+        if let Some(carried) = slot.filter(|_| !given_up.resumes) {
+            carried.selector.interrupted();
             (carried.since, carried.asked) = (now, None);
+        }
+    }
+
+    /// The slot carries nothing any more, and nothing of it waits.
+    pub fn unbind(&mut self, slot: u16) -> Option<Subscription> {
+        self.pacer.forget_slot(slot);
+        self.slot_mut(slot)?.subscription.take()
+    }
+
+    /// A layer's packets are numbered anew: what was sent can't be looked up any more, and what waits fits nowhere.
+    pub fn forget_layer(&mut self, publication: u64, layer: Layer) {
+        self.pacer.forget_layer(publication, layer);
+        for slot in self.slots.iter_mut().flatten() {
+            slot.out.forget(publication, layer);
         }
     }
 
@@ -247,14 +269,18 @@ impl Peer {
         let Some(slot) = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut) else {
             return;
         };
-        if slot
-            .subscription
-            .as_ref()
-            .is_none_or(|carried| carried.publication != publication)
-        {
+        let carried = slot.subscription.as_mut();
+        let Some(carried) = carried.filter(|carried| carried.publication == publication) else {
             return;
-        }
+        };
         if switched || !slot.out.continues(publication, layer, packet.index) {
+            let begins = packet.meta.frame.key && packet.meta.frame.start;
+            if !switched && !begins {
+                // What it belongs to was never sent, or is forgotten.
+                carried.selector.stopped(layer);
+                (carried.since, carried.asked) = (now, None);
+                return;
+            }
             slot.out.switch(now, publication, layer, packet);
         }
         let Some(place) = slot.out.place(now, packet) else {

@@ -102,6 +102,7 @@ impl Shard {
                 && goal.is_none_or(|(number, _)| *number != old)
             {
                 slot.subscription = None;
+                peer.pacer.forget_slot(slot_number);
                 self.table.remove(old, target);
                 self.dirty_publications.insert(old);
             }
@@ -362,30 +363,22 @@ impl Shard {
                 publication.numbering[layer.index()] += 1;
             }
             self.layer_stopped(number, *layer);
-        }
-        if !layers.is_empty() {
-            self.forget_sent(number);
+            self.forget_sent(number, *layer);
         }
         self.siblings.announce_later(number);
     }
 
-    pub(super) fn forget_sent(&mut self, number: u64) {
-        for slot in self.peers.values_mut().flat_map(|peer| peer.slots.iter_mut().flatten()) {
-            slot.out.forget(number);
+    pub(super) fn forget_sent(&mut self, number: u64, layer: Layer) {
+        for peer in self.peers.values_mut() {
+            peer.forget_layer(number, layer);
         }
     }
 
     /// Takes all of a subscriber's slots out of the table.
     pub(super) fn unbind_all(&mut self, peer: &mut Peer) {
-        for (index, slot) in peer.slots.iter_mut().enumerate() {
-            if let Some(carried) = slot.as_mut().and_then(|slot| slot.subscription.take()) {
-                self.table.remove(
-                    carried.publication,
-                    Target {
-                        peer: peer.key,
-                        slot: index as u16,
-                    },
-                );
+        for slot in 0..peer.slots.len() as u16 {
+            if let Some(carried) = peer.unbind(slot) {
+                self.table.remove(carried.publication, Target { peer: peer.key, slot });
                 self.dirty_publications.insert(carried.publication);
             }
         }

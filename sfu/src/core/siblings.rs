@@ -340,7 +340,7 @@ impl Shard {
             state.reset(codec, true);
         }
         self.layer_stopped(mirror, layer);
-        self.forget_sent(mirror);
+        self.forget_sent(mirror, layer);
     }
 
     fn take_relayed(&mut self, now: Instant, from: ShardId, relayed: &Relayed<'_>) {

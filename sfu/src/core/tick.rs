@@ -261,10 +261,10 @@ impl Shard {
     fn pace(&mut self, now: Instant) {
         for peer in self.peers.values_mut() {
             while let Some(given_up) = peer.drain(now) {
-                let publication = self.publications.get_mut(&given_up.publication);
-                if let Some(state) = publication.and_then(|known| known.layer_mut(given_up.layer)) {
-                    state.keyframe.request();
+                if given_up.resumes {
+                    continue;
                 }
+                // A key frame of what it is to show now is asked for then.
                 self.dirty_publications.insert(given_up.publication);
                 self.dirty_subscribers.insert(peer.participant);
             }
