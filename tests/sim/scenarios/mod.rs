@@ -1,5 +1,6 @@
 //! One behaviour a file. What they share stands here: a small exam, and how its wishes look.
 
+mod bandwidth;
 mod demand;
 mod isolation;
 mod loss;

@@ -1,0 +1,81 @@
+//! A path that becomes narrow and wide again: sound goes on, pictures give way and come back whole. How long a picture may be
+//! missing on the narrow path is not held against a bound here.
+
+use super::{GOOD, POOL, focus};
+use crate::candidate::usual;
+use crate::clock::{MS, S};
+use crate::link::LinkSpec;
+use crate::oracle::pictures::{Seen, seen};
+use crate::proctor::Shown;
+use crate::world::World;
+use invigil_shared::publication::{Layer, PublicationKey};
+
+/// Half a second of it waits before a bottleneck.
+fn path(bits_per_second: u64) -> LinkSpec {
+    LinkSpec::clean(30 * MS).narrow(bits_per_second, bits_per_second / 16)
+}
+
+const WIDE: u64 = 1_000_000;
+const NARROW: u64 = 150_000;
+const NARROW_FROM: u64 = 15 * S;
+const WIDE_AGAIN: u64 = 45 * S;
+const END: u64 = 65 * S;
+
+struct Run {
+    audio: Vec<Shown>,
+    camera: Vec<Shown>,
+}
+
+/// A focus on one candidate through a proctor's path of 1 Mbit/s, 150 kbit/s, and 1 Mbit/s again.
+fn run(seed: u64, narrow: u64) -> Run {
+    let mut world = World::new(seed, 1);
+    // A narrow path stands still as long as this file says, not the usual three seconds.
+    world.limits.still = 60 * S;
+    let candidate = world.candidate(1, GOOD, usual());
+    let proctor = world.proctor(1, path(WIDE), POOL);
+    world.want(proctor, focus(0, POOL.0, candidate));
+    world.run_until(NARROW_FROM);
+    world.set_paths(proctor, GOOD, path(narrow));
+    world.run_until(WIDE_AGAIN);
+    world.set_paths(proctor, GOOD, path(WIDE));
+    world.run_until(END);
+    if let Err(broken) = world.verdict() {
+        panic!("{broken}");
+    }
+    let shown = &world.people[usize::from(proctor)].proctor().unwrap().shown;
+    let of = |key| shown.get(&(candidate, key)).cloned().unwrap_or_default();
+    Run {
+        audio: of(PublicationKey::MICROPHONE),
+        camera: of(PublicationKey::CAMERA),
+    }
+}
+
+fn at_high(shown: &[Shown], from: u64, to: u64) -> Seen {
+    let high: Vec<Shown> = shown
+        .iter()
+        .filter(|shown| shown.layer == Layer::High)
+        .copied()
+        .collect();
+    seen(&high, from, to)
+}
+
+#[test]
+fn from_one_megabit_to_150_kilobits_and_back_sound_goes_on_and_pictures_return() {
+    for seed in [1, 2, 3] {
+        let run = run(seed, NARROW);
+        let audio = seen(&run.audio, 3 * S, END);
+        assert!(
+            audio.fps > 47.5 && audio.longest_gap < 0.5,
+            "seed {seed}: audio {audio:?}"
+        );
+        let restored = at_high(&run.camera, WIDE_AGAIN + 10 * S, END);
+        assert!(restored.fps > 13.0, "seed {seed}: restored {restored:?}");
+    }
+}
+
+/// The bounds can be missed: through 20 kbit/s no sound gets.
+#[test]
+fn what_does_not_fit_does_not_come_through() {
+    let audio = seen(&run(1, 20_000).audio, 3 * S, END);
+    assert!(audio.longest_gap > 0.5 || audio.fps < 47.5, "{audio:?}");
+}
