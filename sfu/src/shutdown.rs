@@ -37,20 +37,46 @@ impl ShutdownSignal {
     }
 }
 
-/// Returns when the operator asks the process to end: SIGTERM or SIGINT, Ctrl+C elsewhere.
-pub async fn asked_to_end() -> std::io::Result<()> {
+/// What the operator asks the process for: SIGTERM or SIGINT, Ctrl+C elsewhere.
+#[derive(Debug)]
+pub struct Requests {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+    signals: [tokio::signal::unix::Signal; 2],
+}
+
+impl Requests {
+    /// Listens from now on: a signal that comes later ends nothing by itself.
+    ///
+    /// # Errors
+    /// The system gives no handler.
+    pub fn listen() -> std::io::Result<Self> {
+        #[cfg(unix)]
+        {
+            use tokio::signal::unix::{SignalKind, signal};
+            let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+            Ok(Self { signals })
         }
-        Ok(())
+        #[cfg(not(unix))]
+        Ok(Self {})
     }
-    #[cfg(not(unix))]
-    {
-        tokio::signal::ctrl_c().await
+
+    /// Returns when the process is asked to end.
+    ///
+    /// # Errors
+    /// The system gives no handler.
+    pub async fn end(&mut self) -> std::io::Result<()> {
+        #[cfg(unix)]
+        {
+            let [terminate, interrupt] = &mut self.signals;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            Ok(())
+        }
+        #[cfg(not(unix))]
+        {
+            tokio::signal::ctrl_c().await
+        }
     }
 }

@@ -8,6 +8,8 @@ use serde_json::json;
 
 pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
     telemetry::start();
+    // Before anybody learns that we are ready: whoever asks us to end then gets a clean end.
+    let mut requests = shutdown::Requests::listen()?;
     let server = Server::start(config).await?;
     output::say(&format!("Serving on https://{}", server.https));
     output::say(&format!("Certificate SHA-256: {}", server.certificate_sha256));
@@ -22,7 +24,7 @@ pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
         "setup_code": server.setup_code,
     }));
     let failed = tokio::select! {
-        asked = shutdown::asked_to_end() => { asked?; false }
+        asked = requests.end() => { asked?; false }
         () = server.failed() => true,
     };
     output::say("Stopping");
