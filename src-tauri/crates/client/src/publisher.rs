@@ -65,6 +65,18 @@ fn packetiser(out: &Outlet, layer: Layer) -> Packetiser {
     Packetiser::new(out.ssrc, out.payload_type, layer, out.extensions, rand::random())
 }
 
+/// Our idea of the server's clock is refined all the time, by microseconds: one picture that is encoded again for a key frame must
+/// not seem older than it was. A step back beyond that is the clock's own and is told as it is.
+const REFINEMENT_US: i64 = 50_000;
+
+fn not_before(last: i64, captured: i64) -> i64 {
+    if captured < last && last - captured <= REFINEMENT_US {
+        last
+    } else {
+        captured
+    }
+}
+
 async fn pump_video(
     mut frames: mpsc::Receiver<crate::media::EncodedFrame>,
     follow: watch::Receiver<Option<Arc<Outlet>>>,
@@ -75,6 +87,7 @@ async fn pump_video(
     let mut current: Option<(Arc<Outlet>, Packetiser)> = None;
     // A stream, and a stream after a pause, starts with a picture that stands by itself.
     let mut needs_key = true;
+    let mut captured = i64::MIN;
     while let Some(frame) = frames.recv().await {
         let outlet = follow.borrow().clone();
         let Some(outlet) = outlet.filter(|_| state.is_demanded()) else {
@@ -97,7 +110,8 @@ async fn pump_video(
         let Some(data) = transform.outgoing(frame.data) else {
             continue;
         };
-        let packets = packetiser.video(&data, frame.key, frame.rtp_timestamp, frame.captured_at_us);
+        captured = not_before(captured, frame.captured_at_us);
+        let packets = packetiser.video(&data, frame.key, frame.rtp_timestamp, captured);
         needs_key = false;
         for packet in packets {
             path.admit().await;
@@ -268,5 +282,18 @@ async fn follow_feedback(track: Arc<TrackLocalStaticRTP>, state: Arc<LayerState>
             // Not bound yet: the answer binds it. There is no event for that.
             None => tokio::time::sleep(KEYFRAME_INTERVAL / 4).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::not_before;
+
+    #[test]
+    fn a_refined_clock_makes_no_picture_older_and_a_step_back_is_told() {
+        assert_eq!(not_before(i64::MIN, 5), 5);
+        assert_eq!(not_before(1_000_000, 999_998), 1_000_000);
+        assert_eq!(not_before(1_000_000, 1_000_001), 1_000_001);
+        assert_eq!(not_before(1_000_000, 900_000), 900_000);
     }
 }
