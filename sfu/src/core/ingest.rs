@@ -58,6 +58,7 @@ impl Shard {
         if restarted {
             state.kept.clear();
         }
+        state.count(payload.len());
         let overwhelmed = state.receiver.take_overwhelmed();
         let began = state.touch(now);
         let Some(meta) = publication.describe(stream.layer, &header, (packet, payload), &ids, unix_us) else {

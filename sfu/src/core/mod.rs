@@ -18,6 +18,7 @@ pub mod io;
 pub mod keyframe;
 pub mod layer_selector;
 pub mod media;
+pub mod meter;
 mod offers;
 pub mod pacer;
 pub mod participant;

@@ -5,12 +5,14 @@ use crate::core::io::ShardId;
 use crate::core::keyframe::KeyframeThrottle;
 use crate::core::layer_selector::LayerSet;
 use crate::core::media::{Codec, Meta, Packet};
+use crate::core::meter::Meter;
 use crate::core::receiver::Receiver;
 use crate::core::rtp::RtpHeader;
 use crate::core::rtx::RetransmissionBuffer;
 use crate::core::tap::TapSender;
 use crate::core::transport::sdp::ExtensionIds;
 use crate::core::vp8::Vp8;
+use invigil_shared::bandwidth::{AUDIO_BPS, PACKET_OVERHEAD, audio_wire_bps, video_wire_bps};
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::limits::{FLOW_TIMEOUT_MS, SCREEN_FLOW_TIMEOUT_MS};
@@ -24,6 +26,7 @@ pub struct LayerState {
     pub receiver: Receiver,
     pub kept: RetransmissionBuffer,
     pub keyframe: KeyframeThrottle,
+    pub meter: Meter,
     pub flowing: bool,
     last_packet: Option<Instant>,
     /// Timestamp of the newest frame, to tell where the next one begins.
@@ -67,6 +70,9 @@ pub struct Publication {
 /// Silence (RFC 6464 section 3).
 pub const SILENT: u8 = 127;
 
+/// What a layer of video costs before its first second, when its publisher did not say, bits per second.
+const UNKNOWN_COST: u64 = 300_000;
+
 impl LayerState {
     fn new(codec: Codec, offer: LayerOffer, recovers: bool) -> Self {
         Self {
@@ -74,6 +80,7 @@ impl LayerState {
             receiver: Receiver::new(codec.clock_rate(), codec != Codec::Opus && recovers),
             kept: RetransmissionBuffer::default(),
             keyframe: KeyframeThrottle::default(),
+            meter: Meter::default(),
             flowing: false,
             last_packet: None,
             frame: None,
@@ -99,6 +106,25 @@ impl LayerState {
     pub fn touch(&mut self, now: Instant) -> bool {
         self.last_packet = Some(now);
         !std::mem::replace(&mut self.flowing, true)
+    }
+
+    /// A payload came, from the publisher or from a sibling.
+    pub fn count(&mut self, payload: usize) {
+        self.meter.count(payload + PACKET_OVERHEAD);
+    }
+
+    /// Bits per second on the wire: as the publisher said, or as measured.
+    fn cost(&self, codec: Codec) -> u64 {
+        let bps = f64::from(self.offer.kbps) * 1e3;
+        match (codec, self.offer.kbps) {
+            (Codec::Opus, 1..) => audio_wire_bps(bps) as u64,
+            (_, 1..) => video_wire_bps(bps, f64::from(self.offer.fps.max(1))) as u64,
+            (Codec::Opus, 0) => self
+                .meter
+                .bps()
+                .unwrap_or_else(|| audio_wire_bps(f64::from(AUDIO_BPS)) as u64),
+            (_, 0) => self.meter.bps().unwrap_or(UNKNOWN_COST),
+        }
     }
 
     /// True when the layer has just stopped.
@@ -192,6 +218,21 @@ impl Publication {
             let (repair, key_frame) = (state.receiver.next_request(), state.keyframe.due(now));
             [repair, key_frame].into_iter().flatten().any(|due| due <= now)
         })
+    }
+
+    /// Bits per second of each layer on the wire.
+    pub fn costs(&self) -> [u64; 3] {
+        let mut costs = [UNKNOWN_COST; 3];
+        for (layer, state) in self.layers() {
+            costs[layer.index()] = state.cost(self.codec);
+        }
+        costs
+    }
+
+    /// Ends a second of measuring. True when the cost of a layer is another, whose publisher has not said what it is.
+    pub fn measure(&mut self) -> bool {
+        let changed = |(_, state): (Layer, &mut LayerState)| state.meter.roll() && state.offer.kbps == 0;
+        self.layers_mut().map(changed).fold(false, |any, changed| any | changed)
     }
 
     pub fn offered(&self) -> LayerSet {
@@ -390,6 +431,28 @@ mod tests {
             (meta.frame.key, meta.frame.start, meta.frame.captured),
             (false, true, Some(1_100_000))
         );
+    }
+
+    #[test]
+    fn what_a_browser_does_not_say_is_measured() {
+        let mut told = publication(Codec::H264, true);
+        let mut browser = publication(Codec::H264, false);
+        let silent = LayerOffer {
+            kbps: 0,
+            ..browser.layer(Layer::Low).unwrap().offer.clone()
+        };
+        browser.set_layers(&[silent]);
+        let low = |publication: &Publication| publication.costs()[Layer::Low.index()];
+        let said = low(&told);
+        assert_eq!(low(&browser), UNKNOWN_COST);
+        let second = |publication: &mut Publication| {
+            let layer = publication.layer_mut(Layer::Low).unwrap();
+            (0..10).for_each(|_| layer.count(1_250 - PACKET_OVERHEAD));
+            publication.measure()
+        };
+        assert_eq!([&mut told, &mut browser].map(second), [false, false]);
+        assert_eq!([&mut told, &mut browser].map(second), [false, true]);
+        assert_eq!((low(&told), low(&browser)), (said, 100_000));
     }
 
     #[test]

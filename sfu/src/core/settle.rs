@@ -8,11 +8,10 @@ use crate::core::io::{Demand, Event};
 use crate::core::layer_selector::LayerSet;
 use crate::core::media::Codec;
 use crate::core::peer::Peer;
-use crate::core::publication::LayerState;
 use crate::core::rtcp::{write_pli, write_receiver_reports};
 use crate::core::state::Shard;
 use crate::core::subscription::Subscription;
-use invigil_shared::bandwidth::{BandwidthEstimator, audio_wire_bps, video_wire_bps};
+use invigil_shared::bandwidth::BandwidthEstimator;
 use invigil_shared::binding::{Binding, BindingState};
 use invigil_shared::id::ParticipantId;
 use invigil_shared::intent::Intent;
@@ -20,8 +19,6 @@ use invigil_shared::publication::Layer;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-/// What a layer costs when its publisher did not say, bits per second.
-const UNKNOWN_COST: u64 = 300_000;
 /// A path should carry this share more than the layers: for retransmissions and reports.
 const HEADROOM: f64 = 1.05;
 
@@ -119,18 +116,6 @@ impl Shard {
             self.dirty_publications.insert(number);
             bound.push(slot_number);
             let audio = publication.codec == Codec::Opus;
-            let mut cost = [UNKNOWN_COST; 3];
-            for (layer, LayerState { offer, .. }) in publication.layers() {
-                let bps = f64::from(offer.kbps) * 1e3;
-                if offer.kbps > 0 {
-                    let wire = if audio {
-                        audio_wire_bps(bps)
-                    } else {
-                        video_wire_bps(bps, f64::from(offer.fps.max(1)))
-                    };
-                    cost[layer.index()] = wire as u64;
-                }
-            }
             let held = match carried.selector.target() {
                 _ if carried.denied || carried.selector.is_thinned() => Held::Denied,
                 Some(layer) => Held::Layer(layer),
@@ -141,7 +126,7 @@ impl Shard {
                 priority: intent.priority,
                 wanted: intent.layer,
                 offered: publication.offered(),
-                cost,
+                cost: publication.costs(),
                 held,
             });
         }

@@ -365,6 +365,7 @@ impl Shard {
             return;
         };
         let packet = relayed.packet;
+        state.count(packet.payload.len());
         if !audio {
             state.kept.keep(now, packet.index, packet.meta, packet.payload);
         }

@@ -115,6 +115,7 @@ impl Shard {
         }
         if due(&mut self.ticks.reports, REPORTS, now) {
             self.report_to_publishers(now);
+            self.measure();
         }
         self.report_to_subscribers(now);
         self.pace(now);
@@ -317,6 +318,18 @@ impl Shard {
                 state.keyframe.request();
                 self.dirty_publications.insert(carried.publication);
             }
+        }
+    }
+
+    /// Shares every path anew on which something costs other than it did.
+    fn measure(&mut self) {
+        for (number, publication) in &mut self.publications {
+            if !publication.measure() {
+                continue;
+            }
+            let watchers = self.table.targets(*number).iter();
+            let watchers = watchers.filter_map(|target| self.peers.get(&target.peer));
+            self.dirty_subscribers.extend(watchers.map(|peer| peer.participant));
         }
     }
 
