@@ -71,9 +71,17 @@ const GROUPS: &[Group] = &[
         tests_only: false,
     },
     Group {
-        why: "to test (browsers as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
+        why: "to test (browsers and GStreamer as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
         packages: &[
             "chromium",
+            "firefox-esr",
+            "python3-gi",
+            "gir1.2-gst-plugins-base-1.0",
+            "gir1.2-gst-plugins-bad-1.0",
+            "gstreamer1.0-plugins-base",
+            "gstreamer1.0-plugins-good",
+            "gstreamer1.0-plugins-bad",
+            "gstreamer1.0-nice",
             "webkit2gtk-driver",
             "wmctrl",
             "xterm",
