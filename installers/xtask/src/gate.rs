@@ -1,8 +1,11 @@
 //! `cargo xtask test`: the gate. Every behaviour once; functional outcomes, no thresholds on time.
 
 use crate::packages::Purpose;
-use crate::{build, packages, run, tools};
+use crate::{build, fuzz, packages, run, tools};
 use anyhow::{Result, bail};
+
+/// Seconds that each fuzz target gets after what is committed: enough to find again what was found before, and what is near.
+const FUZZ_S: u32 = 20;
 
 /// What the test runners counted.
 #[derive(Default)]
@@ -65,6 +68,23 @@ pub fn gate(arguments: &[String]) -> Result<()> {
         test.args(["test", "--workspace", "--no-fail-fast"])
             .env("INVIGIL_BIN_DIR", &folder);
         run::check_lines(&mut test, |line| totals.add(line))
+    })?;
+    run::step(&format!("Fuzzing, {FUZZ_S} s a target"), || {
+        let out = run::root().join("out/fuzz");
+        // What an earlier run found would be taken for a finding of this one.
+        if out.exists() {
+            std::fs::remove_dir_all(&out)?;
+        }
+        let outcomes = fuzz::run_all(&fuzz::build()?, &out, FUZZ_S)?;
+        let findings: Vec<String> = outcomes.into_iter().filter_map(|outcome| outcome.finding).collect();
+        if findings.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "{} fuzz targets found something:\n{}",
+            findings.len(),
+            findings.join("\n")
+        )
     })?;
     run::step("The UI's types are those of the code", build::bindings_are_current)?;
     run::step("The windows in a browser", || build::ui_script("e2e"))?;

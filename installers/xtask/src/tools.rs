@@ -9,11 +9,6 @@ pub fn cargo_deny() -> Result<PathBuf> {
     installed("cargo-deny", "0.18.9", "to check licences and sources")
 }
 
-/// libFuzzer's driver.
-pub fn cargo_fuzz() -> Result<PathBuf> {
-    installed("cargo-fuzz", "0.13.2", "to build and run the fuzz targets")
-}
-
 /// A tool, installed when it is missing or of another version.
 fn installed(name: &str, version: &str, why: &str) -> Result<PathBuf> {
     let folder = run::cache()?.join("tools");

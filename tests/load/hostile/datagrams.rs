@@ -16,20 +16,20 @@ use std::time::{Duration, Instant};
 
 /// What mutations start from: those of the fuzz targets.
 const OUTSIDE: &[&[u8]] = &[
-    include_bytes!("../../fuzz/seeds/stun/request"),
-    include_bytes!("../../fuzz/seeds/dtls/hello"),
-    include_bytes!("../../fuzz/seeds/dtls/alert"),
-    include_bytes!("../../fuzz/seeds/rtp/extensions"),
-    include_bytes!("../../fuzz/seeds/rtcp/compound"),
+    include_bytes!("../../fuzz/corpus/stun/request"),
+    include_bytes!("../../fuzz/corpus/dtls/hello"),
+    include_bytes!("../../fuzz/corpus/dtls/alert"),
+    include_bytes!("../../fuzz/corpus/rtp/extensions"),
+    include_bytes!("../../fuzz/corpus/rtcp/compound"),
 ];
 const RTP: &[&[u8]] = &[
-    include_bytes!("../../fuzz/seeds/rtp/extensions"),
-    include_bytes!("../../fuzz/seeds/rtp/plain"),
-    include_bytes!("../../fuzz/seeds/rtp/vp8"),
+    include_bytes!("../../fuzz/corpus/rtp/extensions"),
+    include_bytes!("../../fuzz/corpus/rtp/plain"),
+    include_bytes!("../../fuzz/corpus/rtp/vp8"),
 ];
 const RTCP: &[&[u8]] = &[
-    include_bytes!("../../fuzz/seeds/rtcp/compound"),
-    include_bytes!("../../fuzz/seeds/rtcp/feedback"),
+    include_bytes!("../../fuzz/corpus/rtcp/compound"),
+    include_bytes!("../../fuzz/corpus/rtcp/feedback"),
 ];
 const CONNECT: Duration = Duration::from_secs(10);
 /// SSRCs of the sealed packets: the announced ones and some that nobody announced.
