@@ -3,7 +3,7 @@
 mod begun;
 mod listener;
 
-use crate::api::{self, Service};
+use crate::api::{self, Ice, Service};
 use crate::auth::secret::{self, SecretHasher};
 use crate::auth::{Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
@@ -74,6 +74,7 @@ impl Server {
         let directory = config.data.prepare()?.to_owned();
         let keys = ServerKeys::open(&directory)?;
         let certificate = config.http.certificate(&directory)?;
+        let ice = Ice::new(&config.ice)?;
         let store = SqliteStore::open(&directory).await?;
         let secrets = SecretHasher::new(&keys.secret_key);
         let setup_code = offer_setup(&store, &secrets).await?;
@@ -126,6 +127,7 @@ impl Server {
             passwords: passwords.map_err(|_| ErrorBody::from(invigil_shared::error::ErrorCode::Internal))??,
             challenges: Challenges::default(),
             throttle: Throttle::default(),
+            ice,
             origins: config.http.origins.clone(),
         });
         let shutdown = Shutdown::default();

@@ -3,8 +3,10 @@
 
 mod common;
 
-use common::{World, device, text};
+use common::{TURN_SECRET, World, device, text};
 use invigil_sfu::auth::Tokens;
+use invigil_sfu::auth::relay::RelayCredentials;
+use invigil_sfu::clock::now_s;
 use invigil_shared::exam::{ExamInfo, Policy, SourceRule};
 use invigil_shared::id::ParticipantId;
 use invigil_shared::limits::MAX_SDP;
@@ -227,6 +229,47 @@ async fn offers_that_can_not_be_taken_are_refused_with_the_reason() {
     // Nothing of all that has left a publication.
     let (_, state) = world.in_room(&proctor, exam.id).await;
     assert_eq!(state["publications"], json!([]));
+}
+
+/// RFC 9725 section 4.6, and the same as JSON.
+#[tokio::test]
+async fn answers_name_the_servers_that_help() {
+    let world = World::start().await;
+    let exam = world.exam("EXAM-1").await;
+    let (token, id) = candidate(&world, &exam, 1).await;
+    let made = post(&world, &format!("/whip/{}", exam.id), &token, &sending(&["s t"])).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let links: Vec<&str> = made
+        .head
+        .lines()
+        .filter_map(|line| line.strip_prefix("link: "))
+        .collect();
+    let [stun, udp, tls] = links[..] else {
+        panic!("{}", made.head)
+    };
+    assert_eq!(stun, "<stun:stun.example.org:3478>; rel=\"ice-server\"");
+    assert!(udp.starts_with("<turn:turn.example.org?transport=udp>; rel=\"ice-server\"; "));
+    assert!(tls.starts_with("<turns:turn.example.org:443?transport=tcp>; rel=\"ice-server\"; "));
+    assert!(tls.ends_with("; credential-type=\"password\""));
+
+    let asked = call(&world, "GET", "/api/v1/ice-config", &token, &[], b"").await;
+    assert_eq!(asked.status, 200, "{}", asked.body);
+    let asked: Value = serde_json::from_str(&asked.body).unwrap();
+    assert_eq!(
+        asked["servers"][0],
+        json!({ "urls": ["stun:stun.example.org:3478"] }),
+        "no credentials where none are needed"
+    );
+    let turn = &asked["servers"][1];
+    let (name, password) = (text(&turn["username"]), text(&turn["credential"]));
+    let (until, whom) = name.split_once(':').unwrap();
+    assert_eq!(whom, id.to_string());
+    let left = until.parse::<i64>().unwrap() - now_s();
+    assert!((3_000..=3_600).contains(&left), "{left}");
+    let again = RelayCredentials::new(TURN_SECRET.as_bytes(), 0).issue(whom, until.parse().unwrap());
+    assert_eq!((again.0.as_str(), again.1.as_str()), (name, password));
+    let nobody = call(&world, "GET", "/api/v1/ice-config", "", &[], b"").await;
+    assert_eq!((nobody.status, nobody.code().as_str()), (401, "not_authenticated"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use crate::exam::{Allowances, ExamInfo};
 use crate::id::{ParticipantId, SessionId};
 use crate::role::Role;
+use crate::signal::IceServer;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -27,6 +28,12 @@ pub struct JoinResponse {
     pub candidate_label: String,
     pub seat: Option<String>,
     pub allowances: Allowances,
+}
+
+/// `GET /api/v1/ice-config`: STUN, then TURN with credentials of the caller's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IceServers {
+    pub servers: Vec<IceServer>,
 }
 
 /// `POST /api/v1/resume/challenge` and `POST /api/v1/resume`: back into a session by its device key, without a secret.

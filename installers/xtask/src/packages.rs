@@ -71,7 +71,7 @@ const GROUPS: &[Group] = &[
         tests_only: false,
     },
     Group {
-        why: "to test (browsers and GStreamer as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
+        why: "to test (browsers, GStreamer and a TURN server as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
         packages: &[
             "chromium",
             "firefox-esr",
@@ -82,6 +82,7 @@ const GROUPS: &[Group] = &[
             "gstreamer1.0-plugins-good",
             "gstreamer1.0-plugins-bad",
             "gstreamer1.0-nice",
+            "coturn",
             "webkit2gtk-driver",
             "wmctrl",
             "xterm",

@@ -6,6 +6,7 @@ use super::account::Bearer;
 use super::conditions::{accepts, precondition};
 use super::problem::TextBody;
 use super::{ApiError, Service};
+use crate::auth::Identity;
 use crate::control::browser::{Created, Patched, Refused};
 use crate::core::transport::sdp::{Fragment, SdpError};
 use axum::extract::rejection::QueryRejection;
@@ -51,13 +52,16 @@ fn quoted(tag: &str) -> String {
     format!("\"{tag}\"")
 }
 
-fn created(kind: &str, exam: ExamId, made: Created) -> Response {
+/// The answer to a POST, with a `Link` to each server that helps to reach us.
+fn created(service: &Service, identity: &Identity, kind: &str, exam: ExamId, made: Created) -> Response {
     let headers = [
         (header::CONTENT_TYPE, SDP.to_owned()),
         (header::LOCATION, format!("/{kind}/{exam}/{}", made.transport)),
         (header::ETAG, quoted(&made.tag)),
     ];
-    (StatusCode::CREATED, headers, made.answer).into_response()
+    let mut response = (StatusCode::CREATED, headers, made.answer).into_response();
+    service.ice.link(identity, response.headers_mut());
+    response
 }
 
 /// SDP that is right and can't be used is 422 (RFC 9725 section 4.4); what is not SDP stays 400.
@@ -88,7 +92,13 @@ pub async fn whip(
     }
     let exam: ExamId = id(&exam)?;
     let made = service.control.whip(&account.identity, exam, offer).await;
-    Ok(created("whip", exam, made.map_err(unusable)?))
+    Ok(created(
+        &service,
+        &account.identity,
+        "whip",
+        exam,
+        made.map_err(unusable)?,
+    ))
 }
 
 #[derive(Deserialize)]
@@ -128,7 +138,13 @@ pub async fn whep(
         .control
         .whep(&account.identity, exam, Some(source), layer, offer)
         .await;
-    Ok(created("whep", exam, made.map_err(unusable)?))
+    Ok(created(
+        &service,
+        &account.identity,
+        "whep",
+        exam,
+        made.map_err(unusable)?,
+    ))
 }
 
 /// `POST /whep/{exam}?layer=low`: plays what is published in the exam, as far as the offer has m-lines; what comes later takes
@@ -146,7 +162,13 @@ pub async fn whep_exam(
     let layer = layer(wanted)?;
     let exam: ExamId = id(&exam)?;
     let made = service.control.whep(&account.identity, exam, None, layer, offer).await;
-    Ok(created("whep", exam, made.map_err(unusable)?))
+    Ok(created(
+        &service,
+        &account.identity,
+        "whep",
+        exam,
+        made.map_err(unusable)?,
+    ))
 }
 
 async fn patch(

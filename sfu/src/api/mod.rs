@@ -4,11 +4,13 @@ pub mod account;
 mod browser;
 mod conditions;
 mod exams;
+mod ice;
 mod join;
 mod problem;
 mod service;
 mod sign_in;
 
+pub use ice::Ice;
 pub use problem::ApiError;
 pub use service::Service;
 pub use sign_in::{normalise_email, normalise_name};
@@ -75,6 +77,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/sign-in", post(sign_in::sign_in))
         .route("/api/v1/refresh", post(sign_in::refresh))
         .route("/api/v1/exams", get(exams::list))
+        .route("/api/v1/ice-config", get(ice::servers))
         .route("/api/v1/signal", get(signal::upgrade))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(browser)

@@ -1,5 +1,6 @@
 //! What every call needs: the store, the keys, control.
 
+use super::Ice;
 use crate::auth::secret::SecretHasher;
 use crate::auth::{Challenges, Passwords, Throttle, Tokens};
 use crate::control::Control;
@@ -15,6 +16,8 @@ pub struct Service {
     pub passwords: Passwords,
     pub challenges: Challenges,
     pub throttle: Throttle,
+    /// STUN and TURN servers.
+    pub ice: Ice,
     /// Origins of pages that may call WHIP and WHEP.
     pub origins: Vec<String>,
 }

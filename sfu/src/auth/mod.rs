@@ -4,6 +4,7 @@ pub mod challenge;
 pub mod identity;
 pub mod keys;
 pub mod password;
+pub mod relay;
 pub mod secret;
 pub mod throttle;
 pub mod token;

@@ -3,11 +3,13 @@
 mod auth;
 mod data;
 mod http;
+mod ice;
 mod media;
 
 pub use auth::AuthConfig;
 pub use data::{DataConfig, ServerFile};
 pub use http::HttpConfig;
+pub use ice::IceConfig;
 pub use media::MediaConfig;
 
 use std::io;
@@ -22,6 +24,8 @@ pub struct ServeConfig {
     pub http: HttpConfig,
     #[command(flatten)]
     pub media: MediaConfig,
+    #[command(flatten)]
+    pub ice: IceConfig,
     #[command(flatten)]
     pub auth: AuthConfig,
 }

@@ -1,7 +1,7 @@
 //! A server whose media plane has ended says so.
 
 use super::*;
-use crate::config::{AuthConfig, DataConfig, HttpConfig, MediaConfig};
+use crate::config::{AuthConfig, DataConfig, HttpConfig, IceConfig, MediaConfig};
 
 #[tokio::test]
 async fn a_server_without_a_shard_has_failed() {
@@ -25,6 +25,7 @@ async fn a_server_without_a_shard_has_failed() {
             no_segments: false,
             shards: Some(3),
         },
+        ice: IceConfig::default(),
         auth: AuthConfig::default(),
     };
     let server = Server::start(config).await.unwrap();

@@ -8,7 +8,7 @@ use futures_util::{SinkExt, StreamExt};
 use invigil_sfu::auth::secret::{self, SecretHasher};
 use invigil_sfu::auth::{ServerKeys, Tokens, password};
 use invigil_sfu::clock::{self, fresh};
-use invigil_sfu::config::{AuthConfig, DataConfig, HttpConfig, MediaConfig, ServeConfig};
+use invigil_sfu::config::{AuthConfig, DataConfig, HttpConfig, IceConfig, MediaConfig, ServeConfig};
 use invigil_sfu::server::Server;
 use invigil_sfu::store::records::{NewRosterEntry, UserRecord};
 use invigil_sfu::store::sqlite::SqliteStore;
@@ -53,7 +53,12 @@ pub struct World {
     tls: TlsConnector,
 }
 
+/// What the TURN servers share with ours.
+pub const TURN_SECRET: &str = "a secret of coturn's";
+
 fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
+    let turn_secret = directory.path().join("turn-secret");
+    std::fs::write(&turn_secret, format!("{TURN_SECRET}\n")).unwrap();
     ServeConfig {
         data: DataConfig {
             data_dir: directory.path().join("data"),
@@ -71,6 +76,15 @@ fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
             announce: vec![],
             no_segments: false,
             shards: Some(2),
+        },
+        ice: IceConfig {
+            stun: vec!["stun:stun.example.org:3478".into()],
+            turn: vec![
+                "turn:turn.example.org?transport=udp".into(),
+                "turns:turn.example.org:443?transport=tcp".into(),
+            ],
+            turn_secret_file: Some(turn_secret),
+            turn_credential_s: 3_600,
         },
         auth,
     }

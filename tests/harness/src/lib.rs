@@ -4,6 +4,7 @@
 pub mod bot;
 pub mod canned;
 pub mod chromium;
+pub mod coturn;
 pub mod detour;
 pub mod figures;
 pub mod firefox;

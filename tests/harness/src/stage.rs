@@ -11,11 +11,12 @@ use anyhow::{Context, Result};
 use invigil_shared::exam::Policy;
 use invigil_shared::id::{ExamId, ParticipantId};
 use serde_json::Value;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// What every page can do: `post` an offer and set its answer, `publish` a stream in a codec, `play` on so many m-lines; the
+/// What every page can do: `post` an offer and set its answer, the same by nothing but the relays that the answer names, `publish` a stream in a codec, `play` on so many m-lines; the
 /// statistics of what is received (and of what `publish` sends, as `sent`) are reported twice a second.
-const COMMON: &str = r"
+const COMMON: &str = r#"
 const report = (o) => fetch('/report', { method: 'POST', body: JSON.stringify(o) });
 addEventListener('unhandledrejection', (e) => report({ error: String(e.reason) }));
 const post = async (pc, url, token) => {
@@ -27,6 +28,20 @@ const post = async (pc, url, token) => {
   const resource = { url: new URL(answer.headers.get('location'), url), tag: answer.headers.get('etag') };
   while (pc.connectionState !== 'connected') await new Promise((r) => setTimeout(r, 50));
   return resource;
+};
+const iceServers = (link) => link.split(/, (?=<)/).map((one) => {
+  const field = (name) => new RegExp(name + '="(.*?)"').exec(one)?.[1];
+  return { urls: /<(.*?)>/.exec(one)[1], username: field('username'), credential: field('credential') };
+});
+const postThroughRelay = async (pc, url, token) => {
+  const offer = await pc.createOffer();
+  const headers = { 'content-type': 'application/sdp', authorization: 'Bearer ' + token };
+  const answer = await fetch(url, { method: 'POST', headers, body: offer.sdp });
+  if (answer.status !== 201) throw new Error(answer.status + ' ' + await answer.text());
+  pc.setConfiguration({ iceServers: iceServers(answer.headers.get('link')), iceTransportPolicy: 'relay' });
+  await pc.setLocalDescription(offer);
+  await pc.setRemoteDescription({ type: 'answer', sdp: await answer.text() });
+  while (pc.connectionState !== 'connected') await new Promise((r) => setTimeout(r, 50));
 };
 const rtp = async (pc, type) => [...(await pc.getStats()).values()].filter((s) => s.type === type);
 const publish = async (stream, url, token, codec, encodings) => {
@@ -58,7 +73,7 @@ const play = async (video, audio, url, token) => {
   setInterval(async () => report({ named, state: pc.connectionState, stats: await rtp(pc, 'inbound-rtp') }), 500);
   return { pc, ...resource };
 };
-";
+"#;
 
 /// Arguments of `invigil-sfu token` for Ada, whom [`Stage::with_native`] and [`Stage::add_proctor`] make.
 pub const PROCTOR: &[&str] = &["--role", "proctor", "--user", "ada@tests.example"];
@@ -72,21 +87,24 @@ pub struct Stage {
 
 impl Stage {
     pub fn set() -> Result<Self> {
-        Self::with_media_on("127.0.0.1:0")
+        Self::with("127.0.0.1:0", |_| Ok(Vec::new()))
     }
 
     /// For a browser that doesn't look for anybody on loopback: media comes and goes by this machine's own address.
     pub fn on_own_address() -> Result<Self> {
-        Self::with_media_on("0.0.0.0:0")
+        Self::with("0.0.0.0:0", |_| Ok(Vec::new()))
     }
 
-    /// The page is served before the server starts, which has to know its origin.
-    fn with_media_on(address: &str) -> Result<Self> {
+    /// Media on an address, and further arguments of `serve`, made in the stage's folder. The page is served before the server
+    /// starts, which has to know its origin.
+    pub fn with(media: &str, arguments: impl FnOnce(&Path) -> Result<Vec<String>>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
+        let more = arguments(folder.path())?;
         let page = Arc::new(Mutex::new(String::new()));
         let served = Page::serve_later(page.clone())?;
-        let arguments = ["--origin", &served.origin];
-        let sfu = Sfu::start_with(folder.path(), "127.0.0.1:0", address, &arguments)?;
+        let mut arguments = vec!["--origin", &served.origin];
+        arguments.extend(more.iter().map(String::as_str));
+        let sfu = Sfu::start_with(folder.path(), "127.0.0.1:0", media, &arguments)?;
         Ok(Self {
             folder,
             page,

@@ -1,0 +1,178 @@
+//! Section: STUN and TURN servers that clients are told of.
+
+use super::ConfigError;
+use std::fs;
+use std::path::PathBuf;
+
+/// Below this a shared secret can be guessed from one credential.
+const MIN_SECRET: usize = 16;
+/// Longest URL: a host name of 253 bytes with all that stands round it.
+const MAX_URL: usize = 320;
+
+#[derive(Clone, Debug, clap::Args)]
+pub struct IceConfig {
+    /// A STUN server that browsers are told of, `stun:HOST[:PORT]`. May be repeated.
+    #[arg(long = "stun", env = "INVIGIL_STUN", value_name = "URL", value_delimiter = ',', value_parser = stun_url)]
+    pub stun: Vec<String>,
+    /// A TURN server for networks that let nothing else through, `turn:HOST[:PORT][?transport=udp|tcp]` or `turns:...`. May be
+    /// repeated; needs --turn-secret-file.
+    #[arg(long = "turn", env = "INVIGIL_TURN", value_name = "URL", value_delimiter = ',', value_parser = turn_url)]
+    pub turn: Vec<String>,
+    /// File with the secret that the TURN servers share with this one (coturn: static-auth-secret). Credentials are made from it
+    /// for each client and expire; the secret itself never leaves.
+    #[arg(long, env = "INVIGIL_TURN_SECRET_FILE", value_name = "FILE")]
+    pub turn_secret_file: Option<PathBuf>,
+    /// Seconds that a TURN credential is good for: as long as an exam, because a relay asks for it again every ten minutes.
+    #[arg(long, env = "INVIGIL_TURN_CREDENTIAL_S", value_name = "N", default_value_t = DEFAULT_CREDENTIAL_S,
+          value_parser = clap::value_parser!(i64).range(600..=172_800))]
+    pub turn_credential_s: i64,
+}
+
+const DEFAULT_CREDENTIAL_S: i64 = 43_200;
+
+impl Default for IceConfig {
+    fn default() -> Self {
+        Self {
+            stun: Vec::new(),
+            turn: Vec::new(),
+            turn_secret_file: None,
+            turn_credential_s: DEFAULT_CREDENTIAL_S,
+        }
+    }
+}
+
+impl IceConfig {
+    /// The shared secret, without the line's end.
+    ///
+    /// # Errors
+    /// There are TURN servers and no secret, or the file can't be read or holds too short a one.
+    pub fn secret(&self) -> Result<Option<Vec<u8>>, ConfigError> {
+        let Some(path) = &self.turn_secret_file else {
+            return match self.turn.is_empty() {
+                true => Ok(None),
+                false => Err(ConfigError::Invalid("--turn needs --turn-secret-file")),
+            };
+        };
+        let text = fs::read(path).map_err(|source| ConfigError::File {
+            path: path.clone(),
+            source,
+        })?;
+        let secret = text.trim_ascii().to_vec();
+        if secret.len() < MIN_SECRET {
+            return Err(ConfigError::Content {
+                path: path.clone(),
+                reason: format!("a secret has at least {MIN_SECRET} bytes"),
+            });
+        }
+        Ok(Some(secret))
+    }
+}
+
+fn stun_url(text: &str) -> Result<String, String> {
+    url(text, &["stun", "stuns"], false)
+}
+
+fn turn_url(text: &str) -> Result<String, String> {
+    url(text, &["turn", "turns"], true)
+}
+
+/// Checks a URL of RFC 7064 or RFC 7065: what goes to browsers in a header has no room for surprises.
+fn url(text: &str, schemes: &[&str], takes_transport: bool) -> Result<String, String> {
+    let refuse = |what: &str| Err(format!("{what}; for example {}:turn.example.org:3478", schemes[0]));
+    if text.len() > MAX_URL {
+        return refuse("it is too long");
+    }
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return refuse("a URL begins with its scheme");
+    };
+    if !schemes.contains(&scheme) {
+        return refuse("the scheme is another");
+    }
+    let (place, query) = rest
+        .split_once('?')
+        .map_or((rest, None), |(place, query)| (place, Some(query)));
+    if query.is_some_and(|query| !takes_transport || !matches!(query, "transport=udp" | "transport=tcp")) {
+        return refuse("only ?transport=udp and ?transport=tcp of a TURN URL mean something");
+    }
+    let (host, port) = match place.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            if address.parse::<std::net::Ipv6Addr>().is_err() {
+                return refuse("what stands in brackets is no IPv6 address");
+            }
+            ("v6", rest.strip_prefix(':').or((!rest.is_empty()).then_some("")))
+        }
+        None => place
+            .split_once(':')
+            .map_or((place, None), |(host, port)| (host, Some(port))),
+    };
+    let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    if host.is_empty() || !host.chars().all(named) {
+        return refuse("the host is missing or no name");
+    }
+    if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
+        return refuse("the port is no number from 1 to 65535");
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_urls_that_browsers_take_are_taken() {
+        for good in [
+            "turn:a.example.org",
+            "turn:192.0.2.1:3478",
+            "turns:a.example.org:443?transport=tcp",
+            "turn:[2001:db8::1]:3478?transport=udp",
+            "turn:[2001:db8::1]",
+        ] {
+            assert_eq!(turn_url(good), Ok(good.to_owned()));
+        }
+        assert!(stun_url("stun:a.example.org:3478").is_ok());
+        for bad in [
+            "",
+            "turn",
+            "turn:",
+            "turn::3478",
+            "turn:a.example.org:0",
+            "turn:a.example.org:99999",
+            "turn:a.example.org:x",
+            "turn:a.example.org?transport=sctp",
+            "turn:a>\r\nx: y",
+            "turn:\"a\"",
+            "turn:[::g]:1",
+            "turn:[::1]1",
+            "stun:a.example.org",
+            "http://a.example.org",
+        ] {
+            assert!(turn_url(bad).is_err(), "{bad}");
+        }
+        assert!(stun_url("stun:a.example.org?transport=udp").is_err());
+    }
+
+    #[test]
+    fn relays_need_a_secret_of_some_length() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("secret");
+        let config = |secret: Option<&str>| IceConfig {
+            turn: vec!["turn:a.example.org".into()],
+            turn_secret_file: secret.map(|secret| {
+                fs::write(&file, secret).unwrap();
+                file.clone()
+            }),
+            ..IceConfig::default()
+        };
+        assert!(config(None).secret().is_err());
+        assert!(config(Some("short\n")).secret().is_err());
+        let secret = config(Some("0123456789abcdef\n")).secret().unwrap();
+        assert_eq!(secret.as_deref(), Some(b"0123456789abcdef".as_slice()));
+        assert!(matches!(IceConfig::default().secret(), Ok(None)));
+        let missing = IceConfig {
+            turn_secret_file: Some(folder.path().join("nothing")),
+            ..IceConfig::default()
+        };
+        assert!(missing.secret().is_err());
+    }
+}
