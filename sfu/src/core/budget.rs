@@ -165,6 +165,15 @@ mod tests {
     }
 
     #[test]
+    fn who_is_flagged_or_speaks_keeps_its_picture_longer_than_the_others() {
+        let wall = [Priority::Tile, Priority::Tile, Priority::Flagged, Priority::Tile].map(|p| wish(p, Low));
+        let given = allocate(Some(150_000), &wall);
+        assert_eq!(given, [KeyFrames(Low), Nothing, Given::Layer(Low), Nothing]);
+        let kept = allocate(Some(250_000), &wall);
+        assert_eq!(kept[..3], [Given::Layer(Low), KeyFrames(Low), Given::Layer(Low)]);
+    }
+
+    #[test]
     fn an_estimate_that_breathes_makes_no_layer_flap() {
         let mut focus = wish(Priority::Focus, High);
         let mut seen = Vec::new();

@@ -383,7 +383,10 @@ impl Actor {
             } => {
                 return self.listener.packet(slot, source, sequence, rtp_timestamp, &data);
             }
-            ProctorEvent::Levels(levels) => return self.port.levels(&meters(&levels)),
+            ProctorEvent::Levels(levels) => {
+                self.port.levels(&meters(&levels));
+                Input::Levels(levels)
+            }
             ProctorEvent::Link(LinkState::Connecting) => Input::Linking,
             ProctorEvent::Link(LinkState::Connected { .. }) => Input::Linked,
             ProctorEvent::Link(LinkState::Offline { .. }) => Input::Unlinked,

@@ -7,6 +7,7 @@ mod pictures;
 pub mod room;
 pub mod slots;
 pub mod state;
+mod voices;
 
 use crate::environment;
 use crate::measure;

@@ -133,17 +133,17 @@ impl SlotTable {
             .filter_map(|(slot, shown)| shown.as_ref().map(|shown| (slot as u16, shown)))
     }
 
-    /// The wish list. `layers`: what a publication offers, empty when it is not known; `flagged`: whether a candidate has an
-    /// open signal.
+    /// The wish list. `layers`: what a publication offers, empty when it is not known; `stands_out`: whether its candidate has an
+    /// open signal or speaks.
     pub fn intents<'a>(
         &self,
         layers: impl Fn(PublicationRef) -> &'a [LayerOffer],
-        flagged: impl Fn(PublicationRef) -> bool,
+        stands_out: impl Fn(PublicationRef) -> bool,
     ) -> Vec<Intent> {
         self.iter()
             .map(|(slot, shown)| {
                 let mut priority = priority(shown.role);
-                if priority == Priority::Tile && flagged(shown.source) {
+                if priority == Priority::Tile && stands_out(shown.source) {
                     priority = Priority::Flagged;
                 }
                 Intent {

@@ -3,6 +3,7 @@
 
 use super::room::Room;
 use super::slots::{AudioSlots, SlotTable};
+use super::voices::Voices;
 use crate::authority;
 use crate::call::{CallFailure, question, refusal};
 use crate::clock::SECOND;
@@ -16,7 +17,7 @@ use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::rest::{ExamListItem, SignInResponse};
-use invigil_shared::signal::{ParticipantInfo, RoomState};
+use invigil_shared::signal::{AudioLevel, ParticipantInfo, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
 use invigil_view::common::{CertificateQuestion, Notice};
 use invigil_view::proctor::{ProctorCommand, ProctorStep, ProctorView, SendState, WantedPicture};
@@ -45,6 +46,8 @@ pub enum Input {
     PublicationRemoved(PublicationRef),
     Freshness(ParticipantId, Vec<Freshness>),
     Timeline(TimelineEntry),
+    /// Who is heard now.
+    Levels(Vec<AudioLevel>),
     Bindings(Vec<Binding>),
     LayerSelected {
         slot: u16,
@@ -171,6 +174,7 @@ pub struct ProctorState {
     exams: Vec<ExamListItem>,
     opening: Option<ExamId>,
     room: Room,
+    voices: Voices,
     link: LinkTracker,
     clock_offset: i64,
     focus: Option<ParticipantId>,
@@ -197,6 +201,7 @@ impl ProctorState {
             exams: Vec::new(),
             opening: None,
             room: Room::default(),
+            voices: Voices::default(),
             link: LinkTracker::default(),
             clock_offset: 0,
             focus: None,
@@ -282,6 +287,10 @@ impl ProctorState {
             Input::PublicationRemoved(source) => self.room.publication_removed(source),
             Input::Freshness(participant, freshness) => return self.room.freshness(participant, &freshness),
             Input::Timeline(entry) => self.room.entry(entry, self.focus),
+            Input::Levels(levels) => {
+                self.voices.report(&levels, now);
+                return Change::None;
+            }
             Input::Bindings(bindings) => return self.room.bindings(&bindings),
             Input::LayerSelected { slot, layer } => return self.room.layer_selected(slot, layer),
             Input::MessageSent { message, delivered } => {
@@ -318,6 +327,7 @@ impl ProctorState {
                 }
             }
             Input::Tick => {
+                self.voices.pass(now);
                 let over = self
                     .sending
                     .is_some_and(|(state, at)| state == SendState::Sent && now - at >= SENT_US);
@@ -438,6 +448,7 @@ impl ProctorState {
         let tiles = self.slots.show(&[]);
         self.audio.listen(None);
         (self.room, self.focus, self.listening, self.sending) = (Room::default(), None, None, None);
+        self.voices = Voices::default();
         self.intents.clear();
         self.link.idle();
         (self.step, self.busy) = (ProctorStep::Exams, false);
@@ -459,10 +470,9 @@ impl ProctorState {
         if self.step != ProctorStep::Wall {
             return;
         }
-        let room = &self.room;
-        let mut intents = self
-            .slots
-            .intents(|source| room.layers(source), |source| room.flagged(source.participant));
+        let (room, voices) = (&self.room, &self.voices);
+        let stands_out = |source: PublicationRef| room.flagged(source.participant) || voices.speaks(source.participant);
+        let mut intents = self.slots.intents(|source| room.layers(source), stands_out);
         intents.extend(self.audio.intent());
         if intents != self.intents {
             self.intents.clone_from(&intents);

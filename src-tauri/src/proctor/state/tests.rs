@@ -269,6 +269,44 @@ fn a_publication_that_comes_later_raises_the_layer() {
 }
 
 #[test]
+fn who_speaks_has_the_better_tile_for_as_long() {
+    let mut state = on_the_wall(2);
+    let pictures = vec![
+        picture(0, 1, 207, PictureRole::Tile),
+        picture(1, 2, 207, PictureRole::Tile),
+    ];
+    command(&mut state, ProctorCommand::Show { pictures });
+    let heard = |level| {
+        let participant = who(2);
+        Input::Levels(vec![AudioLevel { participant, level }])
+    };
+    let priorities = |effects: &[Effect]| match effects {
+        [] => None,
+        [Effect::SetIntents(intents)] => Some(intents.iter().map(|intent| intent.priority).collect::<Vec<_>>()),
+        other => panic!("{other:?}"),
+    };
+    let mut told = Vec::new();
+    for quarter in 0..40 {
+        let now = quarter * SECOND / 4;
+        let mut effects = Vec::new();
+        if quarter < 8 {
+            effects.extend(state.handle(heard(25), now).0);
+        }
+        effects.extend(state.handle(Input::Tick, now).0);
+        told.extend(priorities(&effects).map(|priorities| (quarter, priorities)));
+    }
+    let [(begins, up), (ends, down)] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert_eq!(
+        (*begins, up.as_slice()),
+        (2, [Priority::Tile, Priority::Flagged].as_slice())
+    );
+    assert!(*ends > 8 + 4, "a pause between two sentences changes nothing");
+    assert_eq!(down.as_slice(), [Priority::Tile; 2]);
+}
+
+#[test]
 fn a_signal_is_open_until_its_end_and_flags_the_tile() {
     let mut state = on_the_wall(1);
     command(
