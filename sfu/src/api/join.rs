@@ -31,18 +31,17 @@ pub async fn join(
     let device_key = challenge::decode(&request.device_key).filter(|key| key.len() == DEVICE_KEY);
     let device_key = device_key.ok_or_else(|| ApiError::from(ErrorCode::BadMessage).with("field", "device_key"))?;
     let code = secret::normalise_exam_code(&request.exam_code);
-    // A code that can't be is guessed at like any other, so that it tells nothing.
-    let attempt = service
-        .throttle
-        .begin(code.as_deref().unwrap_or("-"), peer.ip(), Instant::now())?;
-    let found = match (code, secret::normalise(&request.secret)) {
-        (Some(code), Some(typed)) => find(&service, &code, &typed).await?,
+    let found = match (&code, secret::normalise(&request.secret)) {
+        (Some(code), Some(typed)) => find(&service, code, &typed).await?,
         _ => None,
     };
     let Some((exam, entry)) = found else {
+        // Only wrong ones are counted: a right secret, of 65 random bits, is never kept out by whoever guesses behind the same address.
+        // A code that can't be is guessed at like any other, so that it tells nothing.
+        let name = code.as_deref().unwrap_or("-");
+        let attempt = service.throttle.begin(name, peer.ip(), Instant::now())?;
         return Err(attempt.failed(ErrorCode::SecretWrong).into());
     };
-    attempt.succeeded();
     policy::room_open(&exam, policy::candidate_end(&exam, &entry.allowances), clock::now_us())?;
     let id = clock::fresh(SessionId::from_parts);
     let fresh = SessionRecord {

@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Wrong guesses for one name from all addresses together. Secrets have 65 random bits, so this only bounds the load; it is
-/// wide enough that a whole hall mistyping at once is not locked out.
+/// Wrong guesses for one name from all addresses together: an account that a botnet guesses at rests until the window is over.
 const MAX_TRIES_PER_NAME: u32 = 500;
 /// Names and addresses that are remembered at once; the oldest are forgotten first.
 const MAX_TRACKED: usize = 20_000;

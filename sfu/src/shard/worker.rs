@@ -237,9 +237,6 @@ impl Worker {
             if stop {
                 return ShardExit::Stopped;
             }
-            if more {
-                continue;
-            }
             let mut timeout = self
                 .core
                 .poll_timeout()
@@ -247,7 +244,8 @@ impl Worker {
             if !self.backlog.is_empty() {
                 timeout = Some(timeout.map_or(BACKLOG_RETRY, |timeout| timeout.min(BACKLOG_RETRY)));
             }
-            if lines_wait {
+            if more || lines_wait {
+                // Also then: only this finds out that another socket, or the mailbox, has something as well.
                 timeout = Some(Duration::ZERO);
             }
             if let Err(error) = wait(&mut self.sockets, self.mailbox.waker().source(), timeout) {
