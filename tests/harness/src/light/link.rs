@@ -7,7 +7,7 @@ use invigil_client::clock::wall_us;
 use invigil_client::trust::{Authority, CertificateTrust, tls_config};
 use invigil_shared::codec::{decode_server, encode};
 use invigil_shared::id::ExamId;
-use invigil_shared::limits::{MAX_CLIENT_QUEUE, MAX_SDP};
+use invigil_shared::limits::{MAX_PARTICIPANTS, MAX_PUBLICATIONS, MAX_SDP};
 use invigil_shared::signal::{ClientFrame, ClientMessage, RoomState, ServerMessage};
 use invigil_shared::{PROTOCOL_VERSION, SUBPROTOCOL};
 use std::collections::VecDeque;
@@ -22,6 +22,8 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 /// An answer has to be there after this.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What may come before an answer: a full room is told person by person and publication by publication, and changes meanwhile.
+const MAX_EARLY: usize = 2 * MAX_PARTICIPANTS * (1 + MAX_PUBLICATIONS);
 
 /// Where a server is and how it is known.
 #[derive(Clone)]
@@ -109,7 +111,7 @@ impl Link {
                     (Some(of), message) if of == id => return anyhow::Ok(message),
                     // The answer to a notice.
                     (Some(_), _) => {}
-                    (None, message) if self.early.len() < MAX_CLIENT_QUEUE => self.early.push_back(message),
+                    (None, message) if self.early.len() < MAX_EARLY => self.early.push_back(message),
                     (None, _) => bail!("the server says too much"),
                 }
             }
