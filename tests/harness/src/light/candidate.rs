@@ -56,6 +56,8 @@ pub struct Candidate {
     pub transport: Id,
     /// From the join command to a connected transport.
     pub joined_in: Duration,
+    /// The same as the server calls it. One that is given up later may be from before a return.
+    known_as: TransportId,
     link: Link,
     engine: Engine,
 }
@@ -194,6 +196,7 @@ impl Candidate {
         Ok(Self {
             participant,
             transport: id,
+            known_as: transport,
             joined_in,
             link,
             engine: shared.engine.clone(),
@@ -232,7 +235,9 @@ impl Candidate {
             ServerMessage::KeyframeRequest { publication, layer } => {
                 self.engine.key_frame(self.transport, publication, layer);
             }
-            ServerMessage::TransportClosed { .. } => bail!("the server gave the transport up"),
+            ServerMessage::TransportClosed { transport } if transport == self.known_as => {
+                bail!("the server gave the transport up")
+            }
             _ => {}
         }
         Ok(())
