@@ -168,7 +168,7 @@ mod tests {
                     let mut got = 0;
                     while got == 0 {
                         assert!(Instant::now() < deadline);
-                        wait(&mut sockets, waker.source(), Some(Duration::from_secs(5))).unwrap();
+                        wait(&mut sockets, &waker, Some(Duration::from_secs(5))).unwrap();
                         assert!(sockets[1].is_ready());
                         got += sockets[1].receive(|_, bytes| assert_eq!(bytes, [7])).unwrap();
                     }

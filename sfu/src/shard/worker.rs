@@ -248,7 +248,7 @@ impl Worker {
                 // Also then: only this finds out that another socket, or the mailbox, has something as well.
                 timeout = Some(Duration::ZERO);
             }
-            if let Err(error) = wait(&mut self.sockets, self.mailbox.waker().source(), timeout) {
+            if let Err(error) = wait(&mut self.sockets, self.mailbox.waker(), timeout) {
                 tracing::error!(shard = %self.id, %error, "waiting for datagrams failed");
                 return ShardExit::SocketFailed;
             }

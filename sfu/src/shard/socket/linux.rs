@@ -2,6 +2,7 @@
 
 use super::{BUFFER, MAX_DATAGRAM, MAX_SOCKETS, RECEIVE_BATCH, Sent};
 use crate::core::io::Run;
+use crate::shard::waker::Waker;
 use libc::{c_int, c_void, iovec, mmsghdr, sockaddr_in, sockaddr_in6, socklen_t};
 use std::io;
 use std::mem::{MaybeUninit, size_of, zeroed};
@@ -327,9 +328,10 @@ impl Default for Outbox<'_> {
     }
 }
 
-/// Waits until a socket or the waker can be read, or `timeout` has passed, and marks the sockets that can.
-pub(crate) fn wait(sockets: &mut [BatchSocket], waker: &impl AsRawFd, timeout: Option<Duration>) -> io::Result<()> {
-    let mut watched = [watch(waker, libc::POLLIN); MAX_SOCKETS + 1];
+/// Waits until a socket can be read, somebody wakes us, or `timeout` has passed, and marks the sockets that can. True when somebody
+/// woke us.
+pub(crate) fn wait(sockets: &mut [BatchSocket], waker: &Waker, timeout: Option<Duration>) -> io::Result<bool> {
+    let mut watched = [watch(waker.source(), libc::POLLIN); MAX_SOCKETS + 1];
     for (entry, socket) in watched[1..].iter_mut().zip(&*sockets) {
         *entry = watch(&socket.socket, libc::POLLIN);
     }
@@ -339,7 +341,11 @@ pub(crate) fn wait(sockets: &mut [BatchSocket], waker: &impl AsRawFd, timeout: O
         // An error is something to read as well.
         socket.ready |= entry.revents != 0;
     }
-    Ok(())
+    let woken = watched[0].revents != 0;
+    if woken {
+        waker.drain();
+    }
+    Ok(woken)
 }
 
 fn watch(what: &impl AsRawFd, events: i16) -> libc::pollfd {

@@ -2,6 +2,7 @@
 
 use super::{MAX_DATAGRAM, RECEIVE_BATCH, Sent};
 use crate::core::io::Run;
+use crate::shard::waker::Waker;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -82,9 +83,10 @@ impl BatchSocket {
     }
 }
 
-/// Waits a moment, after which every socket is worth a look.
-pub(crate) fn wait<W>(sockets: &mut [BatchSocket], _waker: &W, timeout: Option<Duration>) -> io::Result<()> {
+/// Waits a moment, after which every socket is worth a look, and so is whatever somebody may have woken us for.
+pub(crate) fn wait(sockets: &mut [BatchSocket], waker: &Waker, timeout: Option<Duration>) -> io::Result<bool> {
     std::thread::sleep(timeout.map_or(LOOK, |timeout| timeout.min(LOOK)));
     sockets.iter_mut().for_each(|socket| socket.ready = true);
-    Ok(())
+    waker.drain();
+    Ok(true)
 }
