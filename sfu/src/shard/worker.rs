@@ -3,7 +3,7 @@
 use super::mesh::{Port, mesh};
 use super::socket::{BatchSocket, MAX_SOCKETS, wait};
 use super::tcp::{self, TcpLane};
-use super::{Event, ShardConfig, ShardError, ShardExit, ShardId, Started};
+use super::{Event, ShardConfig, ShardError, ShardExit, ShardHandle, ShardId, Started};
 use crate::core::transport::Keying;
 use crate::core::{CoreConfig, Shard};
 use crate::shard::mailbox::{Letter, Mailbox};
@@ -30,6 +30,21 @@ pub(super) fn spawn(
     configs: &[ShardConfig],
     events: &mpsc::Sender<(ShardId, Event)>,
 ) -> Result<Vec<Started>, ShardError> {
+    let start = |(handle, worker): (ShardHandle, Worker)| {
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{}", worker.id))
+            .spawn(move || worker.run_guarded())
+            .map_err(ShardError::Thread)?;
+        Ok((handle, thread))
+    };
+    prepare(configs, events)?.into_iter().map(start).collect()
+}
+
+/// Everything but the threads.
+fn prepare(
+    configs: &[ShardConfig],
+    events: &mpsc::Sender<(ShardId, Event)>,
+) -> Result<Vec<(ShardHandle, Worker)>, ShardError> {
     let mut prepared = Vec::with_capacity(configs.len());
     let mut first: Vec<SocketAddr> = Vec::new();
     for (at, config) in (0u16..).zip(configs) {
@@ -50,7 +65,7 @@ pub(super) fn spawn(
     let unix_us = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_micros() as i64);
-    let mut started = Vec::with_capacity(configs.len());
+    let mut workers = Vec::with_capacity(configs.len());
     for ((config, sockets, addresses, candidates, (gate, tcp), waker), port) in prepared.into_iter().zip(mesh(&wakers))
     {
         let siblings = configs.iter().map(|other| other.id).filter(|other| *other != config.id);
@@ -78,13 +93,9 @@ pub(super) fn spawn(
             backlog: VecDeque::new(),
             lost_events: 0,
         };
-        let thread = std::thread::Builder::new()
-            .name(format!("shard-{}", config.id))
-            .spawn(move || worker.run_guarded())
-            .map_err(ShardError::Thread)?;
-        started.push((handle, thread));
+        workers.push((handle, worker));
     }
-    Ok(started)
+    Ok(workers)
 }
 
 /// The address that many ports behind the first shard's of the same IP, so that the ports of all shards follow each other also
@@ -215,44 +226,52 @@ impl Worker {
 
     fn run(&mut self) -> ShardExit {
         loop {
-            let stop = self.mailbox.should_stop();
-            self.mailbox.take(&mut self.letters);
-            self.port.read(Instant::now(), &mut self.core);
-            self.read_letters();
-            let more = match self.receive() {
-                Ok(more) => more,
-                Err(error) => {
-                    tracing::error!(shard = %self.id, %error, "the shard's socket failed");
-                    return ShardExit::SocketFailed;
-                }
-            };
-            let lines_wait = self.tcp.receive(&mut self.core);
-            let now = Instant::now();
-            if self.core.poll_timeout().is_some_and(|at| at <= now) {
-                self.core.handle_timeout(now);
-            }
-            self.port.write(&mut self.core);
-            self.transmit();
-            self.tell();
-            if stop {
-                return ShardExit::Stopped;
-            }
-            let mut timeout = self
-                .core
-                .poll_timeout()
-                .map(|at| at.saturating_duration_since(Instant::now()));
-            if !self.backlog.is_empty() {
-                timeout = Some(timeout.map_or(BACKLOG_RETRY, |timeout| timeout.min(BACKLOG_RETRY)));
-            }
-            if more || lines_wait {
-                // Also then: only this finds out that another socket, or the mailbox, has something as well.
-                timeout = Some(Duration::ZERO);
-            }
-            if let Err(error) = wait(&mut self.sockets, self.mailbox.waker(), timeout) {
-                tracing::error!(shard = %self.id, %error, "waiting for datagrams failed");
-                return ShardExit::SocketFailed;
+            if let Some(exit) = self.turn() {
+                return exit;
             }
         }
+    }
+
+    /// One turn: everybody who has something is served once, each to a bound, then what came of it goes out. Some(): the end.
+    fn turn(&mut self) -> Option<ShardExit> {
+        let stop = self.mailbox.should_stop();
+        self.mailbox.take(&mut self.letters);
+        self.port.read(Instant::now(), &mut self.core);
+        self.read_letters();
+        let more = match self.receive() {
+            Ok(more) => more,
+            Err(error) => {
+                tracing::error!(shard = %self.id, %error, "the shard's socket failed");
+                return Some(ShardExit::SocketFailed);
+            }
+        };
+        let lines_wait = self.tcp.receive(&mut self.core);
+        let now = Instant::now();
+        if self.core.poll_timeout().is_some_and(|at| at <= now) {
+            self.core.handle_timeout(now);
+        }
+        self.port.write(&mut self.core);
+        self.transmit();
+        self.tell();
+        if stop {
+            return Some(ShardExit::Stopped);
+        }
+        let mut timeout = self
+            .core
+            .poll_timeout()
+            .map(|at| at.saturating_duration_since(Instant::now()));
+        if !self.backlog.is_empty() {
+            timeout = Some(timeout.map_or(BACKLOG_RETRY, |timeout| timeout.min(BACKLOG_RETRY)));
+        }
+        if more || lines_wait {
+            // Also then: only this finds out that another socket, or the mailbox, has something as well.
+            timeout = Some(Duration::ZERO);
+        }
+        if let Err(error) = wait(&mut self.sockets, self.mailbox.waker(), timeout) {
+            tracing::error!(shard = %self.id, %error, "waiting for datagrams failed");
+            return Some(ShardExit::SocketFailed);
+        }
+        None
     }
 
     fn read_letters(&mut self) {
@@ -349,6 +368,8 @@ impl Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::shard::socket::RECEIVE_BATCH;
 
     #[test]
     fn the_ports_of_all_shards_follow_the_first_one() {
@@ -360,6 +381,41 @@ mod tests {
             following(&["127.0.0.1:65535".parse().unwrap()], any("127.0.0.1"), 1),
             None
         );
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")] // the portable socket has no way to ask: it always looks everywhere
+    fn a_socket_that_stays_ready_starves_no_other() {
+        let config = ShardConfig {
+            id: ShardId(0),
+            bind: vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.1:0".parse().unwrap()],
+            announce: vec![],
+            segments: true,
+            certificate: crate::shard::generate_certificate().unwrap(),
+            seed: [1; 32],
+        };
+        let (sender, _events) = mpsc::channel(1);
+        let (handle, mut worker) = prepare(&[config], &sender).unwrap().remove(0);
+        let stranger = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let [busy, quiet] = [0, 1].map(|at| worker.sockets[at].local());
+        // More than one turn reads of a socket, and less than any kernel keeps for one.
+        let flood = RECEIVE_ROUNDS * RECEIVE_BATCH + RECEIVE_BATCH;
+        for _ in 0..flood {
+            stranger.send_to(&[0x80], busy).unwrap();
+        }
+        assert!(worker.turn().is_none());
+        assert!(worker.sockets[0].is_ready() && !worker.sockets[1].is_ready());
+        stranger.send_to(&[0x80], quiet).unwrap();
+        assert!(worker.turn().is_none());
+        assert!(worker.sockets[0].is_ready(), "the flood was read at once");
+        handle.stop();
+        assert_eq!(
+            worker.turn(),
+            Some(ShardExit::Stopped),
+            "its last turn waits for nothing"
+        );
+        let unread = worker.sockets[1].receive(|_, _| {}).unwrap();
+        assert_eq!(unread, 0, "the other socket was not looked at during the flood");
     }
 
     #[test]
