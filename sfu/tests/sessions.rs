@@ -361,3 +361,57 @@ async fn handing_in_ends_the_session_for_good() {
     let (_, state) = world.in_room(&proctor_token, exam.id).await;
     assert_eq!(state["participants"][0]["presence"], "finished");
 }
+
+/// What a transport is to its shard: unknown, or known and given an offer that it can't read.
+async fn is_known(client: &mut common::Client, transport: &Value) -> bool {
+    let offer = json!({ "type": "sdp:offer", "transport": transport, "sdp": "v=0" });
+    match text(&client.request(offer).await["code"]) {
+        "sdp_invalid" => true,
+        "transport_unknown" => false,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_proctor_who_changes_exams_is_not_forgotten_in_the_second_for_having_left_the_first() {
+    let world = World::start().await;
+    let exams = [world.exam("EXAM-1").await.id, world.exam("EXAM-2").await.id];
+    let colleague = world.user_token("q@x.org", Role::Proctor).await;
+    let (mut colleague, _) = world.in_room(&colleague, exams[0]).await;
+    let token = world.user_token("p@x.org", Role::Proctor).await;
+    let open = json!({ "type": "transport:create", "direction": "subscribe" });
+
+    // On one connection, at once.
+    let (mut proctor, state) = world.in_room(&token, exams[0]).await;
+    let you = state["you"]["id"].clone();
+    for at in 0..6 {
+        let made = proctor.request(open.clone()).await;
+        assert_eq!(made["type"], "transport:created", "{made}");
+        assert!(is_known(&mut proctor, &made["transport"]).await);
+        let exam = exams[(at + 1) % 2];
+        let state = proctor.request(json!({ "type": "room:join", "exam": exam })).await;
+        assert_eq!(state["type"], "room:state", "{state}");
+        let left = json!({ "type": "participant:left", "participant": you });
+        if at == 0 {
+            colleague.until(|frame| *frame == left).await;
+        }
+    }
+
+    // A connection broke in the first exam, and the proctor came back into the second, before the first has noticed.
+    let (mut proctor, _) = world.in_room(&token, exams[0]).await;
+    let made = proctor.request(open.clone()).await;
+    assert!(is_known(&mut proctor, &made["transport"]).await);
+    colleague.settled().await;
+    colleague.forget();
+    drop(proctor);
+    let (mut proctor, _) = world.in_room(&token, exams[1]).await;
+    let made = proctor.request(open.clone()).await;
+    assert_eq!(made["type"], "transport:created", "{made}");
+    colleague
+        .until(|frame| frame["type"] == "participant:left" && frame["participant"] == you)
+        .await;
+    assert!(
+        is_known(&mut proctor, &made["transport"]).await,
+        "the first exam took the second's transport along"
+    );
+}

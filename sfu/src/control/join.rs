@@ -135,7 +135,7 @@ impl Control {
                 state.members.insert(record.participant, member);
             }
             let weight = Weight::of_role(identity.role);
-            self.placement.lock().place(record.participant, exam, weight)?;
+            self.move_in(record.participant, exam, weight)?;
         }
         let first = self.store.mark_joined(session, now).await?;
         Ok(Seated { room, record, first })
@@ -247,7 +247,7 @@ impl Control {
                 )
             });
             let weight = Weight::of_role(identity.role);
-            self.placement.lock().place(identity.participant, exam, weight)?;
+            self.move_in(identity.participant, exam, weight)?;
             // A new connection counts its wish lists anew.
             if let Some(watcher) = member.watcher_mut() {
                 watcher.revision = 0;

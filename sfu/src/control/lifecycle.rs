@@ -27,9 +27,11 @@ impl Control {
 
     /// A member left on purpose.
     pub(super) fn client_left(self: &Arc<Self>, room: &Arc<OpenRoom>, participant: ParticipantId, connection: u64) {
-        if take_client(room, participant, connection) {
+        if take_client(room, participant, connection)
+            && let Settled::Lost = self.settle_member(room, participant)
+        {
             let (control, room) = (Arc::clone(self), Arc::clone(room));
-            tokio::spawn(async move { control.settle(&room, participant).await });
+            tokio::spawn(async move { control.note_lost(&room, participant).await });
         }
     }
 
@@ -45,13 +47,15 @@ impl Control {
     pub(super) async fn settle(&self, room: &OpenRoom, participant: ParticipantId) {
         match self.settle_member(room, participant) {
             Settled::Same => {}
-            Settled::Lost => {
-                let body = TimelineBody::Presence {
-                    presence: Presence::Lost,
-                };
-                self.note(room, participant, body).await;
-            }
+            Settled::Lost => self.note_lost(room, participant).await,
         }
+    }
+
+    async fn note_lost(&self, room: &OpenRoom, participant: ParticipantId) {
+        let body = TimelineBody::Presence {
+            presence: Presence::Lost,
+        };
+        self.note(room, participant, body).await;
     }
 
     fn settle_member(&self, room: &OpenRoom, participant: ParticipantId) -> Settled {
@@ -67,7 +71,7 @@ impl Control {
             state.update_listening();
             state.tell_watchers(ServerMessage::ParticipantLeft { participant });
             // Under the room's lock: whatever comes back into the room afterwards comes to a shard afterwards too.
-            self.displace(participant);
+            self.displace_from(participant, room.id);
             return Settled::Same;
         }
         let (before, presence) = (member.info.presence, member.presence());
@@ -120,7 +124,7 @@ impl Control {
             }
             state.tell_updated(participant);
             state.tell_timeline(entry);
-            self.displace(participant);
+            self.displace_from(participant, room.id);
             drop(state);
             self.show_viewers(room.id);
         }
@@ -159,7 +163,7 @@ impl Control {
             if let Some(client) = member.client {
                 client.close(ErrorBody::from(ErrorCode::ExamClosed));
             }
-            self.displace(participant);
+            self.displace_from(participant, room.id);
         }
         self.end_viewers(room.id);
     }

@@ -184,14 +184,24 @@ impl Control {
         }
     }
 
+    /// Finds a shard for whoever enters an exam. The one before is left at once: its room learns of it later, and must not
+    /// take the place in this one along.
+    fn move_in(&self, participant: ParticipantId, exam: ExamId, weight: Weight) -> Result<(), ErrorCode> {
+        let mut placement = self.placement.lock();
+        if placement.exam_of(participant).is_some_and(|before| before != exam) {
+            forget(placement.remove(participant), participant);
+        }
+        placement.place(participant, exam, weight).map(drop)
+    }
+
     /// Removes a participant from its shard.
     fn displace(&self, participant: ParticipantId) {
-        let shard = self.placement.lock().remove(participant).cloned();
-        if let Some(shard) = shard
-            && let Err(error) = shard.post(Command::RemoveParticipant { participant })
-        {
-            tracing::warn!(%error, %participant, "the shard did not forget a participant");
-        }
+        forget(self.placement.lock().remove(participant), participant);
+    }
+
+    /// Removes a participant of an exam from its shard, unless it has moved on to another exam.
+    fn displace_from(&self, participant: ParticipantId, exam: ExamId) {
+        forget(self.placement.lock().leave(participant, exam), participant);
     }
 
     async fn exam_for(&self, identity: &Identity, exam: ExamId) -> Result<ExamInfo, ErrorBody> {
@@ -226,6 +236,14 @@ impl Link {
             return Err(ErrorCode::Forbidden.into());
         }
         self.joined()
+    }
+}
+
+fn forget(shard: Option<&ShardHandle>, participant: ParticipantId) {
+    if let Some(shard) = shard
+        && let Err(error) = shard.post(Command::RemoveParticipant { participant })
+    {
+        tracing::warn!(%error, %participant, "the shard did not forget a participant");
     }
 }
 

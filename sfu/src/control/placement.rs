@@ -52,18 +52,16 @@ impl Placement {
     /// The shard of a participant of an exam; when it has none, the least loaded one, which it has from now on.
     ///
     /// # Errors
-    /// `server_draining` when no shard is left.
+    /// `server_draining` when no shard is left; `not_in_room` when it is in another exam, which it has to leave first.
     pub fn place(
         &mut self,
         participant: ParticipantId,
         exam: ExamId,
         weight: Weight,
     ) -> Result<&ShardHandle, ErrorCode> {
-        let shard = match self.places.get_mut(&participant) {
-            Some(place) => {
-                place.exam = exam;
-                place.shard
-            }
+        let shard = match self.places.get(&participant) {
+            Some(place) if place.exam != exam => return Err(ErrorCode::NotInRoom),
+            Some(place) => place.shard,
             None => {
                 let spot = self.spots.iter_mut().min_by_key(|spot| (spot.load, spot.id));
                 let spot = spot.ok_or(ErrorCode::ServerDraining)?;
@@ -83,6 +81,14 @@ impl Placement {
 
     pub fn exam_of(&self, participant: ParticipantId) -> Option<ExamId> {
         self.places.get(&participant).map(|place| place.exam)
+    }
+
+    /// A participant leaves an exam, unless it is in another one by now; its shard has to forget it.
+    pub fn leave(&mut self, participant: ParticipantId, exam: ExamId) -> Option<&ShardHandle> {
+        if self.exam_of(participant) != Some(exam) {
+            return None;
+        }
+        self.remove(participant)
     }
 
     /// A participant leaves; its shard has to forget it.
@@ -171,6 +177,19 @@ mod tests {
         assert!(placement.shard_of(person(0)).is_none() && placement.shard_of(person(1)).is_some());
         let places: Vec<ShardId> = (4..6).map(|who| put(&mut placement, who, Role::Candidate)).collect();
         assert_eq!(places, [ShardId(0), ShardId(0)]);
+    }
+
+    #[test]
+    fn nobody_is_forgotten_for_an_exam_that_they_have_left() {
+        let mut placement = placement(2);
+        let (who, other) = (person(7), ExamId::from_parts(1, [2; 10]));
+        put(&mut placement, 7, Role::Proctor);
+        let weight = Weight::of_role(Role::Proctor);
+        let both = placement.place(who, other, weight).map(drop);
+        assert_eq!(both, Err(ErrorCode::NotInRoom), "one exam at a time");
+        assert!(placement.leave(who, exam()).is_some());
+        placement.place(who, other, weight).map(drop).unwrap();
+        assert!(placement.leave(who, exam()).is_none() && placement.shard_of(who).is_some());
     }
 
     #[test]

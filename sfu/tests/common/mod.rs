@@ -382,6 +382,11 @@ impl Client {
         }
     }
 
+    /// Forgets what has arrived and was not asked for.
+    pub fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// Everything that has arrived once the server has answered a ping: nothing sent before it is missing.
     pub async fn settled(&mut self) -> &[Value] {
         let pong = self.request(json!({ "type": "ping", "t0": 0 })).await;
