@@ -79,6 +79,53 @@ fn a_publishers_loss_is_asked_for_and_its_repair_reaches_the_subscriber() {
 }
 
 #[test]
+fn what_is_published_again_as_it_was_asks_for_no_key_frame() {
+    let (mut world, publisher, subscriber) = watched();
+    let (low, high) = ssrcs(1);
+    let asked = |world: &World| {
+        let mut media = vec![];
+        for compound in &world.peers[publisher].rtcp {
+            parse(compound, |item| {
+                if let Item::KeyFrame { media: ssrc } = item {
+                    media.push(ssrc);
+                }
+            });
+        }
+        media
+    };
+    let publish = |high| Command::Publish {
+        participant: person(1),
+        publication: PublicationKey::CAMERA,
+        codec: "video/H264".into(),
+        layers: vec![layer(Layer::Low, low), layer(Layer::High, high)],
+    };
+    for sequence in 0..200u16 {
+        world.frame(publisher, low, sequence, sequence == 0, &[1; 50]);
+        world.pass(20);
+        match sequence {
+            100 => world.peers[publisher].rtcp.clear(),
+            110 => drop(world.command(publish(high)).unwrap()),
+            // Another layer of it begins anew, which nobody watches.
+            140 => drop(world.command(publish(high + 500)).unwrap()),
+            _ => {}
+        }
+    }
+    assert_eq!(asked(&world), [0u32; 0]);
+    let seen = &world.peers[subscriber].rtp;
+    assert_eq!(seen.len(), 200, "nothing was held back either");
+    // The watched one does have to begin with a key frame when its source is another.
+    let anew = Command::Publish {
+        participant: person(1),
+        publication: PublicationKey::CAMERA,
+        codec: "video/H264".into(),
+        layers: vec![layer(Layer::Low, low + 300), layer(Layer::High, high + 500)],
+    };
+    world.command(anew).unwrap();
+    world.pass(600);
+    assert_eq!(asked(&world).first(), Some(&(low + 300)));
+}
+
+#[test]
 fn publishers_get_transport_feedback_and_receiver_reports() {
     let (mut world, publisher, _) = watched();
     for sequence in 0..20u16 {

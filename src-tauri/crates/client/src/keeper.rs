@@ -43,8 +43,8 @@ pub(crate) trait Role: Send + 'static {
     fn prepare(&mut self, peer: &Peer) -> impl Future<Output = Result<bool, ClientError>> + Send;
     /// After an answer. `anew`: the link or the transport is another one than before.
     fn announce(&mut self, link: &Link, anew: bool) -> impl Future<Output = Vec<KeeperEvent>> + Send;
-    /// The transport stands, or stands again.
-    fn connected(&mut self) -> impl Future<Output = Result<(), ClientError>> + Send;
+    /// The transport stands, or has more lines than before. `revived`: its path was dead, so what was on it is lost.
+    fn connected(&mut self, revived: bool) -> impl Future<Output = Result<(), ClientError>> + Send;
     /// The transport is gone.
     fn lost(&mut self);
     fn track(&mut self, peer: &Peer, track: Arc<dyn TrackRemote>);
@@ -291,7 +291,7 @@ impl<R: Role> Keeper<R> {
         self.emit(KeeperEvent::Negotiated).await;
         self.announce(&link, anew).await;
         if live.connected {
-            self.role.connected().await?; // new m-lines on a transport that stands
+            self.role.connected(false).await?; // new m-lines on a transport that stands
         }
         Ok(())
     }
@@ -353,7 +353,7 @@ impl<R: Role> Keeper<R> {
                     self.last = current.peer.tap.carrier();
                     tracing::debug!(after = ?current.since.elapsed(), by = ?self.last, "a transport stands");
                     self.backoff.reset();
-                    if let Err(error) = self.role.connected().await {
+                    if let Err(error) = self.role.connected(false).await {
                         self.report(&error).await;
                         self.drop_live(live).await;
                         return;
@@ -396,7 +396,7 @@ impl<R: Role> Keeper<R> {
                 current.restarted = None;
                 self.last = tap.carrier();
                 tracing::info!(after = ?facts.restarted, by = ?self.last, "a path is back");
-                if let Err(error) = self.role.connected().await {
+                if let Err(error) = self.role.connected(true).await {
                     self.report(&error).await;
                 }
                 self.emit(KeeperEvent::Media(MediaState::Connected)).await;

@@ -153,7 +153,7 @@ impl Role for SubscribeRole {
     async fn announce(&mut self, _: &Link, _: bool) -> Vec<KeeperEvent> {
         Vec::new()
     }
-    async fn connected(&mut self) -> Result<(), ClientError> {
+    async fn connected(&mut self, _: bool) -> Result<(), ClientError> {
         Ok(())
     }
 

@@ -160,15 +160,14 @@ impl Role for PublishRole {
         events
     }
 
-    async fn connected(&mut self) -> Result<(), ClientError> {
+    async fn connected(&mut self, revived: bool) -> Result<(), ClientError> {
         for (name, track) in &self.tracks {
             let Some(layer) = self.layers.get(name).filter(|_| self.specs.contains_key(&name.0)) else {
                 continue;
             };
             if self.attached.insert(*name) {
                 track.attach(layer).await?;
-            } else {
-                // The path was dead: what went into it is lost.
+            } else if revived {
                 layer.state.want_keyframe();
             }
         }
@@ -183,5 +182,75 @@ impl Role for PublishRole {
 
     fn track(&mut self, _: &Peer, _: Arc<dyn TrackRemote>) {
         tracing::warn!("the server sent media to a publishing transport");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::MediaOptions;
+    use crate::peer::stream::Targets;
+    use crate::rest::Api;
+    use crate::sink::SinkTable;
+    use crate::trust::CertificateTrust;
+
+    fn spec(key: PublicationKey) -> PublicationSpec {
+        let layer = LayerOffer {
+            rid: Layer::Low,
+            ssrc: None,
+            rtx_ssrc: None,
+            width: 320,
+            height: 180,
+            fps: 10,
+            kbps: 100,
+        };
+        PublicationSpec {
+            key,
+            codec: "video/H264".into(),
+            layers: vec![layer],
+            test_picture: false,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_layer_that_stands_makes_no_key_frame_for_another_publication() {
+        let MediaOptions {
+            transform, estimator, ..
+        } = MediaOptions::default();
+        let (wishes, _asked) = mpsc::channel(8);
+        let mut role = PublishRole::new(transform, SendPath::new(estimator), wishes);
+        let api = Api::new("127.0.0.1:1", CertificateTrust::Roots).unwrap();
+        let targets = Arc::new(Targets::new(api.authority().clone(), api.tls()));
+        let bind = vec!["127.0.0.1:0".to_owned()];
+        let peer = Peer::build(Way::Send, bind, None, targets).await.unwrap();
+        let sinks = SinkTable::default();
+        let publish = |role: &mut PublishRole, key| {
+            let sources = sinks.add(key, &[Layer::Low]);
+            role.input(
+                PublishInput::Publish {
+                    spec: spec(key),
+                    sources,
+                },
+                None,
+            );
+            sinks.video(key, Layer::Low).unwrap()
+        };
+        let camera = publish(&mut role, PublicationKey::CAMERA);
+        assert!(role.prepare(&peer).await.unwrap());
+        // As after an answer, which takes a server.
+        role.attached.insert((PublicationKey::CAMERA, Layer::Low));
+        assert!(camera.take_keyframe_request(), "it begins with one");
+
+        // Published again, and another one beside it.
+        publish(&mut role, PublicationKey::CAMERA);
+        publish(&mut role, PublicationKey::SCREEN);
+        assert!(role.dirty() && role.prepare(&peer).await.unwrap());
+        role.attached.insert((PublicationKey::SCREEN, Layer::Low));
+        role.connected(false).await.unwrap();
+        assert!(!camera.take_keyframe_request(), "nothing of it was lost");
+        role.connected(true).await.unwrap();
+        assert!(camera.take_keyframe_request(), "what went into a dead path is lost");
+        role.lost();
+        peer.close().await;
     }
 }
