@@ -60,6 +60,7 @@ impl Assembler {
 
     fn give_up(&mut self) {
         // Behind what is incomplete now, be it a frame or a key frame.
+        let awaits_key = self.next.is_none();
         let from = self
             .next
             .or_else(|| self.key_from(0))
@@ -67,7 +68,9 @@ impl Assembler {
         (self.next, self.blocked) = (None, None);
         match self.key_from(from) {
             Some(key) => self.parts = self.parts.split_off(&key),
-            None => self.parts.clear(),
+            None if awaits_key => self.parts.clear(),
+            // They may be a key frame's, whose beginning is still asked for.
+            None => self.parts = self.parts.split_off(&from),
         }
     }
 
@@ -182,10 +185,15 @@ mod tests {
         assert!(assembler.wants_key());
         assert!(assembler.push(GAP_WAIT, 4, part(3, false, (0, 1))).is_empty());
         assert_eq!(frames(&assembler.push(GAP_WAIT, 5, part(4, true, (0, 1)))), [4]);
-        assert!(assembler.push(GAP_WAIT, 7, part(6, false, (0, 1))).is_empty());
+        // A key frame's rest is kept until its beginning comes, whatever is given up meanwhile.
+        assert!(assembler.push(GAP_WAIT, 8, part(6, true, (1, 2))).is_empty());
+        assert!(assembler.tick(2 * GAP_WAIT).is_empty());
+        assert!(assembler.wants_key());
+        assert_eq!(frames(&assembler.push(2 * GAP_WAIT, 7, part(6, true, (0, 2)))), [6]);
+        assert!(assembler.push(2 * GAP_WAIT, 10, part(8, false, (0, 1))).is_empty());
         assert_eq!(
-            frames(&assembler.push(GAP_WAIT, 8, part(7, true, (0, 1)))),
-            [7],
+            frames(&assembler.push(2 * GAP_WAIT, 11, part(9, true, (0, 1)))),
+            [9],
             "a key frame passes the gap"
         );
     }

@@ -4,6 +4,7 @@ use crate::core::demux::PeerKey;
 use crate::core::io::Direction;
 use crate::core::rtcp::{Item, nacked, ntp_middle, parse};
 use crate::core::state::Shard;
+use crate::core::subscription::Slot;
 use invigil_shared::bandwidth::BandwidthEstimator;
 use std::time::Instant;
 
@@ -101,7 +102,7 @@ impl Shard {
             .get(&publication)
             .and_then(|known| known.layer(layer))
             .and_then(|state| state.kept.get(index));
-        if let Some(packet) = kept {
+        if let Some(packet) = kept.filter(|packet| peer.is_worth_repairing(position, layer, packet.meta.timestamp)) {
             peer.retransmit(now, position as u16, place, &packet, false);
             self.mark_outgoing(key);
         }
@@ -110,10 +111,19 @@ impl Shard {
     /// A key frame is asked for in the layer that the slot shows, and in the one that it waits for.
     fn pass_key_frame_request(&mut self, now: Instant, key: PeerKey, media: u32) {
         let Some(peer) = self.peers.get(&key) else { return };
-        let slot = peer.slots.iter().flatten().find(|slot| slot.out.config.ssrc == media);
+        let is_meant = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.out.config.ssrc == media);
+        let Some(position) = peer.slots.iter().position(is_meant) else {
+            return;
+        };
+        let slot = peer.slots.get(position).and_then(Option::as_ref);
         let Some(subscription) = slot.and_then(|slot| slot.subscription.as_ref()) else {
             return;
         };
+        if subscription.selector.is_thinned() || peer.pacer.has_key_frame(position as u16) {
+            // Pictures come as often as they fit, each of them a key frame; or one is on its way, and a second would only keep
+            // the path from the rest.
+            return;
+        }
         let number = subscription.publication;
         let layers = [subscription.selector.current(), subscription.selector.awaited()];
         let Some(publication) = self.publications.get_mut(&number) else {

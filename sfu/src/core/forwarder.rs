@@ -214,7 +214,8 @@ impl OutStream {
     }
 
     /// What a subscriber misses when it asks for `sequence`: publication, layer and index there, and the place here. None
-    /// for what was never sent, or was answered within half a `round_trip`.
+    /// for what was never sent, or was answered so lately that the asker can't know it yet. That is within a `round_trip`; a
+    /// quarter less, for one that includes the wait for a report.
     pub fn find(
         &mut self,
         now: Instant,
@@ -225,7 +226,9 @@ impl OutStream {
         if index >= self.next {
             return None;
         }
-        let pause = round_trip.map_or(RESEND_MIN, |round_trip| (round_trip / 2).clamp(RESEND_MIN, RESEND_MAX));
+        let pause = round_trip.map_or(RESEND_MIN, |round_trip| {
+            (round_trip * 3 / 4).clamp(RESEND_MIN, RESEND_MAX)
+        });
         if self
             .recent
             .iter()

@@ -69,6 +69,7 @@ impl Shard {
         };
         if codec != Codec::Opus {
             state.kept.keep(now, index, meta, payload);
+            state.weigh(&meta, payload.len());
         }
         if meta.frame.key && meta.frame.start {
             state.keyframe.satisfied();

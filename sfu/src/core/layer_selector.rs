@@ -65,6 +65,10 @@ pub struct LayerSelector {
     thinned: bool,
     /// The frame that a packet went through of last: its layer and timestamp.
     last: Option<(Layer, u32)>,
+    /// That frame stands by itself.
+    stands: bool,
+    /// Something of the current layer was left out since its last picture: only another one can go on from there.
+    skipped: bool,
 }
 
 impl LayerSelector {
@@ -80,12 +84,21 @@ impl LayerSelector {
         }
     }
 
-    /// Lets only pictures that stand by themselves through, or everything again, which begins with one of them.
+    /// Lets only pictures that stand by themselves through, or everything again, which goes on behind one of them.
     pub fn thin(&mut self, thinned: bool) {
-        if self.thinned && !thinned {
+        if self.thinned && !thinned && self.skipped {
             self.current = None;
         }
+        if thinned && !self.thinned && !self.shows_picture() {
+            // Neither its rest nor repairs of it are worth anything any more.
+            self.last = None;
+        }
         self.thinned = thinned;
+    }
+
+    /// Whether what went through last is a picture of the target that stands by itself.
+    pub fn shows_picture(&self) -> bool {
+        self.stands && self.last.is_some_and(|(layer, _)| self.target == Some(layer))
     }
 
     pub fn is_thinned(&self) -> bool {
@@ -97,9 +110,14 @@ impl LayerSelector {
     pub fn judge(&mut self, layer: Layer, frame: &FrameInfo, timestamp: u32, passed: bool) -> Verdict {
         let verdict = self.verdict(layer, frame, timestamp, passed);
         if verdict == Verdict::Switch {
-            (self.current, self.stalled) = (Some(layer), false);
+            (self.current, self.stalled, self.skipped) = (Some(layer), false, false);
+        }
+        if verdict == Verdict::Drop && self.current == Some(layer) {
+            self.skipped = true;
         }
         if verdict != Verdict::Drop {
+            let goes_on = self.last == Some((layer, timestamp));
+            self.stands = frame.key || (goes_on && self.stands);
             self.last = Some((layer, timestamp));
         }
         verdict
@@ -113,17 +131,26 @@ impl LayerSelector {
         if is_current {
             return match (self.thinned, begins) {
                 // Each of them starts anew where the one before ended.
-                (true, true) => Verdict::Switch,
-                (true, false) if !goes_on => Verdict::Drop,
+                (true, true) if self.target == Some(layer) => Verdict::Switch,
+                (true, _) if !goes_on => Verdict::Drop,
                 _ => Verdict::Forward,
             };
         }
-        let better = self.target == Some(layer) || (self.current.is_none() && self.target.is_some());
+        // While nothing is shown, a lower layer will do, and where the target does not come, any. A higher one may be too much.
+        let will_do = self.target.is_some_and(|target| layer <= target || self.stalled);
+        let better = self.target == Some(layer) || (self.current.is_none() && will_do && !self.thinned);
         if better && begins {
             Verdict::Switch
         } else {
             Verdict::Drop
         }
+    }
+
+    /// Whether a packet of the frame at `timestamp`, which went through before, is still of use on a narrow path: not of a layer
+    /// that is too much for it, nor of a picture that another one follows which needs nothing before it.
+    pub fn repairs(&self, layer: Layer, timestamp: u32) -> bool {
+        let fits = self.target.is_some_and(|target| layer <= target);
+        fits && (!self.thinned || self.last == Some((layer, timestamp)))
     }
 
     /// The layer has stopped.
@@ -248,6 +275,7 @@ mod tests {
         );
         assert_eq!(selector.judge(Low, &frame(true, true), 9, false), Verdict::Switch);
         assert_eq!(selector.judge(Low, &frame(true, false), 9, false), Verdict::Forward);
+        assert_eq!(selector.judge(Low, &frame(false, true), 10, false), Verdict::Drop);
         selector.thin(false);
         assert_eq!(selector.awaited(), Some(Low));
         assert_eq!(selector.judge(Low, &frame(false, true), 7, false), Verdict::Drop);
@@ -272,9 +300,18 @@ mod tests {
         assert_eq!(selector.judge(Low, &frame(true, true), 10, false), Verdict::Switch);
         assert_eq!(selector.awaited(), Some(High));
         assert_eq!(selector.demand(set(&[Low, Mid, High])), set(&[Low, High]));
+        selector.retarget(Some(Low), set(&[Low, High]));
+        selector.interrupted();
+        assert_eq!(
+            selector.judge(High, &frame(true, true), 11, false),
+            Verdict::Drop,
+            "too much"
+        );
+        selector.set_stalled();
+        assert_eq!(selector.judge(High, &frame(true, true), 12, false), Verdict::Switch);
         selector.retarget(None, set(&[Low]));
         assert!(selector.demand(set(&[Low])).is_empty());
-        assert_eq!(selector.judge(Low, &frame(true, true), 11, false), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true), 13, false), Verdict::Drop);
     }
 
     #[test]
@@ -287,5 +324,35 @@ mod tests {
         assert_eq!(selector.judge(Low, &frame(true, true), 2, true), Verdict::Drop);
         assert_eq!(selector.judge(Low, &frame(true, true), 3, true), Verdict::Drop);
         assert_eq!(selector.judge(Low, &frame(true, true), 4, false), Verdict::Switch);
+    }
+
+    #[test]
+    fn a_thinned_slot_takes_pictures_of_its_target_only_and_repairs_the_newest_of_them() {
+        let mut selector = LayerSelector::default();
+        let offered = set(&[Low, High]);
+        selector.retarget(Some(High), offered);
+        assert_eq!(selector.judge(High, &frame(true, true), 1, false), Verdict::Switch);
+        selector.retarget(Some(Low), offered);
+        assert!(
+            selector.repairs(Low, 1) && !selector.repairs(High, 1),
+            "what is too much"
+        );
+        selector.thin(true);
+        assert!(!selector.repairs(Low, 1), "what nothing follows");
+        assert_eq!(selector.judge(High, &frame(true, true), 2, false), Verdict::Drop);
+        assert_eq!(selector.judge(Low, &frame(true, true), 2, false), Verdict::Switch);
+        assert_eq!(selector.judge(Low, &frame(true, true), 3, false), Verdict::Switch);
+        assert!(selector.repairs(Low, 3) && !selector.repairs(Low, 2));
+        // Nothing was left out since: it goes on with everything.
+        selector.thin(false);
+        assert_eq!(selector.judge(Low, &frame(true, false), 3, false), Verdict::Forward);
+        assert_eq!(selector.judge(Low, &frame(false, true), 4, false), Verdict::Forward);
+        selector.thin(true);
+        assert_eq!(selector.judge(Low, &frame(false, true), 5, false), Verdict::Drop);
+        selector.thin(false);
+        assert_eq!(selector.judge(Low, &frame(false, true), 6, false), Verdict::Drop);
+        selector.thin(true);
+        selector.interrupted();
+        assert_eq!(selector.judge(High, &frame(true, true), 7, false), Verdict::Drop);
     }
 }

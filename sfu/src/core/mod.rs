@@ -16,6 +16,7 @@ pub mod h264;
 mod ingest;
 pub mod io;
 pub mod keyframe;
+pub mod lane;
 pub mod layer_selector;
 pub mod media;
 pub mod meter;

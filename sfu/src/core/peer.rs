@@ -2,6 +2,7 @@
 
 use crate::core::demux::PeerKey;
 use crate::core::io::{Direction, Profile, TransmitBatch};
+use crate::core::lane::Waiting;
 use crate::core::layer_selector::Verdict;
 use crate::core::media::{Codec, Packet};
 use crate::core::pacer::{GivenUp, Pacer};
@@ -27,6 +28,9 @@ const RTCP_FULL: usize = 400;
 /// the second before. On a narrow path a share of the estimate: a fifth of the packets lost needs a quarter more.
 const RTX_FLOOR: u64 = 64 * 1024;
 const RTX_SHARE: f64 = 0.3;
+
+/// What waits of a slot that goes down to a lower layer is sent all the same if it takes no longer than this.
+const BEHIND: Duration = Duration::from_millis(300);
 
 /// An incoming SSRC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,10 @@ pub struct Peer {
     /// The estimate that the layers were last chosen for.
     pub allotted: Option<u64>,
     pub pacer: Pacer,
+    /// Some slot gets key frames only.
+    pub is_thinned: bool,
+    /// The layers were chosen while the path's losses were being tested.
+    pub is_tested: bool,
     /// Of one feedback.
     pub results: Vec<PacketResult>,
     /// Our SSRC in reports to a publisher.
@@ -88,7 +96,6 @@ pub struct Peer {
     /// Any incoming SSRC, which transport-wide feedback has to name.
     pub feedback_media: u32,
     rtcp: Vec<u8>,
-    payload: Vec<u8>,
     rtx_window: Option<(Instant, u64, u64, u64)>,
 }
 
@@ -123,11 +130,12 @@ impl Peer {
             estimator: PathEstimator::default(),
             allotted: None,
             pacer: Pacer::default(),
+            is_thinned: false,
+            is_tested: false,
             results: Vec::new(),
             reporter,
             feedback_media: 0,
             rtcp: Vec::new(),
-            payload: Vec::new(),
             rtx_window: None,
         }
     }
@@ -186,6 +194,9 @@ impl Peer {
         };
         let source = (publication, layer);
         let (frame, timestamp) = (&packet.meta.frame, packet.meta.timestamp);
+        if frame.key && frame.start && !subscription.takes_picture(now, layer, self.pacer.is_clear(slot)) {
+            return false;
+        }
         let audio = at.out.config.codec == Codec::Opus;
         let passed = frame.key
             && frame.start
@@ -203,10 +214,17 @@ impl Peer {
                 self.give_up(now, given_up);
             }
         } else {
-            self.pacer.begin(slot, source, timestamp);
+            self.pacer.begin(now, slot, source, &packet.meta);
             self.write(now, slot, source, packet, switched);
         }
         switched
+    }
+
+    /// Whether more waits of a slot than the path takes in a moment.
+    pub fn is_behind(&self, slot: u16) -> bool {
+        let bits = self.pacer.waiting_of(slot) as u64 * 8;
+        let estimate = self.estimator.estimate().unwrap_or(u64::MAX);
+        u128::from(bits) * 1_000 > u128::from(estimate) * BEHIND.as_millis()
     }
 
     /// Sends what waited and may leave now. The slot of what came too late and was given up; to be called again then.
@@ -218,13 +236,24 @@ impl Peer {
         if let Some(given_up) = given_up {
             self.give_up(now, given_up);
         }
-        let mut payload = std::mem::take(&mut self.payload);
-        while let Some(waiting) = self.pacer.next(now, &mut payload) {
-            let source = (waiting.publication, waiting.layer);
-            self.write(now, waiting.slot, source, &waiting.packet(&payload), waiting.switched);
+        while let Some(waiting) = self.pacer.next(now) {
+            self.write_waiting(now, waiting);
         }
-        self.payload = payload;
         given_up
+    }
+
+    /// Sends the next packet that waits, for a probe. The bytes on the wire; none when nothing waits.
+    pub fn send_ahead(&mut self, now: Instant) -> Option<usize> {
+        let waiting = self.pacer.next_ahead(now)?;
+        let wire = waiting.packet().payload.len() + PACKET_OVERHEAD;
+        self.write_waiting(now, waiting);
+        Some(wire)
+    }
+
+    fn write_waiting(&mut self, now: Instant, waiting: Waiting) {
+        let source = (waiting.publication, waiting.layer);
+        self.write(now, waiting.slot, source, &waiting.packet(), waiting.switched);
+        self.pacer.recycle(waiting);
     }
 
     /// The slot shows nothing more until a key frame, of whatever layer: those that had switched it wait no more either.
@@ -345,10 +374,17 @@ impl Peer {
         true
     }
 
+    /// Whether a slot should spend a narrow path on what was lost.
+    pub fn is_worth_repairing(&self, slot: usize, layer: Layer, timestamp: u32) -> bool {
+        let slot = self.slots.get(slot).and_then(Option::as_ref);
+        let carried = slot.and_then(|slot| slot.subscription.as_ref());
+        self.estimator.estimate().is_none() || carried.is_some_and(|carried| carried.selector.repairs(layer, timestamp))
+    }
+
     /// What was known of the path before says nothing of the one that is taken now.
     pub fn take_new_path(&mut self) {
         self.estimator = PathEstimator::default();
-        self.pacer.follow(None);
+        self.pacer.follow(None, false);
     }
 
     /// Whether the far end reports packets (transport-wide feedback was negotiated).
@@ -359,9 +395,13 @@ impl Peer {
 
     /// Paces by the present estimate. True when it differs from what the layers were chosen for by more than `notable`, a share.
     pub fn follow_estimate(&mut self, notable: f64) -> bool {
-        let estimate = self.estimator.estimate();
-        self.pacer.follow(estimate);
-        match (estimate, self.allotted) {
+        let (estimate, sustained) = (self.estimator.estimate(), self.estimator.sustained());
+        // While a queue is drained there is room behind it.
+        self.pacer.follow(estimate, self.is_thinned && estimate == sustained);
+        if self.is_tested != self.estimator.is_testing() {
+            return true;
+        }
+        match (sustained, self.allotted) {
             (Some(now), Some(then)) => now.abs_diff(then) as f64 > then as f64 * notable,
             (now, then) => now != then,
         }

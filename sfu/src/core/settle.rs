@@ -17,7 +17,7 @@ use invigil_shared::id::ParticipantId;
 use invigil_shared::intent::Intent;
 use invigil_shared::publication::Layer;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A path should carry this share more than the layers: for retransmissions and reports.
 const HEADROOM: f64 = 1.05;
@@ -127,25 +127,56 @@ impl Shard {
                 wanted: intent.layer,
                 offered: publication.offered(),
                 cost: publication.costs(),
+                picture: publication.pictures(),
                 held,
             });
         }
         peer.estimator
             .set_wanted((budget::wanted(&wishes) as f64 * HEADROOM) as u64);
-        peer.allotted = peer.estimator.estimate();
-        let given = allocate(peer.allotted, &wishes);
+        peer.allotted = peer.estimator.sustained();
+        let mut given = allocate(peer.allotted, &wishes);
+        peer.is_tested = peer.estimator.is_testing();
+        if peer.is_tested {
+            budget::keep_lowest(&wishes, &mut given);
+        }
+        peer.is_thinned = given.iter().any(|given| matches!(given, Given::KeyFrames(..)));
         for ((slot, wish), given) in bound.into_iter().zip(&wishes).zip(given) {
             let (layer, thinned) = match given {
-                Given::Nothing => (None, false),
-                Given::KeyFrames(layer) => (Some(layer), true),
-                Given::Layer(layer) => (Some(layer), false),
+                Given::Nothing => (None, None),
+                Given::KeyFrames(layer, every) => (Some(layer), Some(every)),
+                Given::Layer(layer) => (Some(layer), None),
             };
+            peer.pacer.grant(slot, given.weight(wish));
+            let is_full = peer.is_behind(slot);
             let Some(carried) = peer.slot_mut(slot).and_then(|slot| slot.subscription.as_mut()) else {
                 continue;
             };
             let before = carried.selector.target();
             carried.selector.retarget(layer, wish.offered);
-            carried.selector.thin(thinned);
+            let was_thinned = carried.selector.is_thinned();
+            let thins = thinned.is_some() && !was_thinned;
+            if thinned.is_some() != was_thinned {
+                // Either begins with a key frame, and it is as if nothing had been awaited before.
+                (carried.since, carried.asked) = (now, None);
+            }
+            carried.selector.thin(thinned.is_some());
+            carried.every = Duration::from_millis(thinned.unwrap_or_default());
+            if layer.is_some() && before > layer && is_full {
+                // The rest of a large picture would take seconds from the small one that is to come instead.
+                carried.selector.interrupted();
+                peer.pacer.forget_slot(slot);
+            } else if thins {
+                // So would what waits, unless it is such a picture already.
+                let number = carried.publication;
+                if carried.selector.shows_picture() {
+                    peer.pacer.drop_slot(slot, number);
+                } else {
+                    peer.pacer.forget_slot(slot);
+                }
+            }
+            let Some(carried) = peer.slot_mut(slot).and_then(|slot| slot.subscription.as_mut()) else {
+                continue;
+            };
             carried.denied = layer.is_none() && !wish.offered.is_empty();
             if carried.selector.target() != before {
                 (carried.since, carried.asked) = (now, None);

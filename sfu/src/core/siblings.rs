@@ -368,6 +368,7 @@ impl Shard {
         state.count(packet.payload.len());
         if !audio {
             state.kept.keep(now, packet.index, packet.meta, packet.payload);
+            state.weigh(&packet.meta, packet.payload.len());
         }
         if packet.meta.frame.key && packet.meta.frame.start {
             state.keyframe.satisfied();

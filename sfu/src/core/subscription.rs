@@ -25,6 +25,10 @@ pub struct Subscription {
     /// Since when the present target is awaited.
     pub since: Instant,
     pub asked: Option<Instant>,
+    /// Where only pictures that stand by themselves fit: from one to the next, so that they take what was granted.
+    pub every: Duration,
+    /// When such a picture was taken last.
+    taken: Option<Instant>,
 }
 
 impl Subscription {
@@ -37,7 +41,30 @@ impl Subscription {
             denied: false,
             since: now,
             asked: None,
+            every: Duration::ZERO,
+            taken: None,
         }
+    }
+
+    /// Whether a picture that stands by itself and begins now may go through. On a path for nothing else each of them has to fit
+    /// into what was granted, whoever asked for it: `clear` when nothing of the slot waits any more.
+    pub fn takes_picture(&mut self, now: Instant, layer: Layer, clear: bool) -> bool {
+        if !self.selector.is_thinned() {
+            self.taken = None;
+            return true;
+        }
+        if self.selector.target() != Some(layer) {
+            return false;
+        }
+        let rested = self.taken.is_none_or(|taken| taken + self.every * 3 / 4 <= now);
+        let takes = clear && (rested || self.selector.current().is_none());
+        if takes {
+            self.taken = Some(now);
+        } else {
+            // The next one is due as if nobody had asked for this one.
+            self.asked = self.taken;
+        }
+        takes
     }
 
     /// Whether a key frame of the returned layer has to be asked for now, for the first time or again.

@@ -20,9 +20,8 @@ const FEEDBACK: Duration = Duration::from_millis(50);
 /// DESIGN.md section 3: levels go out at 4 Hz. Silence and stalls are looked for as often.
 const LEVELS: Duration = Duration::from_millis(250);
 const REPORTS: Duration = Duration::from_secs(1);
-/// Where a path is too narrow for a layer, a picture comes as often: a tile is never black for longer than two seconds. And where
-/// others see the whole layer, who would pay for it.
-const THINNED: Duration = Duration::from_millis(1_500);
+/// Where a path is too narrow for a layer, pictures that stand by themselves come as often as they fit, but not where others see the
+/// whole layer, who would pay for it.
 const THINNED_SHARED: Duration = Duration::from_secs(5);
 /// Padding is a whole packet sent again: less than this is not worth one.
 const LEAST_PADDING: usize = 400;
@@ -271,7 +270,8 @@ impl Shard {
             }
             let mut padding = peer.estimator.padding(now);
             while padding >= LEAST_PADDING {
-                let Some(sent) = pad(peer, &self.publications, now) else {
+                // What waits anyway measures as well.
+                let Some(sent) = peer.send_ahead(now).or_else(|| pad(peer, &self.publications, now)) else {
                     break;
                 };
                 padding = padding.saturating_sub(sent);
@@ -296,27 +296,27 @@ impl Shard {
                 shared.push(number);
             }
         }
-        for carried in self.peers.values_mut().flat_map(|peer| peer.slots.iter_mut().flatten()) {
-            let Some(carried) = carried.subscription.as_mut().filter(|carried| is_thinned(carried)) else {
-                continue;
-            };
-            let every = if shared.contains(&carried.publication) {
-                THINNED_SHARED
-            } else {
-                THINNED
-            };
-            let Some(layer) = carried
-                .selector
-                .current()
-                .filter(|_| carried.asked.is_none_or(|at| at + every <= now))
-            else {
-                continue;
-            };
-            carried.asked = Some(now);
-            let publication = self.publications.get_mut(&carried.publication);
-            if let Some(state) = publication.and_then(|known| known.layer_mut(layer)) {
-                state.keyframe.request();
-                self.dirty_publications.insert(carried.publication);
+        for peer in self.peers.values_mut() {
+            for (slot, carried) in peer.slots.iter_mut().enumerate() {
+                let carried = carried.as_mut().and_then(|slot| slot.subscription.as_mut());
+                let Some(carried) = carried.filter(|carried| is_thinned(carried)) else {
+                    continue;
+                };
+                let shared = shared.contains(&carried.publication);
+                let every = carried.every.max(if shared { THINNED_SHARED } else { Duration::ZERO });
+                // On average neither early nor late, although it is looked for on a grid.
+                let is_due = carried.asked.is_none_or(|at| at + every <= now + LEVELS / 2);
+                // While one is still on its way there is no room for the next.
+                let is_due = is_due && peer.pacer.is_clear(slot as u16);
+                let Some(layer) = carried.selector.current().filter(|_| is_due) else {
+                    continue;
+                };
+                carried.asked = Some(now);
+                let publication = self.publications.get_mut(&carried.publication);
+                if let Some(state) = publication.and_then(|known| known.layer_mut(layer)) {
+                    state.keyframe.request();
+                    self.dirty_publications.insert(carried.publication);
+                }
             }
         }
     }

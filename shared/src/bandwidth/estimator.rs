@@ -80,6 +80,14 @@ impl PathEstimator {
         self.round_trip.unwrap_or(Duration::from_millis(100)) + Duration::from_millis(100)
     }
 
+    fn within_ceiling(&self, limit: Option<f64>) -> Option<u64> {
+        let bound = match (limit, self.ceiling) {
+            (Some(limit), Some(ceiling)) => Some(limit.min(ceiling)),
+            (limit, ceiling) => limit.or(ceiling),
+        };
+        bound.map(|bps| bps as u64)
+    }
+
     fn measure_round_trip(&mut self, now: Instant, results: &[PacketResult]) {
         let arrived = results
             .iter()
@@ -109,17 +117,19 @@ impl PathEstimator {
         stalled
     }
 
-    /// How much arrived while there was a queue, which is what the path carries; without one, what arrived lately.
-    fn carried(&self) -> Option<f64> {
-        let lately = self
-            .acknowledged
-            .rate(SHORT_WINDOW_US)
-            .or(self.acknowledged.rate(WINDOW_US));
-        let busy = self.delay.busy_since().and_then(|since| {
+    /// How much arrived while there was a queue, which is what the path carries.
+    fn measured(&self) -> Option<f64> {
+        self.delay.busy_since().and_then(|since| {
             let since = since.max(self.acknowledged.newest()? - WINDOW_US);
             (self.acknowledged.newest()? - since >= BUSY_US).then(|| self.acknowledged.rate_since(since))?
-        });
-        busy.or(lately)
+        })
+    }
+
+    /// How much arrived lately, which is what was sent where there was no queue.
+    fn lately(&self) -> Option<f64> {
+        self.acknowledged
+            .rate(SHORT_WINDOW_US)
+            .or(self.acknowledged.rate(WINDOW_US))
     }
 
     fn cut_to(&mut self, now: Instant, rate: f64) {
@@ -134,7 +144,13 @@ impl PathEstimator {
         if probing || self.cut.is_some_and(|cut| now < cut + again) {
             return;
         }
-        if let Some(carried) = self.carried() {
+        let (measured, lately) = (self.measured(), self.lately());
+        let rate = if let (None, Some(limit), Some(lately)) = (measured, self.limit, lately)
+            && lately < limit
+        {
+            // The queue of a burst: what arrived with it says little of what the path carries.
+            limit
+        } else if let Some(carried) = measured.or(lately) {
             self.full_at = Some(self.full_at.map_or(carried, |known| {
                 // A path that changed is learned anew, one that stayed is averaged.
                 if (carried / known - 1.0).abs() > NEAR {
@@ -143,10 +159,13 @@ impl PathEstimator {
                     (known * 4.0 + carried) / 5.0
                 }
             }));
-            self.cut_to(now, carried * BACK_OFF);
-            self.end_test();
-            self.sufficient_since = None;
-        }
+            carried
+        } else {
+            return;
+        };
+        self.cut_to(now, rate * BACK_OFF);
+        self.end_test();
+        self.sufficient_since = None;
     }
 
     fn judge_loss(&mut self, now: Instant, verdict: Verdict) {
@@ -308,14 +327,18 @@ impl BandwidthEstimator for PathEstimator {
     }
 
     fn estimate(&self) -> Option<u64> {
-        let limit = self
-            .limit
-            .map(|limit| if self.draining { limit * DRAIN_RATE } else { limit });
-        let bound = match (limit, self.ceiling) {
-            (Some(limit), Some(ceiling)) => Some(limit.min(ceiling)),
-            (limit, ceiling) => limit.or(ceiling),
-        };
-        bound.map(|bps| bps as u64)
+        self.within_ceiling(
+            self.limit
+                .map(|limit| if self.draining { limit * DRAIN_RATE } else { limit }),
+        )
+    }
+
+    fn sustained(&self) -> Option<u64> {
+        self.within_ceiling(self.limit)
+    }
+
+    fn is_testing(&self) -> bool {
+        self.before_test.is_some()
     }
 
     fn round_trip(&self) -> Option<Duration> {

@@ -18,6 +18,9 @@ const TEST_PACKETS: u32 = 100;
 const TEST_AT_MOST: Duration = Duration::from_secs(3);
 /// The encoders' reaction: packets sent before it still belong to the old rate.
 const REACTION: Duration = Duration::from_millis(300);
+/// Where everything that was sent for so long is lost, the path was gone for a moment, which says nothing of its width: a full
+/// one lets its rate through.
+const OUTAGE: Duration = Duration::from_millis(200);
 /// Loss that falls below this share of what it was has been ended by the lower rate.
 const ENDED: f64 = 0.34;
 
@@ -46,17 +49,17 @@ impl Count {
     fn loss(self) -> f64 {
         f64::from(self.lost) / f64::from(self.packets().max(1))
     }
-    fn add(&mut self, result: &PacketResult) {
-        match (result.arrived_us.is_some(), result.late) {
-            // It was counted as lost and was only reordered.
-            (true, true) => {
-                self.lost = self.lost.saturating_sub(1);
-                self.received += 1;
-            }
-            (true, false) => self.received += 1,
-            (false, _) => self.lost += 1,
-        }
+    fn add(&mut self, (received, lost): (u32, i64)) {
+        self.received += received;
+        self.lost = (i64::from(self.lost) + lost).max(0) as u32;
     }
+}
+
+/// Packets that were lost one after the other.
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    since: Instant,
+    lost: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -80,6 +83,7 @@ pub(super) struct LossJudge {
     suspected: u32,
     suspicion: f64,
     test: Option<Test>,
+    run: Option<Run>,
 }
 
 impl LossJudge {
@@ -87,9 +91,10 @@ impl LossJudge {
     pub fn feedback(&mut self, now: Instant, round_trip: Duration, queued: bool, results: &[PacketResult]) -> Verdict {
         let since = *self.since.get_or_insert(now);
         for result in results {
-            self.count.add(result);
+            let news = self.follow(result);
+            self.count.add(news);
             if let Some(test) = self.test.as_mut().filter(|test| result.sent >= test.from) {
-                test.count.add(result);
+                test.count.add(news);
             }
         }
         if queued {
@@ -142,6 +147,25 @@ impl LossJudge {
         Verdict::Test
     }
 
+    /// What a result says, received and lost. Losses count once something arrives behind them: only then it is known whether the
+    /// path was there.
+    fn follow(&mut self, result: &PacketResult) -> (u32, i64) {
+        match (result.arrived_us.is_some(), result.late) {
+            // It was counted as lost and was only reordered.
+            (true, true) => (1, -1),
+            (true, false) => {
+                let run = self.run.take();
+                let run = run.filter(|run| result.sent.saturating_duration_since(run.since) < OUTAGE);
+                (1, run.map_or(0, |run| i64::from(run.lost)))
+            }
+            (false, _) => {
+                let since = result.sent;
+                self.run.get_or_insert(Run { since, lost: 0 }).lost += 1;
+                (0, 0)
+            }
+        }
+    }
+
     /// Share of packets lost in the last window.
     pub fn loss(&self) -> f64 {
         self.last
@@ -154,6 +178,7 @@ impl LossJudge {
     /// What was lost in a stall says nothing of the rate.
     pub fn forget(&mut self) {
         (self.since, self.count, self.suspected, self.test) = (None, Count::default(), 0, None);
+        self.run = None;
     }
 
     fn restart(&mut self, now: Instant) {
@@ -216,6 +241,20 @@ mod tests {
     fn a_little_loss_or_a_queue_asks_for_no_test() {
         assert!(run(10_000, false, |_, _| 20).is_empty());
         assert!(run(10_000, true, |_, _| 3).is_empty());
+    }
+
+    #[test]
+    fn an_outage_is_no_loss() {
+        let gone = |ms: u64| (4_000..4_800).contains(&ms);
+        assert_eq!(
+            run(10_000, false, |ms, _| u64::from(gone(ms))),
+            [],
+            "all of it for 800 ms"
+        );
+        assert!(
+            !run(10_000, false, |ms, _| if gone(ms) { 2 } else { 0 }).is_empty(),
+            "half of it"
+        );
     }
 
     #[test]

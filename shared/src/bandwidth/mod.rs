@@ -89,6 +89,11 @@ pub trait BandwidthEstimator: Send {
     fn padding(&mut self, now: Instant) -> usize;
     /// Bits per second; none while nothing speaks for a limit.
     fn estimate(&self) -> Option<u64>;
+    /// What the path carries in the long run, bits per second: the estimate without the pauses that drain a queue. Layers follow
+    /// it, which can't change for a moment only.
+    fn sustained(&self) -> Option<u64>;
+    /// The estimate is lower than what is known of the path only to see what becomes of its losses.
+    fn is_testing(&self) -> bool;
     /// None before the first report.
     fn round_trip(&self) -> Option<Duration>;
     fn state(&self) -> PathState;

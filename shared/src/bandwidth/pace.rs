@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 /// What may leave at once after a pause: as long as the senders' clocks tick.
 const BURST: Duration = Duration::from_millis(10);
+/// What goes before all others must not stop them for longer than this.
+const DEBT: Duration = Duration::from_millis(500);
 /// A bit faster than the estimate, so that a queue here never grows where the path's would not.
 const FACTOR: f64 = 1.25;
 
@@ -20,7 +22,20 @@ pub struct Pace {
 impl Pace {
     /// Follows an estimate, bits per second; none: nothing is held back.
     pub fn follow(&mut self, estimate: Option<u64>) {
-        self.rate = estimate.map(|bps| (bps.max(1_000) as f64) * FACTOR / 8.0);
+        self.follow_at(estimate, FACTOR);
+    }
+
+    /// The same for one who always has something to send, and who would fill the path's queue if that left any faster.
+    pub fn follow_evenly(&mut self, estimate: Option<u64>) {
+        self.follow_at(estimate, 1.0);
+    }
+
+    fn follow_at(&mut self, estimate: Option<u64>, factor: f64) {
+        self.rate = estimate.map(|bps| (bps.max(1_000) as f64) * factor / 8.0);
+        if let Some(rate) = self.rate {
+            // A debt of faster times would take long to be paid.
+            self.budget = self.budget.max(-rate * DEBT.as_secs_f64());
+        }
         if self.rate.is_none() {
             (self.budget, self.filled) = (0.0, None);
         }
@@ -45,8 +60,7 @@ impl Pace {
     pub fn spend(&mut self, now: Instant, bytes: usize) {
         if let Some(rate) = self.rate {
             self.fill(now, rate);
-            // A debt is bounded: what goes first must not stop the rest for long.
-            self.budget = (self.budget - bytes as f64).max(-rate / 2.0);
+            self.budget = (self.budget - bytes as f64).max(-rate * DEBT.as_secs_f64());
         }
     }
 

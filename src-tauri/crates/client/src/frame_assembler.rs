@@ -151,7 +151,9 @@ impl FrameAssembler {
             Some(index) if self.parts.first_key_value().is_some_and(|(&first, _)| first != index) => {
                 self.parts = self.parts.split_off(&index);
             }
-            _ => self.parts.clear(),
+            Some(_) => self.parts.clear(),
+            // They may be a key frame's, whose beginning is still asked for: `forget_before_key` bounds them.
+            None => {}
         }
     }
 
