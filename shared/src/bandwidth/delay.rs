@@ -31,6 +31,11 @@ const QUEUE_SEEN: Duration = Duration::from_millis(20);
 /// A queue of this length that stays is congestion, whatever the trend says.
 const QUEUE_LONG: Duration = Duration::from_millis(90);
 const QUEUE_STAYS: Duration = Duration::from_millis(100);
+/// A shorter one that neither grows nor shrinks for a while, by more than this, is none: the path has become longer. A sender who
+/// waits for it to drain would wait until the best delay is forgotten.
+const STANDING: Duration = Duration::from_millis(40);
+const STANDS_STILL: Duration = Duration::from_millis(12);
+const STANDS_FOR: Duration = Duration::from_millis(1_500);
 /// The best delay is looked for in this time, and in that before: clocks drift apart by less than a millisecond in it.
 const BASE_WINDOW: Duration = Duration::from_secs(10);
 
@@ -60,6 +65,8 @@ pub(super) struct DelayDetector {
     /// Since when the queue has been long; and, by the receiver's clock, since when there has been one.
     long_since: Option<Instant>,
     busy_since: Option<i64>,
+    /// Since when the queue stands still, and between which lengths.
+    standing: Option<(Instant, Duration, Duration)>,
     group: Option<Group>,
     before: Option<Group>,
     accumulated: f64,
@@ -82,6 +89,7 @@ impl Default for DelayDetector {
             queue: Duration::ZERO,
             long_since: None,
             busy_since: None,
+            standing: None,
             group: None,
             before: None,
             accumulated: 0.0,
@@ -114,6 +122,11 @@ impl DelayDetector {
         if let Some((delay, arrived)) = least {
             let queue = (delay - self.base.get().unwrap_or(delay)).max(0);
             self.queue = Duration::from_micros(queue.unsigned_abs());
+            if self.stands_still(now) {
+                self.base = WindowedMin::new(BASE_WINDOW);
+                self.base.add(now, delay);
+                (self.queue, self.standing) = (Duration::ZERO, None);
+            }
             self.busy_since = (self.queue >= QUEUE_SEEN).then(|| self.busy_since.unwrap_or(arrived));
             self.long_since = (self.queue >= QUEUE_LONG).then(|| self.long_since.unwrap_or(now));
         }
@@ -123,6 +136,23 @@ impl DelayDetector {
             Usage::Over if self.queue < QUEUE_SEEN => Usage::Normal,
             trend => trend,
         }
+    }
+
+    fn stands_still(&mut self, now: Instant) -> bool {
+        let queue = self.queue;
+        if !(STANDING..QUEUE_LONG).contains(&queue) {
+            self.standing = None;
+            return false;
+        }
+        let (since, least, most) = self.standing.unwrap_or((now, queue, queue));
+        let (least, most) = (least.min(queue), most.max(queue));
+        let is_still = most - least <= STANDS_STILL;
+        self.standing = Some(if is_still {
+            (since, least, most)
+        } else {
+            (now, queue, queue)
+        });
+        is_still && since + STANDS_FOR <= now
     }
 
     /// How long packets wait in the path.
@@ -293,6 +323,23 @@ mod tests {
     fn a_queue_that_stays_is_overuse_although_it_no_longer_grows() {
         let (seen, _) = run(600, |n| if n < 100 { 20_000 } else { 180_000 });
         assert!(seen[60..].iter().all(|usage| *usage == Usage::Over));
+    }
+
+    #[test]
+    fn a_path_that_became_longer_is_no_queue_for_long() {
+        let (_, detector) = run(200, |n| if n < 100 { 20_000 } else { 80_000 });
+        assert_eq!(detector.queue(), Duration::from_millis(60));
+        let (_, detector) = run(300, |n| if n < 100 { 20_000 } else { 80_000 });
+        assert_eq!(detector.queue(), Duration::ZERO);
+        // One that shrinks is a queue.
+        let (_, detector) = run(300, |n| {
+            if n < 100 {
+                20_000
+            } else {
+                100_000 - (n as i64 - 100) * 150
+            }
+        });
+        assert!(detector.queue() > STANDING);
     }
 
     #[test]
