@@ -102,7 +102,9 @@ impl Shard {
             .get(&publication)
             .and_then(|known| known.layer(layer))
             .and_then(|state| state.kept.get(index));
-        if let Some(packet) = kept.filter(|packet| peer.is_worth_repairing(position, layer, packet.meta.timestamp)) {
+        if let Some(packet) =
+            kept.filter(|packet| peer.is_worth_repairing(position, (publication, layer), packet.meta.timestamp))
+        {
             peer.retransmit(now, position as u16, place, &packet, false);
             self.mark_outgoing(key);
         }

@@ -374,11 +374,15 @@ impl Peer {
         true
     }
 
-    /// Whether a slot should spend a narrow path on what was lost.
-    pub fn is_worth_repairing(&self, slot: usize, layer: Layer, timestamp: u32) -> bool {
+    /// Whether what a slot lost is sent again: not of a publication that it carries no more, nor what a narrow path has no room
+    /// for.
+    pub fn is_worth_repairing(&self, slot: usize, (publication, layer): (u64, Layer), timestamp: u32) -> bool {
         let slot = self.slots.get(slot).and_then(Option::as_ref);
         let carried = slot.and_then(|slot| slot.subscription.as_ref());
-        self.estimator.estimate().is_none() || carried.is_some_and(|carried| carried.selector.repairs(layer, timestamp))
+        carried.is_some_and(|carried| {
+            let fits = self.estimator.estimate().is_none() || carried.selector.repairs(layer, timestamp);
+            carried.publication == publication && fits
+        })
     }
 
     /// What was known of the path before says nothing of the one that is taken now.

@@ -67,6 +67,10 @@ fn pad(peer: &mut Peer, publications: &BTreeMap<u64, Publication>, now: Instant)
     let newest = peer.slots.iter().enumerate().rev().find_map(|(index, slot)| {
         let slot = slot.as_ref().filter(|slot| slot.out.has_rtx())?;
         let (number, layer, there, place) = slot.out.newest()?;
+        // Not of what it carried before.
+        slot.subscription
+            .as_ref()
+            .filter(|carried| carried.publication == number)?;
         let packet = publications.get(&number)?.layer(layer)?.kept.get(there)?;
         Some((index as u16, place, packet))
     });
