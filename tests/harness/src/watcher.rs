@@ -6,10 +6,10 @@ use invigil_capture::VideoDecoder;
 use invigil_capture::audio::OpusDecoder;
 use invigil_client::media::MediaOptions;
 use invigil_client::proctor::{ProctorClient, ProctorConfig, ProctorEvent};
+use invigil_client::slots::{audio_slot, video_slot};
 use invigil_client::{ClientInfo, LinkState};
 use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::intent::{Intent, Priority};
-use invigil_shared::limits::VIDEO_SLOTS;
 use invigil_shared::publication::{Layer, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::signal::{Message, ParticipantInfo};
 use invigil_shared::timeline::TimelineEntry;
@@ -31,6 +31,9 @@ pub struct Seen {
     pub backwards: u32,
     /// Mean luma of the last picture.
     pub luma: u8,
+    /// The longest step from one picture to the next of the same layer, in RTP ticks.
+    pub longest_step: u32,
+    timestamp: Option<u32>,
 }
 
 /// What was heard of one microphone.
@@ -53,6 +56,8 @@ pub struct Watcher {
     pub timeline: Vec<TimelineEntry>,
     pub messages: Vec<Message>,
     pub sent: Vec<ProctorEvent>,
+    /// Of the newest wish list that the server has decided on.
+    pub revision: u64,
     decoders: BTreeMap<u16, (PublicationRef, VideoDecoder)>,
     ears: BTreeMap<ParticipantId, OpusDecoder>,
 }
@@ -85,6 +90,7 @@ impl Watcher {
             timeline: Vec::new(),
             messages: Vec::new(),
             sent: Vec::new(),
+            revision: 0,
             decoders: BTreeMap::new(),
             ears: BTreeMap::new(),
         };
@@ -98,27 +104,27 @@ impl Watcher {
         Ok(watcher)
     }
 
-    /// Wants these publications, one slot each: video from slot 0, sound from the first slot of sound.
+    /// Wants these publications, one slot each: video from the first slot of video, sound from the first slot of sound.
     pub fn want(&self, wanted: &[(ParticipantId, PublicationKey, Layer)]) -> Result<()> {
-        let (mut video, mut audio) = (0, VIDEO_SLOTS);
+        let (mut video, mut audio) = ((0..).map(video_slot), (0..).map(audio_slot));
         let mut intents = Vec::new();
         for &(participant, publication, layer) in wanted {
-            let next = if publication.kind.is_video() {
-                &mut video
+            let slot = if publication.kind.is_video() {
+                video.next()
             } else {
-                &mut audio
+                audio.next()
             };
+            let slot = slot.context("no slot is left")?;
             let wanted = PublicationRef {
                 participant,
                 publication,
             };
             intents.push(Intent {
-                slot: *next,
+                slot,
                 wanted,
                 layer,
                 priority: Priority::Tile,
             });
-            *next += 1;
         }
         Ok(self.client.set_intents(intents)?)
     }
@@ -197,16 +203,28 @@ impl Watcher {
                 layer,
                 data,
                 captured_at_us,
+                rtp_timestamp,
                 ..
             } => {
+                self.step(*source, *layer, *rtp_timestamp);
                 self.look(*slot, *source, *layer, data, *captured_at_us)?;
             }
+            ProctorEvent::Bindings { revision, .. } => self.revision = *revision,
             ProctorEvent::AudioPacket {
                 source, sequence, data, ..
             } => self.listen(source.participant, *sequence, data)?,
             _ => {}
         }
         Ok(())
+    }
+
+    /// Takes note of how far apart two pictures of one layer are. To be called before the picture counts as seen.
+    fn step(&mut self, source: PublicationRef, layer: Layer, timestamp: u32) {
+        let seen = self.seen.entry(source).or_default();
+        let before = seen.timestamp.replace(timestamp);
+        if let Some(before) = before.filter(|_| seen.layer == Some(layer)) {
+            seen.longest_step = seen.longest_step.max(timestamp.wrapping_sub(before));
+        }
     }
 
     fn look(

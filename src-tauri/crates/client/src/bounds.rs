@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Commands from the app waiting for the client's task: an app sends a few a second.
 pub const MAX_COMMANDS: usize = 256;
-/// Events waiting for the app: 64 slots at 15 frames a second for a second. Past it pictures are dropped, not states.
-pub const MAX_EVENTS: usize = 1024;
+/// Events waiting for the app: 128 slots at 15 frames a second for a second. Past it pictures are dropped, not states.
+pub const MAX_EVENTS: usize = 2_048;
 /// Encoded frames waiting for the packetiser, per layer: half a second of video; what is older is stale.
 pub const MAX_FRAMES_WAITING: usize = 8;
 /// Audio packets waiting for the packetiser: 20 ms each.

@@ -19,6 +19,7 @@ mod publisher;
 pub mod rest;
 mod session;
 mod sink;
+pub mod slots;
 mod subscriber;
 pub mod trust;
 

@@ -14,7 +14,7 @@ use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamStatus;
 use invigil_shared::id::{ExamId, MessageId, ParticipantId};
 use invigil_shared::intent::Intent;
-use invigil_shared::limits::{MAX_INTENTS, MAX_MESSAGE_CHARS};
+use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationRef};
 use invigil_shared::signal::{Action, AudioLevel, Message, ParticipantInfo, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
@@ -162,24 +162,14 @@ impl ProctorClient {
         )
     }
 
-    /// The whole wish list: video into slots 0 to 63, audio into 64 to 67. It replaces the one before and is sent again
-    /// after every return. A slot whose wanted publication changes is silent until its new one's key frame.
+    /// The whole wish list, in slots as [`crate::slots`] numbers them. It replaces the one before and is sent again after every
+    /// return. A slot whose wanted publication changes is silent until its new one's key frame. The first list that reaches
+    /// into the second pool opens it, for as long as the client runs; no other list takes any negotiation.
     ///
     /// # Errors
     /// `intent_invalid` for a slot out of range, used twice, or of the wrong kind; `busy`, `closed`.
     pub fn set_intents(&self, intents: Vec<Intent>) -> Result<(), ClientError> {
-        use invigil_shared::limits::{AUDIO_SLOTS, VIDEO_SLOTS};
-        let fits = |i: &Intent| {
-            if i.wanted.publication.kind.is_video() {
-                i.slot < VIDEO_SLOTS
-            } else {
-                (VIDEO_SLOTS..VIDEO_SLOTS + AUDIO_SLOTS).contains(&i.slot)
-            }
-        };
-        let mut slots: Vec<u16> = intents.iter().map(|i| i.slot).collect();
-        slots.sort_unstable();
-        slots.dedup();
-        if intents.len() > MAX_INTENTS || slots.len() != intents.len() || !intents.iter().all(fits) {
+        if !crate::slots::are_valid(&intents) {
             return Err(ClientError::Refused(ErrorCode::IntentInvalid.into()));
         }
         self.command(Command::Intents(intents))

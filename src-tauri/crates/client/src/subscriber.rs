@@ -1,4 +1,4 @@
-//! The proctor's receiving side: a fixed pool of slots, one task per track that polls always.
+//! The proctor's receiving side: fixed pools of slots, one task per track that polls always.
 
 use crate::bounds::KEYFRAME_INTERVAL;
 use crate::error::ClientError;
@@ -8,11 +8,11 @@ use crate::link::Link;
 use crate::media::FrameTransform;
 use crate::peer::{Peer, Way, media_error};
 use crate::proctor::ProctorEvent;
+use crate::slots::{MAX_POOLS, POOL, is_video};
 use bytes::Bytes;
 use invigil_shared::binding::{Binding, BindingState};
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::intent::Intent;
-use invigil_shared::limits::{AUDIO_SLOTS, VIDEO_SLOTS};
 use invigil_shared::publication::{Layer, PublicationRef};
 use parking_lot::Mutex;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -45,7 +45,7 @@ pub(crate) struct SlotTable(Vec<Mutex<Slot>>);
 
 impl Default for SlotTable {
     fn default() -> Self {
-        Self((0..VIDEO_SLOTS + AUDIO_SLOTS).map(|_| Mutex::default()).collect())
+        Self((0..MAX_POOLS * POOL).map(|_| Mutex::default()).collect())
     }
 }
 
@@ -96,7 +96,9 @@ pub(crate) struct SubscribeRole {
     slots: Arc<SlotTable>,
     events: mpsc::Sender<ProctorEvent>,
     transform: Arc<dyn FrameTransform>,
-    prepared: bool,
+    /// Pools that are wanted, and slots that the transport of now has lines for.
+    pools: u16,
+    prepared: u16,
     tasks: JoinSet<()>,
 }
 
@@ -106,14 +108,16 @@ impl SubscribeRole {
             slots,
             events,
             transform,
-            prepared: false,
+            pools: 1,
+            prepared: 0,
             tasks: JoinSet::new(),
         }
     }
 }
 
 impl Role for SubscribeRole {
-    type Input = ();
+    /// Pools that are wanted from now on.
+    type Input = u16;
     const WAY: Way = Way::Receive;
 
     fn wanted(&self) -> bool {
@@ -122,15 +126,16 @@ impl Role for SubscribeRole {
     fn dirty(&self) -> bool {
         false
     }
-    fn input(&mut self, (): (), _: Option<&Link>) {}
+    fn input(&mut self, pools: u16, _: Option<&Link>) {
+        self.pools = self.pools.max(pools.min(MAX_POOLS));
+    }
 
-    /// Slot N is m-line N: 64 of video, then 4 of audio, made once.
+    /// Slot N is m-line N, made once.
     async fn prepare(&mut self, peer: &Peer) -> Result<bool, ClientError> {
-        if std::mem::replace(&mut self.prepared, true) {
-            return Ok(false);
-        }
-        for slot in 0..VIDEO_SLOTS + AUDIO_SLOTS {
-            let kind = if slot < VIDEO_SLOTS {
+        let missing = self.prepared..self.pools * POOL;
+        let any = !missing.is_empty();
+        for slot in missing {
+            let kind = if is_video(slot) {
                 RtpCodecKind::Video
             } else {
                 RtpCodecKind::Audio
@@ -146,8 +151,9 @@ impl Role for SubscribeRole {
                 .await
                 .map_err(media_error)?;
             peer.slots.lock().insert(transceiver.id(), slot);
+            self.prepared = slot + 1;
         }
-        Ok(true)
+        Ok(any)
     }
 
     async fn announce(&mut self, _: &Link, _: bool) -> Vec<KeeperEvent> {
@@ -158,14 +164,14 @@ impl Role for SubscribeRole {
     }
 
     fn lost(&mut self) {
-        self.prepared = false;
+        self.prepared = 0;
         self.tasks.abort_all();
         self.slots.unbind();
     }
 
     fn track(&mut self, peer: &Peer, track: Arc<dyn TrackRemote>) {
         while self.tasks.try_join_next().is_some() {}
-        if self.tasks.len() >= usize::from(VIDEO_SLOTS + AUDIO_SLOTS) {
+        if self.tasks.len() >= usize::from(MAX_POOLS * POOL) {
             tracing::warn!("more tracks than slots");
             return;
         }
@@ -206,7 +212,7 @@ impl Reader {
             }
         };
         let info_id = self.info_id;
-        if slot < VIDEO_SLOTS {
+        if is_video(slot) {
             self.video(slot, ssrc, info_id).await;
         } else {
             self.audio(slot, info_id).await;

@@ -43,8 +43,8 @@ const MID_URI: &str = "urn:ietf:params:rtp-hdrext:sdes:mid";
 pub(crate) const TRANSPORT_CC_URI: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 /// Constrained baseline, level 3.1 at least; packets as FU-A and STAP-A (RFC 6184 section 8.1).
 const H264_FMTP: &str = "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f";
-/// State changes and tracks waiting for the keeper: 68 tracks, and room.
-const MAX_PEER_EVENTS: usize = 128;
+/// State changes and tracks waiting for the keeper: 136 tracks, and room.
+const MAX_PEER_EVENTS: usize = 256;
 /// Feedback for the far end's estimator: often enough for it to follow, rare enough to be cheap.
 const TWCC_INTERVAL: Duration = Duration::from_millis(50);
 

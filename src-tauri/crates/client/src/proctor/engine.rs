@@ -10,6 +10,7 @@ use crate::keeper::{Keeper, KeeperEvent, KeeperHandle, KeeperInput, bind_for};
 use crate::link::{Incoming, Link};
 use crate::outbox::Outbox;
 use crate::session::{Entered, Identity, Session, is_final_code, refresh};
+use crate::slots::pools_of;
 use crate::subscriber::{SlotTable, SubscribeRole};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::intent::Intent;
@@ -46,12 +47,14 @@ enum LinkEnd {
 struct Running {
     events: mpsc::Sender<ProctorEvent>,
     token: watch::Sender<String>,
-    keeper: KeeperHandle<()>,
+    keeper: KeeperHandle<u16>,
     keeper_events: mpsc::Receiver<KeeperEvent>,
     link: watch::Sender<Option<Link>>,
     outbox: Outbox<About>,
     slots: Arc<SlotTable>,
     intents: Vec<Intent>,
+    /// Pools of slots that lists have reached into so far.
+    pools: u16,
     /// Of the newest wish list; begins at the wall clock, so that a restarted app's lists are newer than its old ones.
     revision: u64,
     /// The subscribing transport has been negotiated on this link.
@@ -105,6 +108,7 @@ impl Engine {
             outbox: Outbox::new(),
             slots,
             intents: Vec::new(),
+            pools: 1,
             revision: u64::try_from(wall_us()).unwrap_or(1),
             negotiated: false,
             asked: HashMap::new(),
@@ -365,6 +369,11 @@ impl Running {
         let kept = match command {
             Command::Intents(intents) => {
                 self.slots.want(&intents);
+                let pools = pools_of(&intents);
+                if pools > self.pools {
+                    self.pools = pools;
+                    let _ = self.keeper.input.send(KeeperInput::Role(pools)).await;
+                }
                 self.intents = intents;
                 self.revision += 1;
                 Ok(())
