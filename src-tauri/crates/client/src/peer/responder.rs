@@ -279,6 +279,12 @@ mod tests {
         fn estimate(&self) -> Option<u64> {
             Some(100_000)
         }
+        fn sustained(&self) -> Option<u64> {
+            self.estimate()
+        }
+        fn is_testing(&self) -> bool {
+            false
+        }
         fn round_trip(&self) -> Option<Duration> {
             None
         }
