@@ -31,9 +31,6 @@ pub struct Seen {
     pub backwards: u32,
     /// Mean luma of the last picture.
     pub luma: u8,
-    /// The longest step from one picture to the next of the same layer, in RTP ticks.
-    pub longest_step: u32,
-    timestamp: Option<u32>,
 }
 
 /// What was heard of one microphone.
@@ -56,8 +53,6 @@ pub struct Watcher {
     pub timeline: Vec<TimelineEntry>,
     pub messages: Vec<Message>,
     pub sent: Vec<ProctorEvent>,
-    /// Of the newest wish list that the server has decided on.
-    pub revision: u64,
     decoders: BTreeMap<u16, (PublicationRef, VideoDecoder)>,
     ears: BTreeMap<ParticipantId, OpusDecoder>,
 }
@@ -90,7 +85,6 @@ impl Watcher {
             timeline: Vec::new(),
             messages: Vec::new(),
             sent: Vec::new(),
-            revision: 0,
             decoders: BTreeMap::new(),
             ears: BTreeMap::new(),
         };
@@ -203,28 +197,16 @@ impl Watcher {
                 layer,
                 data,
                 captured_at_us,
-                rtp_timestamp,
                 ..
             } => {
-                self.step(*source, *layer, *rtp_timestamp);
                 self.look(*slot, *source, *layer, data, *captured_at_us)?;
             }
-            ProctorEvent::Bindings { revision, .. } => self.revision = *revision,
             ProctorEvent::AudioPacket {
                 source, sequence, data, ..
             } => self.listen(source.participant, *sequence, data)?,
             _ => {}
         }
         Ok(())
-    }
-
-    /// Takes note of how far apart two pictures of one layer are. To be called before the picture counts as seen.
-    fn step(&mut self, source: PublicationRef, layer: Layer, timestamp: u32) {
-        let seen = self.seen.entry(source).or_default();
-        let before = seen.timestamp.replace(timestamp);
-        if let Some(before) = before.filter(|_| seen.layer == Some(layer)) {
-            seen.longest_step = seen.longest_step.max(timestamp.wrapping_sub(before));
-        }
     }
 
     fn look(
