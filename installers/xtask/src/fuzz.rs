@@ -185,7 +185,9 @@ fn last_input(log: &Path) -> Option<String> {
 
 /// Folders of committed inputs: what runs have found worth keeping, and what tests use as well.
 fn folders(target: &str) -> Vec<PathBuf> {
-    let mut folders = vec![run::root().join("tests/fuzz/corpus").join(target)];
+    // Targets that start from what tests use as well need none of their own.
+    let own = run::root().join("tests/fuzz/corpus").join(target);
+    let mut folders: Vec<PathBuf> = Some(own).into_iter().filter(|own| own.is_dir()).collect();
     match target {
         "signalling" => folders.push(run::root().join("shared/tests/golden/v1")),
         "sdp" | "browser" => folders.push(run::root().join("sfu/src/core/transport/sdp/fixtures")),
