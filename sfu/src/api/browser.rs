@@ -53,7 +53,13 @@ fn quoted(tag: &str) -> String {
 }
 
 /// The answer to a POST, with a `Link` to each server that helps to reach us.
-fn created(service: &Service, identity: &Identity, kind: &str, exam: ExamId, made: Created) -> Response {
+fn created(
+    service: &Service,
+    identity: &Identity,
+    (kind, exam): (&str, ExamId),
+    made: Result<Created, ErrorBody>,
+) -> Result<Response, ApiError> {
+    let made = made.map_err(unusable)?;
     let headers = [
         (header::CONTENT_TYPE, SDP.to_owned()),
         (header::LOCATION, format!("/{kind}/{exam}/{}", made.transport)),
@@ -61,7 +67,7 @@ fn created(service: &Service, identity: &Identity, kind: &str, exam: ExamId, mad
     ];
     let mut response = (StatusCode::CREATED, headers, made.answer).into_response();
     service.ice.link(identity, response.headers_mut());
-    response
+    Ok(response)
 }
 
 /// SDP that is right and can't be used is 422 (RFC 9725 section 4.4); what is not SDP stays 400.
@@ -92,13 +98,7 @@ pub async fn whip(
     }
     let exam: ExamId = id(&exam)?;
     let made = service.control.whip(&account.identity, exam, offer).await;
-    Ok(created(
-        &service,
-        &account.identity,
-        "whip",
-        exam,
-        made.map_err(unusable)?,
-    ))
+    created(&service, &account.identity, ("whip", exam), made)
 }
 
 #[derive(Deserialize)]
@@ -138,13 +138,7 @@ pub async fn whep(
         .control
         .whep(&account.identity, exam, Some(source), layer, offer)
         .await;
-    Ok(created(
-        &service,
-        &account.identity,
-        "whep",
-        exam,
-        made.map_err(unusable)?,
-    ))
+    created(&service, &account.identity, ("whep", exam), made)
 }
 
 /// `POST /whep/{exam}?layer=low`: plays what is published in the exam, as far as the offer has m-lines; what comes later takes
@@ -162,13 +156,7 @@ pub async fn whep_exam(
     let layer = layer(wanted)?;
     let exam: ExamId = id(&exam)?;
     let made = service.control.whep(&account.identity, exam, None, layer, offer).await;
-    Ok(created(
-        &service,
-        &account.identity,
-        "whep",
-        exam,
-        made.map_err(unusable)?,
-    ))
+    created(&service, &account.identity, ("whep", exam), made)
 }
 
 async fn patch(

@@ -18,6 +18,7 @@ const MAX_SPARE: usize = 128;
 const OVERTAKEN: Duration = Duration::from_millis(300);
 /// What a byte of a lane costs of its turn, for one bit per second of its share.
 const TURN: u64 = 1 << 20;
+
 /// A slot whose packets were given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GivenUp {
