@@ -69,6 +69,13 @@ async fn measure(options: &Options, bin_dir: &Path, folder: &Path) -> Result<()>
     ] {
         expect(&stage.binary(name))?;
     }
+    let frames = out.join("frames.csv");
+    // What a run before this one left is not what this one shows.
+    if let Err(error) = std::fs::remove_file(&frames)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("can't remove {}", frames.display()));
+    }
     let _observer = observe(&stage, &out.join("events.jsonl")).await?;
     let measure_dir = std::path::absolute(out)?;
     let mut command = Command::new(stage.binary("invigil-proctor"));
@@ -88,7 +95,6 @@ async fn measure(options: &Options, bin_dir: &Path, folder: &Path) -> Result<()>
     let mut command = Command::new(stage.binary("invigil-timecode"));
     let _code = Process::start("timecode", command.env("DISPLAY", &candidate_screen.display), &logs)?;
     println!("Waiting for the candidate's app to publish");
-    let frames = out.join("frames.csv");
     let drawn = |publication: &str| -> BTreeSet<String> {
         let frames = raw::frames(&frames).unwrap_or_default();
         frames
@@ -102,7 +108,7 @@ async fn measure(options: &Options, bin_dir: &Path, folder: &Path) -> Result<()>
     })
     .await?;
     println!("{others} more candidates join");
-    let _others = stage.start_others(&out.join("joins.csv"), JOIN_PAUSE_MS)?;
+    let others_playing = stage.start_others(&out.join("joins.csv"), JOIN_PAUSE_MS, true)?;
     let everybody = format!("{} candidates on the wall", others + 1);
     wait::until_async(START, &everybody, || {
         (drawn("camera/0").len() > others && drawn("screen/0").len() > others).then_some(())
@@ -111,7 +117,7 @@ async fn measure(options: &Options, bin_dir: &Path, folder: &Path) -> Result<()>
     tokio::time::sleep(SETTLE).await;
 
     println!("Measuring the wall for {} s", options.seconds);
-    let usage = Usage::start();
+    let usage = Usage::start()?;
     let phase = Duration::from_secs(options.seconds);
     let wall = during(phase).await;
     proctor_screen.picture(&out.join("proctor-wall.png"))?;
@@ -145,6 +151,8 @@ async fn measure(options: &Options, bin_dir: &Path, folder: &Path) -> Result<()>
         candidate: usage.percent(candidate.id(), |name| !is_web_view(name)),
         proctor: usage.percent(proctor.id(), |name| !is_web_view(name)),
         webviews: usage.percent(candidate.id(), is_web_view) + usage.percent(proctor.id(), is_web_view),
+        others: usage.percent(others_playing.id(), |_| true),
+        machine_idle: usage.idle_percent()?,
     };
     press(&proctor_screen, &["m"])?;
     let phases = Phases {
@@ -250,8 +258,8 @@ fn print(report: &report::Report, out: &Path) {
     }
     let cpu = &report.cpu_percent;
     println!(
-        "CPU, percent of a core  SFU {}, candidate {}, proctor {}, web views {}",
-        cpu.sfu, cpu.candidate, cpu.proctor, cpu.webviews
+        "CPU, percent of a core  SFU {}, candidate {}, proctor {}, web views {}, the other candidates {}; {}% of the machine idle",
+        cpu.sfu, cpu.candidate, cpu.proctor, cpu.webviews, cpu.others, cpu.machine_idle
     );
     println!("Pictures and raw figures in {}", out.display());
 }

@@ -45,6 +45,10 @@ pub struct CpuPercent {
     pub candidate: f64,
     pub proctor: f64,
     pub webviews: f64,
+    /// The candidates without windows, all together.
+    pub others: f64,
+    /// Of all cores. Where nothing is left, tiles are slow because the machine is full.
+    pub machine_idle: f64,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

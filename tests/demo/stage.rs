@@ -62,8 +62,9 @@ impl Stage {
         self.bin_dir.join(name)
     }
 
-    /// Starts the candidates without windows. When each joined stands in `joins`.
-    pub fn start_others(&self, joins: &Path, pause_ms: u64) -> Result<Process> {
+    /// Starts the candidates without windows. When each joined stands in `joins`. `played`: their media is encoded before they
+    /// join, so that their encoders, which would each have a machine of their own, take nothing from what is measured.
+    pub fn start_others(&self, joins: &Path, pause_ms: u64, played: bool) -> Result<Process> {
         let file = self.folder.join("links.txt");
         let links: Vec<String> = self.links.iter().map(JoinLink::to_text).collect();
         std::fs::write(&file, links.join("\n"))?;
@@ -76,6 +77,9 @@ impl Stage {
             .arg(joins)
             .arg("--pause-ms")
             .arg(pause_ms.to_string());
+        if played {
+            command.arg("--played");
+        }
         Process::start("candidates", &mut command, &self.logs)
     }
 

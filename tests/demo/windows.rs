@@ -18,7 +18,7 @@ pub async fn run(options: &Options, bin_dir: &Path) -> Result<()> {
     let (candidate, proctor) = (stage.binary("invigil-candidate"), stage.binary("invigil-proctor"));
     expect(&candidate)?;
     expect(&proctor)?;
-    let _others = stage.start_others(&folder.path().join("joins.csv"), 150)?;
+    let _others = stage.start_others(&folder.path().join("joins.csv"), 150, false)?;
     let mut command = Command::new(&proctor);
     command.args(stage.proctor_arguments());
     let mut proctor =

@@ -21,6 +21,9 @@ pub struct CandidatesOptions {
     /// Write `participant,label,join_at_us` here: when each Join command was given, microseconds since the Unix epoch.
     #[arg(long)]
     joins: Option<PathBuf>,
+    /// Encode six seconds of each before it joins, and play them again and again: for a machine that has other work.
+    #[arg(long)]
+    played: bool,
     /// Wait this many milliseconds between two joins.
     #[arg(long, default_value_t = 0)]
     pause_ms: u64,
@@ -43,12 +46,20 @@ pub async fn play(options: &CandidatesOptions) -> Result<()> {
         .filter(|l| !l.trim().is_empty())
         .map(JoinLink::parse)
         .collect::<Result<Vec<_>, _>>()?;
-    let mut running = tokio::task::JoinSet::new();
-    for (n, link) in links.iter().enumerate() {
-        let mut bot = BotOptions::whole(n as u64 + 1);
+    let mut bots = Vec::with_capacity(links.len());
+    for seed in 1..=links.len() as u64 {
+        let mut bot = if options.played {
+            BotOptions::played(seed)?
+        } else {
+            BotOptions::whole(seed)
+        };
         bot.tone = bot.tone.filter(|_| !options.silent);
+        bots.push(bot);
+    }
+    let mut running = tokio::task::JoinSet::new();
+    for (n, (link, bot)) in links.iter().zip(&bots).enumerate() {
         let join_at = invigil_capture::now_us();
-        let bot = Bot::join(link, &bot)
+        let bot = Bot::join(link, bot)
             .await
             .with_context(|| format!("candidate {} could not join", n + 1))?;
         if let Some(file) = &mut joins {

@@ -1,6 +1,7 @@
 //! What processes and the machine used over a stretch of time, thread by thread, from `/proc`.
 
 use anyhow::{Context, Result};
+use invigil_tests::usage::machine;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -76,19 +77,6 @@ fn threads(id: u32) -> Result<BTreeMap<u32, (String, u64)>> {
         Some((thread, (name, times.split(' ').next()?.parse().ok()?)))
     };
     Ok(entries.flatten().filter_map(one).collect())
-}
-
-/// Idle and all ticks of all CPUs (proc(5), `/proc/stat`).
-fn machine() -> Result<(u64, u64)> {
-    let text = std::fs::read_to_string("/proc/stat")?;
-    let line = text.lines().next().context("/proc/stat is empty")?;
-    let ticks: Vec<u64> = line
-        .split_whitespace()
-        .skip(1)
-        .filter_map(|word| word.parse().ok())
-        .collect();
-    let idle = ticks.get(3..5).unwrap_or_default().iter().sum();
-    Ok((idle, ticks.iter().take(8).sum()))
 }
 
 pub fn resident_kib(id: u32) -> Result<u64> {

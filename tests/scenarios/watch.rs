@@ -100,6 +100,7 @@ async fn messages_and_warnings_arrive_and_are_acknowledged() {
         screen: false,
         tone: None,
         seed: 1,
+        reel: None,
     };
     let mut bot = Bot::join(&link, &options).await.unwrap();
     let candidate = bot.join.participant;

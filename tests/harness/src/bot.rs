@@ -1,5 +1,6 @@
 //! A candidate without a window: the client crate, moving test pictures and a tone, really encoded.
 
+use crate::reel::Reel;
 use anyhow::{Context, Result};
 use invigil_capture::audio::OpusEncoder;
 use invigil_capture::audio::{AudioFrame, FRAME, RATE, level_dbov};
@@ -26,13 +27,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 /// What a bot shows and says.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BotOptions {
     pub camera: bool,
     pub screen: bool,
     /// Hertz of its tone; none for no microphone.
     pub tone: Option<f32>,
     pub seed: u64,
+    /// Play what was encoded before, and encode nothing. The bitrate that the path allows is then not followed.
+    pub reel: Option<Arc<Reel>>,
 }
 
 impl BotOptions {
@@ -41,10 +44,24 @@ impl BotOptions {
         Self {
             camera: true,
             screen: true,
-            tone: Some(220.0 + 20.0 * (seed % 20) as f32),
+            tone: Some(tone_of(seed) as f32),
             seed,
+            reel: None,
         }
     }
+
+    /// The same, encoded before it joins.
+    pub fn played(seed: u64) -> Result<Self> {
+        Ok(Self {
+            reel: Some(Arc::new(Reel::encode(seed, Some(tone_of(seed)))?)),
+            ..Self::whole(seed)
+        })
+    }
+}
+
+/// Hertz.
+fn tone_of(seed: u64) -> u32 {
+    220 + 20 * (seed % 20) as u32
 }
 
 pub struct Bot {
@@ -114,22 +131,34 @@ impl Bot {
             tasks: Vec::new(),
         };
         if options.camera {
-            bot.publish_pictures(PublicationKey::CAMERA, Content::Camera, options.seed)?;
+            bot.publish_pictures(
+                PublicationKey::CAMERA,
+                Content::Camera,
+                options.seed,
+                options.reel.as_ref(),
+            )?;
         }
         if options.screen {
             bot.publish_pictures(
                 PublicationKey::SCREEN,
                 Content::Screen,
                 options.seed.wrapping_mul(31) + 7,
+                options.reel.as_ref(),
             )?;
         }
         if let Some(hertz) = options.tone {
-            bot.publish_tone(hertz)?;
+            bot.publish_tone(hertz, options.reel.as_ref())?;
         }
         Ok(bot)
     }
 
-    fn publish_pictures(&mut self, key: PublicationKey, content: Content, seed: u64) -> Result<()> {
+    fn publish_pictures(
+        &mut self,
+        key: PublicationKey,
+        content: Content,
+        seed: u64,
+        reel: Option<&Arc<Reel>>,
+    ) -> Result<()> {
         let specs = layers::defaults(key.kind);
         let fps = specs.iter().map(|s| s.fps).max().unwrap_or(10);
         let (width, height) = if key.kind == Kind::Screen {
@@ -160,6 +189,19 @@ impl Bot {
             .iter()
             .filter_map(|s| self.client.video_sink(key, s.layer))
             .collect();
+        let captured = Arc::new(AtomicI64::new(0));
+        self.tasks.push(tokio::spawn(report_freshness(
+            self.client.clone(),
+            key,
+            captured.clone(),
+        )));
+        if let Some(reel) = reel {
+            for sink in sinks {
+                let play = reel.clone().play(self.client.clone(), sink, captured.clone());
+                self.tasks.push(tokio::spawn(play));
+            }
+            return Ok(());
+        }
         let ways = sinks.clone();
         let is_free = move |layer| ways.iter().all(|sink| sink.layer() != layer || sink.waiting() <= 1);
         let client = self.client.clone();
@@ -179,8 +221,7 @@ impl Bot {
             VideoPipeline::new(content, specs).with_gate(is_free),
             write,
         )?);
-        let captured = Arc::new(AtomicI64::new(0));
-        let (to, at) = (encoder.clone(), captured.clone());
+        let (to, at) = (encoder.clone(), captured);
         let config = TestPictureConfig {
             width,
             height,
@@ -196,13 +237,11 @@ impl Bot {
         });
         let source = source.map_err(|problem| anyhow::anyhow!("{}: {}", problem.code, problem.detail))?;
         source.set_fps(IDLE_FPS);
-        self.tasks
-            .push(tokio::spawn(report_freshness(self.client.clone(), key, captured)));
         self.pictures.push(Pictures { key, encoder, source });
         Ok(())
     }
 
-    fn publish_tone(&mut self, hertz: f32) -> Result<()> {
+    fn publish_tone(&mut self, hertz: f32, reel: Option<&Arc<Reel>>) -> Result<()> {
         let key = PublicationKey::MICROPHONE;
         let kbps = (layers::MICROPHONE_BPS / 1000) as u32;
         let layer = LayerOffer {
@@ -224,6 +263,11 @@ impl Bot {
             .client
             .audio_sink(key)
             .context("a published microphone has no sink")?;
+        if let Some(reel) = reel {
+            let play = reel.clone().play_sound(self.client.clone(), sink);
+            self.tasks.push(tokio::spawn(play));
+            return Ok(());
+        }
         let encoder = OpusEncoder::new(layers::MICROPHONE_BPS)?;
         self.tasks.push(tokio::spawn(play_tone(
             self.client.clone(),

@@ -46,54 +46,20 @@ impl Clip {
 
     /// So many seconds of a moving test picture in one of the default layers.
     pub fn video(kind: Kind, layer: Layer, seconds: u32) -> Result<Self> {
-        let spec = layers::defaults(kind).iter().find(|spec| spec.layer == layer);
-        let spec = *spec.with_context(|| format!("{kind:?} has no layer {layer:?}"))?;
-        let (content, width, height) = match kind {
-            Kind::Screen => (Content::Screen, 960, 540),
-            _ => (Content::Camera, 640, 360),
-        };
-        let mut painter = TestPainter::new(&TestPictureConfig {
-            width,
-            height,
-            fps: spec.fps,
-            seed: 7,
-            label: "Candidate".to_owned(),
-        });
-        let mut pipeline = VideoPipeline::new(content, &[spec]);
-        pipeline.set_demand(&[layer]);
+        let recording = Recording::encode(kind, layer, seconds, 7, "Candidate")?;
         let mut payloader = H264Payloader::default();
-        let fps = u32::from(spec.fps);
-        let mut frames = Vec::new();
-        for number in 0..i64::from(fps * seconds) {
-            let captured_at = number * 1_000_000 / i64::from(fps);
-            let picture = Arc::new(Picture {
-                planes: Arc::new(painter.paint(captured_at)),
-                captured_at,
-                changed: true,
-            });
-            let frame = match pipeline.push(&picture).pop() {
-                Some(encoded) => Frame {
-                    key: encoded.key,
-                    bytes: encoded.data.len(),
-                    packets: payloads(&mut payloader, encoded.data)?,
-                    level_dbov: 127,
-                },
-                None => Frame {
-                    key: false,
-                    bytes: 0,
-                    packets: Vec::new(),
-                    level_dbov: 127,
-                },
-            };
-            frames.push(frame);
-        }
-        if !frames.first().is_some_and(|frame| frame.key) {
-            bail!("a clip has to begin with a key frame");
-        }
+        let frames = recording.frames.into_iter().map(|frame| {
+            Ok(Frame {
+                key: frame.key,
+                bytes: frame.data.len(),
+                packets: payloads(&mut payloader, &frame.data)?,
+                level_dbov: 127,
+            })
+        });
         Ok(Self {
-            frames,
-            fps,
-            ticks: 90_000 / fps,
+            frames: frames.collect::<Result<_>>()?,
+            fps: recording.fps,
+            ticks: 90_000 / recording.fps,
         })
     }
 
@@ -134,8 +100,63 @@ impl Clip {
     }
 }
 
-fn payloads(payloader: &mut H264Payloader, data: Vec<u8>) -> Result<Vec<Vec<u8>>> {
-    let packets = payloader.payload(PAYLOAD, &Bytes::from(data))?;
+/// A stretch of one layer in access units: a [`Clip`] that the client crate cuts into packets by itself.
+#[derive(Clone, Debug)]
+pub struct Recording {
+    pub frames: Vec<Unit>,
+    pub fps: u32,
+}
+
+/// One access unit (Annex B); empty where the rate control skipped a picture.
+#[derive(Clone, Debug, Default)]
+pub struct Unit {
+    pub data: Bytes,
+    pub key: bool,
+}
+
+impl Recording {
+    /// So many seconds of a moving test picture with this look and name, in one of the default layers.
+    pub fn encode(kind: Kind, layer: Layer, seconds: u32, seed: u64, label: &str) -> Result<Self> {
+        let spec = layers::defaults(kind).iter().find(|spec| spec.layer == layer);
+        let spec = *spec.with_context(|| format!("{kind:?} has no layer {layer:?}"))?;
+        let (content, width, height) = match kind {
+            Kind::Screen => (Content::Screen, 960, 540),
+            _ => (Content::Camera, 640, 360),
+        };
+        let mut painter = TestPainter::new(&TestPictureConfig {
+            width,
+            height,
+            fps: spec.fps,
+            seed,
+            label: label.to_owned(),
+        });
+        let mut pipeline = VideoPipeline::new(content, &[spec]);
+        pipeline.set_demand(&[layer]);
+        let fps = u32::from(spec.fps);
+        let frames: Vec<Unit> = (0..i64::from(fps * seconds))
+            .map(|number| {
+                let captured_at = number * 1_000_000 / i64::from(fps);
+                let picture = Arc::new(Picture {
+                    planes: Arc::new(painter.paint(captured_at)),
+                    captured_at,
+                    changed: true,
+                });
+                let encoded = pipeline.push(&picture).pop();
+                encoded.map_or_else(Unit::default, |frame| Unit {
+                    data: frame.data.into(),
+                    key: frame.key,
+                })
+            })
+            .collect();
+        if !frames.first().is_some_and(|frame| frame.key) {
+            bail!("a recording has to begin with a key frame");
+        }
+        Ok(Self { frames, fps })
+    }
+}
+
+fn payloads(payloader: &mut H264Payloader, data: &Bytes) -> Result<Vec<Vec<u8>>> {
+    let packets = payloader.payload(PAYLOAD, data)?;
     Ok(packets.iter().map(|packet| packet.to_vec()).collect())
 }
 

@@ -12,6 +12,7 @@ pub mod light;
 pub mod namespace;
 pub mod page;
 pub mod process;
+pub mod reel;
 pub mod relay;
 pub mod screen;
 pub mod sfu;

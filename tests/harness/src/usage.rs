@@ -1,5 +1,6 @@
 //! CPU and memory of processes, from `/proc` (proc(5)).
 
+use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::time::Instant;
 
@@ -10,6 +11,8 @@ const TICKS: f64 = 100.0;
 pub struct Usage {
     since: Instant,
     before: BTreeMap<u32, f64>,
+    /// Idle and all ticks of the machine.
+    machine: (u64, u64),
 }
 
 struct Row {
@@ -50,11 +53,19 @@ fn family(rows: &[Row], root: u32) -> Vec<&Row> {
 }
 
 impl Usage {
-    pub fn start() -> Self {
-        Self {
+    pub fn start() -> Result<Self> {
+        Ok(Self {
             since: Instant::now(),
             before: rows().into_iter().map(|r| (r.id, r.seconds)).collect(),
-        }
+            machine: machine()?,
+        })
+    }
+
+    /// Percent of the whole machine, all cores, that was idle since the start.
+    pub fn idle_percent(&self) -> Result<f64> {
+        let (idle, all) = machine()?;
+        let (idle, all) = (idle.saturating_sub(self.machine.0), all.saturating_sub(self.machine.1));
+        Ok((idle as f64 / all.max(1) as f64 * 1000.0).round() / 10.0)
     }
 
     /// Percent of one core since the start, of `root` and its descendants for which `pick` says yes by process name.
@@ -66,6 +77,19 @@ impl Usage {
             .sum();
         (seconds / self.since.elapsed().as_secs_f64() * 1000.0).round() / 10.0
     }
+}
+
+/// Idle and all ticks of all CPUs (proc(5), `/proc/stat`).
+pub fn machine() -> Result<(u64, u64)> {
+    let text = std::fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().context("/proc/stat is empty")?;
+    let ticks: Vec<u64> = line
+        .split_whitespace()
+        .skip(1)
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let idle = ticks.get(3..5).unwrap_or_default().iter().sum();
+    Ok((idle, ticks.iter().take(8).sum()))
 }
 
 /// Ids of `root`'s descendants whose process name is picked.
