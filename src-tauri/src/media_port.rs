@@ -4,14 +4,14 @@
 //! use, and an Origin that only the app's own pages have. A newer window takes the place of the one before.
 
 use crate::clock::wall_us;
-use crate::media_queue::{MediaQueue, Picture};
+use crate::media_queue::{MediaQueue, Picture, TILES};
 use futures_util::{SinkExt, StreamExt};
 use invigil_view::common;
 use invigil_view::media::{MAX_MESSAGE, MediaReply};
 use parking_lot::Mutex;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
@@ -55,6 +55,8 @@ struct Shared {
     window: watch::Sender<u64>,
     events: mpsc::Sender<MediaEvent>,
     clock_offset: AtomicI64,
+    /// Width and height of each tile's box, device pixels, in the halves of a number; 0 as long as the window has not said.
+    boxes: [AtomicU32; TILES],
 }
 
 /// How the window is to draw.
@@ -85,6 +87,7 @@ impl MediaPort {
             window: watch::Sender::new(0),
             events,
             clock_offset: AtomicI64::new(0),
+            boxes: [const { AtomicU32::new(0) }; TILES],
         }));
         tokio::spawn(serve(listener, port.clone()));
         Ok((port, received))
@@ -117,6 +120,13 @@ impl MediaPort {
     /// The tile can't go on without a key frame: whoever decodes for the window says so.
     pub fn want_key(&self, tile: u16) {
         let _ = self.0.events.try_send(MediaEvent::KeyWanted { tile });
+    }
+
+    /// The box in which the window shows a tile, device pixels; none as long as it has not said.
+    pub fn box_of(&self, tile: u16) -> Option<(u16, u16)> {
+        let size = self.0.boxes.get(usize::from(tile))?.load(Ordering::Relaxed);
+        let (width, height) = ((size >> 16) as u16, size as u16);
+        (width > 0 && height > 0).then_some((width, height))
     }
 
     /// Server time minus wall clock, microseconds: messages are stamped in server time.
@@ -216,6 +226,7 @@ async fn converse(socket: Socket, port: &MediaPort) -> Ended {
     });
     let mut newest = shared.window.subscribe();
     shared.queue.lock().attach();
+    shared.boxes.iter().for_each(|size| size.store(0, Ordering::Relaxed));
     let _ = shared.events.try_send(MediaEvent::Attached);
     let ended = tokio::select! {
         _ = newest.wait_for(|window| *window != mine) => Ended::Replaced,
@@ -265,6 +276,11 @@ fn reply(text: &str, shared: &Shared) {
     match serde_json::from_str(text) {
         Ok(MediaReply::Ack { sequence }) => shared.queue.lock().acknowledge(sequence),
         Ok(MediaReply::Key { tile }) => shared.queue.lock().needs_key(tile),
+        Ok(MediaReply::Size { tile, width, height }) => {
+            if let Some(size) = shared.boxes.get(usize::from(tile)) {
+                size.store(u32::from(width) << 16 | u32::from(height), Ordering::Relaxed);
+            }
+        }
         Ok(drawn @ MediaReply::Drawn { .. }) => {
             if shared.events.try_send(MediaEvent::Drawn(drawn)).is_err() {
                 tracing::warn!("media port: the app does not keep up with what is drawn");

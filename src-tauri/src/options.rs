@@ -1,6 +1,6 @@
 //! The command lines of the two apps. People start them by an icon; the demo, the tests and administrators use these.
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 
 /// What both apps understand.
@@ -42,6 +42,27 @@ pub struct CandidateOptions {
     pub common: Common,
 }
 
+/// Where the proctor's pictures are decoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Decode {
+    /// In the app when the window is drawn without a GPU, or when its web view can't; else in the web view.
+    #[default]
+    Auto,
+    App,
+    Window,
+}
+
+impl Decode {
+    /// `software`: the window is drawn without a GPU.
+    pub fn in_app(self, software: bool) -> bool {
+        match self {
+            Decode::Auto => software,
+            Decode::App => true,
+            Decode::Window => false,
+        }
+    }
+}
+
 /// Watch an exam with Invigil.
 #[derive(Clone, Debug, Default, Parser)]
 #[command(name = "invigil-proctor", version)]
@@ -58,9 +79,9 @@ pub struct ProctorOptions {
     /// Open the exam with this code after signing in.
     #[arg(long, value_name = "CODE")]
     pub exam: Option<String>,
-    /// Decode pictures in the app and not in the window's web view: slower, for machines where pictures stay black.
-    #[arg(long)]
-    pub decode_in_app: bool,
+    /// Where pictures are decoded: in the app, in the window's web view, or where this machine does it with less work.
+    #[arg(long, value_enum, default_value_t, value_name = "WHERE")]
+    pub decode: Decode,
     #[command(flatten)]
     pub common: Common,
 }

@@ -77,7 +77,7 @@ async fn a_wall_and_a_focus_view_decoded_by_the_app() {
     command
         .args(["--server", &sfu.ready.https, "--pin", &sfu.ready.certificate_sha256])
         .args(["--email", "ada@tests.example", "--password-stdin", "--exam", "DECODE-1"])
-        .args(["--fullscreen", "--decode-in-app", "--data-dir"])
+        .args(["--fullscreen", "--decode", "app", "--data-dir"])
         .arg(&data)
         .env("DISPLAY", &screen.display)
         .env("INVIGIL_MEASURE_DIR", folder.path());

@@ -48,7 +48,7 @@ const pixel = (what, handle, near) =>
   page.waitForFunction(([h, want]) => window.probe.pixel(h).every((value, i) => Math.abs(value - want[i]) < 40), [handle, near], { timeout: 5000 }).catch(async () => assert.fail(`${what}: pixel is ${await probe('pixel', handle)}`));
 const step = (name) => console.log(`ok ${name}`);
 const H264 = 0;
-const I420 = 2;
+const RGBA = 2;
 const now = () => Date.now() * 1000;
 
 const codeUs = Math.floor(now() / 10_000) * 10_000;
@@ -77,10 +77,10 @@ await reply('every message is acknowledged', (one) => one.type === 'ack' && one.
 step('H.264 Annex B without description is drawn, its time code read back');
 
 await probe('assign', 1, 'camera');
-await probe('send', 1, { key: true, data: await probe('i420', 200) }, I420, now());
-await pixel('I420', 1, [214, 214, 214]);
+await probe('send', 1, { key: true, data: await probe('rgba', 200) }, RGBA, now());
+await pixel('raw', 1, [200, 200, 200]);
 assert.equal((await reply('camera draw', (one) => one.type === 'drawn' && one.tile === 1)).code_us, null);
-await probe('send', 1, { key: true, data: [1, 2, 3] }, I420, now());
+await probe('send', 1, { key: true, data: [1, 2, 3] }, RGBA, now());
 step('a picture decoded by Rust is drawn; one of a wrong size is not');
 
 await probe('avcc', true);
@@ -116,23 +116,23 @@ await reply('the missed key frame is asked for', (one) => one.type === 'key' && 
 step('a late frame of the source before is never shown as the source after');
 
 const settled = () => page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-const grey = async (level) => ({ key: true, data: await probe('i420', level) });
+const grey = async (level) => ({ key: true, data: await probe('rgba', level) });
 const pixelAt = (x, y, want) => page.waitForFunction(([px, py, value]) => Math.abs(window.probe.pixelAt(px, py)[0] - value) < 20, [x, y, want], { timeout: 5000 }).catch(async () => assert.fail(`at ${x},${y}: ${await probe('pixelAt', x, y)}`));
 await probe('assign', 0, 'screen');
 await probe('assign', 1, 'camera');
 await probe('inset');
-await probe('send', 1, await grey(200), I420, now());
+await probe('send', 1, await grey(200), RGBA, now());
 await pixelAt(280, 150, 214);
-await probe('send', 0, await grey(60), I420, now());
+await probe('send', 0, await grey(60), RGBA, now());
 await pixelAt(20, 20, 51);
 await settled();
 await probe('draws');
-await probe('send', 0, await grey(120), I420, now());
+await probe('send', 0, await grey(120), RGBA, now());
 await pixelAt(20, 20, 121);
 await pixelAt(280, 150, 214);
 await settled();
 assert.equal(await probe('draws'), 1, 'a new large picture draws itself, not the inset');
-await probe('send', 1, await grey(30), I420, now());
+await probe('send', 1, await grey(30), RGBA, now());
 await pixelAt(280, 150, 16);
 await pixelAt(20, 20, 121);
 await settled();
@@ -171,7 +171,7 @@ await page.waitForFunction(() => true);
 const end = Date.now() + 8000;
 while (opened === before && Date.now() < end) await page.evaluate(() => new Promise(requestAnimationFrame));
 assert.equal(opened, before + 1, 'one new connection with a new token');
-await probe('send', 3, { key: true, data: await probe('i420', 120) }, I420, now());
+await probe('send', 3, { key: true, data: await probe('rgba', 120) }, RGBA, now());
 await pixel('after reconnect', 3, [121, 121, 121]);
 assert.equal(await probe('unsupported'), 0);
 step('a lost media port is opened again with a new token');

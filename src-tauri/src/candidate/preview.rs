@@ -6,7 +6,7 @@ use crate::media_queue;
 use bytes::Bytes;
 use invigil_capture::Picture;
 use invigil_capture::audio::AudioFrame;
-use invigil_capture::convert::Scaler;
+use invigil_capture::convert::{Scaler, to_rgba};
 use invigil_shared::publication::PublicationKey;
 use invigil_view::candidate::LevelView;
 use invigil_view::media::Codec;
@@ -52,15 +52,19 @@ impl Previewer {
             Ok(planes) => planes,
             Err(error) => return tracing::error!(%error, "no preview"),
         };
+        let data = match to_rgba(&planes) {
+            Ok(data) => Bytes::from(data),
+            Err(error) => return tracing::error!(%error, "no preview"),
+        };
         let pixels = |n: u32| u16::try_from(n).unwrap_or(u16::MAX);
         self.port.push(media_queue::Picture {
             tile,
             key: true,
-            codec: Codec::I420,
+            codec: Codec::Rgba,
             width: pixels(planes.width),
             height: pixels(planes.height),
             captured_at_us: picture.captured_at,
-            data: Bytes::from(planes.to_i420()),
+            data,
         });
     }
 }

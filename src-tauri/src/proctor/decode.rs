@@ -1,11 +1,13 @@
-//! Decoding for a window that can't: one thread, one decoder per tile, raw pictures to the media port. Every frame is
-//! hostile: one that can't be decoded costs its tile a key frame and nothing else.
+//! Decoding for a window that can't, or that draws without a GPU: one thread, one decoder per tile, pictures as large as their
+//! tile to the media port, which a canvas only has to copy. Every frame is hostile: one that can't be decoded costs its tile
+//! a key frame and nothing else.
 
 use crate::media_port::MediaPort;
 use crate::media_queue::{Picture, TILES};
 use bytes::Bytes;
-use invigil_capture::VideoDecoder;
-use invigil_view::media::Codec;
+use invigil_capture::convert::{Scaler, to_rgba};
+use invigil_capture::{CodecError, Planes, VideoDecoder};
+use invigil_view::media::{Codec, MAX_RAW_PIXELS};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -75,6 +77,7 @@ impl Decoder {
 
 fn run(jobs: &Receiver<Job>, generations: &[AtomicU32], port: &MediaPort) {
     let mut tiles: HashMap<u16, Tile> = HashMap::new();
+    let mut scaler = Scaler::default();
     while let Ok(Job { generation, picture }) = jobs.recv() {
         let number = picture.tile;
         let current = || generations.get(usize::from(number)).map(|g| g.load(Ordering::Acquire)) == Some(generation);
@@ -98,20 +101,18 @@ fn run(jobs: &Receiver<Job>, generations: &[AtomicU32], port: &MediaPort) {
         }
         let Some(tile) = tiles.get_mut(&number) else { continue };
         match tile.decoder.decode(&picture.data) {
-            Ok(Some(planes)) => {
-                let (width, height) = (planes.width as u16, planes.height as u16);
-                let data = Bytes::from(planes.to_i420());
-                if current() {
-                    port.push(Picture {
-                        key: true,
-                        codec: Codec::I420,
-                        width,
-                        height,
-                        data,
-                        ..picture
-                    });
-                }
-            }
+            Ok(Some(planes)) => match raw(planes, port.box_of(number), &mut scaler) {
+                Ok((width, height, data)) if current() => port.push(Picture {
+                    key: true,
+                    codec: Codec::Rgba,
+                    width,
+                    height,
+                    data,
+                    ..picture
+                }),
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, tile = number, "a picture could not be scaled"),
+            },
             Ok(None) => {}
             Err(error) => {
                 tracing::debug!(%error, tile = number, "a frame could not be decoded");
@@ -122,11 +123,36 @@ fn run(jobs: &Receiver<Job>, generations: &[AtomicU32], port: &MediaPort) {
     }
 }
 
+/// A picture as the window wants it: width, height, pixels.
+fn raw(planes: Planes, tile: Option<(u16, u16)>, scaler: &mut Scaler) -> Result<(u16, u16, Bytes), CodecError> {
+    let (width, height) = fit((planes.width, planes.height), tile);
+    let planes = if (width, height) == (planes.width, planes.height) {
+        planes
+    } else {
+        scaler.scale(&planes, width, height)?
+    };
+    Ok((planes.width as u16, planes.height as u16, to_rgba(&planes)?.into()))
+}
+
+/// As large as the picture fits into the tile, whole and in its shape; even, because planes are, and rather a pixel too large:
+/// the window cuts that off. Without a tile: as it came.
+fn fit((width, height): (u32, u32), tile: Option<(u16, u16)>) -> (u32, u32) {
+    let (w, h) = (f64::from(width), f64::from(height));
+    let wanted = tile.map_or(1.0, |(tw, th)| (f64::from(tw) / w).min(f64::from(th) / h));
+    let most = (f64::from(MAX_RAW_PIXELS) / (w * h)).sqrt();
+    if wanted >= most {
+        let down = |n: f64| ((n * most) as u32 & !1).max(2);
+        return (down(w), down(h));
+    }
+    let up = |n: f64| (n * wanted).ceil() as u32;
+    (up(w).next_multiple_of(2), up(h).next_multiple_of(2))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::media_port::{MediaEvent, ORIGINS};
-    use futures_util::StreamExt;
+    use futures_util::{SinkExt, StreamExt};
     use invigil_capture::{Content, H264Encoder, VideoEncoder};
     use invigil_capture::{TestPainter, TestPictureConfig};
     use invigil_view::media::{MESSAGE_HEAD, RECORD_HEAD};
@@ -144,6 +170,19 @@ mod tests {
             captured_at_us: 42,
             data,
         }
+    }
+
+    #[test]
+    fn a_picture_fills_its_tile_in_its_shape_and_one_message_holds_it() {
+        assert_eq!(fit((320, 180), None), (320, 180));
+        assert_eq!(fit((320, 180), Some((171, 95))), (170, 96));
+        assert_eq!(fit((320, 180), Some((640, 360))), (640, 360));
+        assert_eq!(fit((1080, 1920), Some((170, 96))), (54, 96));
+        let (w, h) = fit((1920, 1080), Some((3840, 2160)));
+        assert!(w * h <= MAX_RAW_PIXELS && w * h > MAX_RAW_PIXELS * 9 / 10, "{w}x{h}");
+        let (w, h) = fit((7680, 4320), None);
+        assert!(w * h <= MAX_RAW_PIXELS && w * h > MAX_RAW_PIXELS * 9 / 10, "{w}x{h}");
+        assert_eq!(fit((2, 4000), Some((100, 10))), (2, 10));
     }
 
     /// A real encoder's frames come out of the port's socket as the picture that went in; nonsense asks for a key frame.
@@ -182,14 +221,38 @@ mod tests {
         let Message::Binary(message) = message else {
             panic!("{message:?}")
         };
-        let luma = &message[MESSAGE_HEAD + RECORD_HEAD..][..320 * 180];
-        let error: u64 = luma
-            .iter()
-            .zip(&painted.y)
-            .map(|(a, b)| u64::from(a.abs_diff(*b)))
-            .sum();
-        assert!(error / (320 * 180) < 6, "mean luma error {}", error / (320 * 180));
-        assert_eq!(message[MESSAGE_HEAD..][..4], [3, 0, 1, Codec::I420 as u8]);
+        assert_eq!(message[MESSAGE_HEAD..][..4], [3, 0, 1, Codec::Rgba as u8]);
+        let pixels = &message[MESSAGE_HEAD + RECORD_HEAD..];
+        let wanted = to_rgba(&painted).unwrap();
+        assert_eq!(
+            pixels.len(),
+            wanted.len(),
+            "as it came: nobody has said how large the tile is"
+        );
+        let error: u64 = pixels.iter().zip(&wanted).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+        assert!(
+            error / wanted.len() as u64 <= 6,
+            "mean error {}",
+            error / wanted.len() as u64
+        );
+
+        let size = Message::text(r#"{"type":"size","tile":3,"width":121,"height":200}"#);
+        window.send(size).await.unwrap();
+        let told = tokio::time::timeout(soon, async {
+            while port.box_of(3).is_none() {
+                tokio::task::yield_now().await;
+            }
+        });
+        told.await.unwrap();
+        let encoded = encoder.encode(&painted, 9_000, true).unwrap().unwrap();
+        decoder.decode(frame(encoded.data, true));
+        let message = tokio::time::timeout(soon, window.next())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        let record = &message.into_data()[MESSAGE_HEAD..];
+        assert_eq!(record[4..8], [122, 0, 70, 0], "121 wide, in its shape, even");
 
         decoder.forget(3);
         decoder.decode(frame(vec![0, 0, 0, 1, 0x41, 1, 2, 3], false));

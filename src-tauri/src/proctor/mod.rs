@@ -58,9 +58,10 @@ pub fn run() -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     tauri::async_runtime::set(runtime.handle().clone());
+    let software_canvas = environment::software_canvas();
     let drawing = Drawing {
-        software_canvas: environment::software_canvas(),
-        decode_in_app: options.decode_in_app,
+        software_canvas,
+        decode_in_app: options.decode.in_app(software_canvas),
         measure: measure::directory().is_some(),
     };
     let started = runtime.handle().clone();

@@ -31,6 +31,7 @@ export class FixtureMedia implements Media {
     for (const listener of this.#listeners) listener(handle);
   }
   picture = (handle: number) => this.#pictures.get(handle);
+  sized(): void {}
   status = (handle: number) => this.#statuses.get(handle) ?? 'waiting';
   assign(handle: number, source: PublicationRef | null): void {
     this.#pictures.delete(handle);

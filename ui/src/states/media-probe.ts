@@ -125,7 +125,7 @@ export async function openProbe(target: HTMLElement): Promise<void> {
     /** When key frames were asked for, milliseconds of this page's clock. */
     keyTimes: () => keyTimes,
     pixelAt: (x: number, y: number) => [...(canvas.getContext('2d')?.getImageData(x, y, 1, 1).data ?? [])].slice(0, 3),
-    i420: (luma: number) => [...new Uint8Array(W * H).fill(luma), ...new Uint8Array((W * H) / 2).fill(128)],
+    rgba: (grey: number) => [...new Uint8Array(W * H * 4).map((_, at) => (at % 4 === 3 ? 255 : grey))],
     pixel: (handle: number) => [...(canvas.getContext('2d')?.getImageData(W / 2, handle * H + H / 2, 1, 1).data ?? [])].slice(0, 3),
     status: (handle: number) => media.status(handle),
     avcc: (on: boolean) => (TileDecoder.avcc = on),

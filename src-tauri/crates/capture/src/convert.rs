@@ -4,7 +4,9 @@ use crate::error::CodecError;
 use crate::picture::{Planes, even};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use yuv::{BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix};
+use yuv::{
+    BufferStoreMut, YuvConversionMode, YuvPackedImage, YuvPlanarImage, YuvPlanarImageMut, YuvRange, YuvStandardMatrix,
+};
 
 /// The largest picture that is converted, pixels: 8K. A device or stream that claims more is refused.
 pub const MAX_PIXELS: u64 = 7680 * 4320;
@@ -75,6 +77,28 @@ pub fn to_i420(format: PixelFormat, bytes: &[u8], width: u32, height: u32, strid
     }
     .map_err(|e| CodecError::Convert(e.to_string()))?;
     Ok(planes)
+}
+
+/// Red, green, blue and 255 for every pixel, row by row: what a canvas takes.
+///
+/// # Errors
+/// `Convert` when the planes don't fit their size.
+pub fn to_rgba(planes: &Planes) -> Result<Vec<u8>, CodecError> {
+    let mut rgba = vec![0; planes.width as usize * planes.height as usize * 4];
+    let picture = YuvPlanarImage {
+        y_plane: &planes.y,
+        y_stride: planes.width,
+        u_plane: &planes.u,
+        u_stride: planes.width / 2,
+        v_plane: &planes.v,
+        v_stride: planes.width / 2,
+        width: planes.width,
+        height: planes.height,
+    };
+    let (range, matrix) = (YuvRange::Limited, YuvStandardMatrix::Bt601);
+    yuv::yuv420_to_rgba(&picture, &mut rgba, planes.width * 4, range, matrix)
+        .map_err(|e| CodecError::Convert(e.to_string()))?;
+    Ok(rgba)
 }
 
 fn target(planes: &mut Planes) -> YuvPlanarImageMut<'_, u8> {
@@ -219,6 +243,29 @@ mod tests {
             assert!(p.u.iter().all(|u| u.abs_diff(90) <= 1), "{format:?} {:?}", p.u);
             assert!(p.v.iter().all(|v| v.abs_diff(240) <= 1), "{format:?} {:?}", p.v);
         }
+    }
+
+    #[test]
+    fn a_canvas_gets_the_colours_back() {
+        for [r, g, b] in [
+            [255u8, 0, 0],
+            [0, 255, 0],
+            [0, 0, 255],
+            [255, 255, 255],
+            [0, 0, 0],
+            [200, 120, 40],
+        ] {
+            let planes = to_i420(PixelFormat::Rgb, &[r, g, b].repeat(6 * 4), 6, 4, 18).unwrap();
+            let rgba = to_rgba(&planes).unwrap();
+            assert_eq!(rgba.len(), 6 * 4 * 4);
+            for pixel in rgba.as_chunks::<4>().0 {
+                let near = [r, g, b].iter().zip(pixel).all(|(a, b)| a.abs_diff(*b) <= 4);
+                assert!(near && pixel[3] == 255, "{pixel:?} for {:?}", [r, g, b]);
+            }
+        }
+        let mut short = Planes::new(6, 4);
+        short.u.truncate(1);
+        assert!(to_rgba(&short).is_err());
     }
 
     #[test]

@@ -28,7 +28,7 @@ impl Planes {
         }
     }
 
-    /// The three planes one after the other, as WebCodecs and the fallback's atlas want them.
+    /// The three planes one after the other.
     pub fn to_i420(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.y.len() * 3 / 2);
         out.extend_from_slice(&self.y);

@@ -10,8 +10,10 @@ use ts_rs::TS;
 pub const VERSION: u8 = 1;
 pub const MESSAGE_HEAD: usize = 16;
 pub const RECORD_HEAD: usize = 24;
-/// Bytes of one message: a page of key frames, or 30 raw pictures of 320x180.
+/// Bytes of one message: a page of key frames, or of raw pictures as large as their tiles.
 pub const MAX_MESSAGE: usize = 8 * 1024 * 1024;
+/// Pixels of a raw picture at most, so that one fits into a message; the window enlarges it where it shows it larger.
+pub const MAX_RAW_PIXELS: u32 = 1_800_000;
 /// Messages sent and not yet acknowledged before frames are dropped up to the next key frame.
 pub const MAX_UNACKNOWLEDGED: u32 = 12;
 
@@ -21,8 +23,8 @@ pub enum Codec {
     /// Annex B access unit.
     H264 = 0,
     Vp8 = 1,
-    /// Planar 4:2:0, width and height even, no padding.
-    I420 = 2,
+    /// Red, green, blue and 255, row by row, no padding: what a canvas takes without converting.
+    Rgba = 2,
 }
 
 /// One picture on its way to the window.
@@ -73,6 +75,8 @@ pub enum MediaReply {
     Ack { sequence: u32 },
     /// The tile's decoder needs a key frame.
     Key { tile: u16 },
+    /// The tile shows pictures in a box of this size, device pixels. Raw pictures come as large as they fit into it.
+    Size { tile: u16, width: u16, height: u16 },
     /// A picture was drawn. Only when [`crate::common::MediaPort::measure`] is set. `code_us` is the time code read from
     /// the picture, if it holds one.
     Drawn {

@@ -3,7 +3,7 @@
 /**
  * From the window, as JSON text.
  */
-export type MediaReply = { "type": "ack", sequence: number, } | { "type": "key", tile: number, } | { "type": "drawn", tile: number, drawn_at_us: number, captured_at_us: number, code_us: number | null, width: number, height: number, 
+export type MediaReply = { "type": "ack", sequence: number, } | { "type": "key", tile: number, } | { "type": "size", tile: number, width: number, height: number, } | { "type": "drawn", tile: number, drawn_at_us: number, captured_at_us: number, code_us: number | null, width: number, height: number, 
 /**
  * A hash of a few pixels, to tell pictures apart.
  */

@@ -48,6 +48,7 @@ export class Painter {
   #scale = 1;
   #size = { w: 0, h: 0 };
   #shown = new Map<number, number>();
+  #scratch: CanvasRenderingContext2D | null = null;
   #stop: () => void;
   #observer: MutationObserver;
 
@@ -68,12 +69,14 @@ export class Painter {
     this.#scale = scale;
     this.canvas.width = Math.max(1, Math.round(width * scale));
     this.canvas.height = Math.max(1, Math.round(height * scale));
+    this.#tellSizes();
     this.repaint();
   }
 
   setCells(cells: Cell[]): void {
     const before = this.#cells;
     this.#cells = cells;
+    this.#tellSizes();
     const places = (list: readonly Cell[]) => list.map((cell) => [cell.main.at, cell.caption]);
     if (!same(places(before), places(cells))) return this.repaint();
     cells.forEach((cell, i) => {
@@ -102,6 +105,14 @@ export class Painter {
     this.#stop();
     this.#observer.disconnect();
     cancelAnimationFrame(this.#frame);
+  }
+
+  #tellSizes(): void {
+    for (const cell of this.#cells) {
+      for (const slot of [cell.main, cell.inset]) {
+        if (slot && slot.handle !== null) this.media.sized(slot.handle, Math.ceil(slot.at.w * this.#scale), Math.ceil(slot.at.h * this.#scale));
+      }
+    }
   }
 
   #arrived(handle: number): void {
@@ -148,22 +159,29 @@ export class Painter {
     this.#meter(context, cell, colours.plate, colours.meter);
   }
 
-  /** Only what arrived. The inset's corner is left out under a new large picture, and not drawn again. */
+  /** Only what arrived. The inset's corner is left out under a new large picture, and not drawn again; pixels know no clip,
+   * and copying the inset's once more costs little. */
   #news(context: CanvasRenderingContext2D, cell: Cell, plate: string): void {
     const arrived = (slot: Slot | null) => slot !== null && slot.handle !== null && this.#arrivals.has(slot.handle);
     const insetShown = this.#hasInset(cell);
     const insetNew = arrived(cell.inset);
-    if (arrived(cell.main) || (insetNew && !insetShown)) {
+    const mainNew = arrived(cell.main) || (insetNew && !insetShown);
+    const over = mainNew && this.#isPixels(cell.main);
+    if (mainNew) {
       context.save();
-      if (insetShown) without(context, cell.main.at, ring(cell.inset.at));
+      if (insetShown && !over) without(context, cell.main.at, ring(cell.inset.at));
       this.#picture(context, cell.main, plate);
       context.restore();
     }
-    if (insetShown && insetNew) this.#inset(context, cell.inset);
+    if (insetShown && (insetNew || over)) this.#inset(context, cell.inset);
   }
 
   #hasInset(cell: Cell): cell is Cell & { inset: Slot } {
     return cell.inset !== null && cell.inset.handle !== null && this.media.picture(cell.inset.handle) !== undefined;
+  }
+
+  #isPixels(slot: Slot): boolean {
+    return slot.handle !== null && this.media.picture(slot.handle)?.image instanceof ImageData;
   }
 
   #picture(context: CanvasRenderingContext2D, slot: Slot, plate: string): void {
@@ -175,8 +193,33 @@ export class Painter {
       context.fillRect(x, y, w, h);
     }
     if (!picture || !to) return;
-    context.drawImage(picture.image, to.x, to.y, to.w, to.h);
+    if (picture.image instanceof ImageData) this.#pixels(context, picture.image, to, plate);
+    else context.drawImage(picture.image, to.x, to.y, to.w, to.h);
     if (slot.dim) grey(context, slot.at);
+  }
+
+  /** Pixels are copied where they have the size of their place, a rounded pixel more or less, and scaled else: they came before
+   * Rust knew of the size. */
+  #pixels(context: CanvasRenderingContext2D, image: ImageData, to: Rect, plate: string): void {
+    const x = Math.round(to.x * this.#scale);
+    const y = Math.round(to.y * this.#scale);
+    const w = Math.round((to.x + to.w) * this.#scale) - x;
+    const h = Math.round((to.y + to.h) * this.#scale) - y;
+    if (Math.abs(image.width - w) > 2 || Math.abs(image.height - h) > 2) {
+      this.#scratch ??= document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+      const scratch = this.#scratch;
+      if (!scratch) return;
+      scratch.canvas.width = image.width;
+      scratch.canvas.height = image.height;
+      scratch.putImageData(image, 0, 0);
+      context.drawImage(scratch.canvas, to.x, to.y, to.w, to.h);
+      return;
+    }
+    if (image.width < w || image.height < h) {
+      context.fillStyle = plate;
+      context.fillRect(to.x, to.y, to.w, to.h);
+    }
+    context.putImageData(image, x, y, 0, 0, w, h);
   }
 
   #inset(context: CanvasRenderingContext2D, slot: Slot): void {

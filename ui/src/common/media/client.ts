@@ -42,6 +42,8 @@ export class MediaClient implements Media {
   #closed = false;
   #retry = RETRY_FIRST;
   #unsupported = false;
+  /** How large each handle is shown: `width height`, device pixels. */
+  #sizes = new Map<number, string>();
 
   constructor(readonly options: MediaOptions) {
     this.software = options.port.software_canvas;
@@ -87,6 +89,13 @@ export class MediaClient implements Media {
     return () => this.#listeners.delete(listener);
   }
 
+  sized(handle: number, width: number, height: number): void {
+    const size = `${width} ${height}`;
+    if (this.#sizes.get(handle) === size) return;
+    this.#sizes.set(handle, size);
+    this.#sendSize(handle, size);
+  }
+
   drawn(handle: number, picture: Picture, context: CanvasRenderingContext2D, at: Rect): void {
     if (!this.measure) return;
     const drawn_at_us = Math.round((performance.timeOrigin + performance.now()) * 1000);
@@ -120,6 +129,7 @@ export class MediaClient implements Media {
       this.#retry = RETRY_FIRST;
       // What was sent while no socket was there is missing: every stream goes on at a key frame.
       for (const entry of this.#handles.values()) entry.decoder.restart();
+      for (const [handle, size] of this.#sizes) this.#sendSize(handle, size);
     };
     socket.onmessage = (event) => this.#message(event.data);
     socket.onclose = () => this.#again();
@@ -188,6 +198,11 @@ export class MediaClient implements Media {
     if (this.#unsupported) return;
     this.#unsupported = true;
     this.options.onUnsupported();
+  }
+
+  #sendSize(tile: number, size: string): void {
+    const [width = 0, height = 0] = size.split(' ').map((n) => Math.min(0xffff, Number(n)));
+    this.#send({ type: 'size', tile, width, height });
   }
 
   #send(reply: MediaReply): void {

@@ -1,6 +1,5 @@
 /** One tile's decoder: key-frame gating, a bounded queue, and a decoder that fails starts again at a key frame. */
 import { describe, lengthPrefixed } from './annexb';
-import { i420Size, toRgba } from './i420';
 import { CODEC, type PackedRecord } from './packed';
 import type { HandleStatus, Picture } from './types';
 
@@ -35,7 +34,6 @@ export class TileDecoder {
   #errors = 0;
   #generation = 0;
   #described: string | null = null;
-  #scratch: { canvas: HTMLCanvasElement; image: ImageData } | null = null;
 
   /** Whether H.264 goes in with lengths and a description; found out once, then true for all tiles. */
   static avcc = false;
@@ -50,7 +48,7 @@ export class TileDecoder {
   }
 
   push(record: PackedRecord): void {
-    if (record.codec === CODEC.i420) return this.#raw(record);
+    if (record.codec === CODEC.rgba) return this.#raw(record);
     if (typeof VideoDecoder === 'undefined' || typeof EncodedVideoChunk === 'undefined') return this.host.unsupported();
     if (this.#decoder && this.#codec !== record.codec) this.#drop();
     if (this.#wantKey && !record.key) return this.host.needKey();
@@ -134,30 +132,13 @@ export class TileDecoder {
   }
 
   #raw(record: PackedRecord): void {
-    const { width, height } = record;
-    if (record.data.length !== i420Size(width, height)) return;
-    const head = { width, height, capturedAt: record.capturedAt, serial: ++this.#serial };
-    if (typeof VideoFrame !== 'undefined') {
-      const image = new VideoFrame(record.data, { format: 'I420', codedWidth: width, codedHeight: height, timestamp: Math.round(record.capturedAt) });
-      this.#setPicture({ ...head, image });
-    } else {
-      this.#setPicture({ ...head, image: this.#rgba(record) });
-    }
+    const { width, height, capturedAt } = record;
+    if (width < 1 || height < 1 || record.data.length !== width * height * 4) return;
+    // A copy: else each picture keeps the whole message that it came in.
+    const image = new ImageData(new Uint8ClampedArray(record.data), width, height);
+    this.#setPicture({ image, width, height, capturedAt, serial: ++this.#serial });
     this.status = 'live';
     this.host.changed();
-  }
-
-  #rgba(record: PackedRecord): HTMLCanvasElement {
-    const { width, height } = record;
-    if (this.#scratch?.image.width !== width || this.#scratch.image.height !== height) {
-      const canvas = document.createElement('canvas');
-      canvas.width = width;
-      canvas.height = height;
-      this.#scratch = { canvas, image: new ImageData(width, height) };
-    }
-    toRgba(record.data, width, height, this.#scratch.image.data);
-    this.#scratch.canvas.getContext('2d')?.putImageData(this.#scratch.image, 0, 0);
-    return this.#scratch.canvas;
   }
 
   #failed(): void {

@@ -3,7 +3,7 @@
 export const VERSION = 1;
 export const MESSAGE_HEAD = 16;
 export const RECORD_HEAD = 24;
-export const CODEC = { h264: 0, vp8: 1, i420: 2 } as const;
+export const CODEC = { h264: 0, vp8: 1, rgba: 2 } as const;
 
 export interface PackedRecord {
   tile: number;

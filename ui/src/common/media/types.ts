@@ -2,8 +2,8 @@
 import type { PublicationRef } from '../bindings/PublicationRef';
 
 export interface Picture {
-  /** VideoFrame, canvas or bitmap. */
-  image: CanvasImageSource;
+  /** VideoFrame or canvas; pixels where Rust decoded it, about as large as the tile. */
+  image: CanvasImageSource | ImageData;
   width: number;
   height: number;
   /** Server time, microseconds. */
@@ -26,6 +26,8 @@ export interface Media {
   settled(): void;
   /** A new picture, or a change of status. */
   subscribe(listener: (handle: number) => void): () => void;
+  /** How large the handle's pictures are shown, device pixels. */
+  sized(handle: number, width: number, height: number): void;
   /** A picture reached the screen. */
   drawn(handle: number, picture: Picture, context: CanvasRenderingContext2D, at: Rect): void;
   close(): void;
