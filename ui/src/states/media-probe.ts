@@ -93,6 +93,11 @@ export async function openProbe(target: HTMLElement): Promise<void> {
     if (this.canvas === canvas) draws.push(performance.now());
     Reflect.apply(drawImage, this, args);
   };
+  const putImageData = CanvasRenderingContext2D.prototype.putImageData;
+  CanvasRenderingContext2D.prototype.putImageData = function (this: CanvasRenderingContext2D, ...args: unknown[]) {
+    if (this.canvas === canvas) draws.push(performance.now());
+    Reflect.apply(putImageData, this, args);
+  };
   const send = WebSocket.prototype.send;
   WebSocket.prototype.send = function (data) {
     if (typeof data === 'string' && data.includes('"key"')) keyTimes.push(performance.now());
