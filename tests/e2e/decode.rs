@@ -1,4 +1,5 @@
-//! The proctor's real window when its web view does not decode: the app does. Asserted on drawn pixels.
+//! The proctor's real window with both places where pictures are decoded: the app, and the window's web view. Asserted on drawn
+//! pixels.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
 use invigil_shared::exam::Policy;
@@ -46,6 +47,16 @@ fn has_thread(id: u32, name: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wall_and_a_focus_view_decoded_by_the_app() {
+    Box::pin(a_wall_and_a_focus_view("app")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wall_and_a_focus_view_decoded_by_the_web_view() {
+    Box::pin(a_wall_and_a_focus_view("window")).await;
+}
+
+/// `place` is a value of `--decode`.
+async fn a_wall_and_a_focus_view(place: &str) {
     let folder = tempfile::tempdir().unwrap();
     let logs = folder.path().join("logs");
     let sfu = Sfu::start(folder.path()).unwrap();
@@ -77,7 +88,7 @@ async fn a_wall_and_a_focus_view_decoded_by_the_app() {
     command
         .args(["--server", &sfu.ready.https, "--pin", &sfu.ready.certificate_sha256])
         .args(["--email", "ada@tests.example", "--password-stdin", "--exam", "DECODE-1"])
-        .args(["--fullscreen", "--decode", "app", "--data-dir"])
+        .args(["--fullscreen", "--decode", place, "--data-dir"])
         .arg(&data)
         .env("DISPLAY", &screen.display)
         .env("INVIGIL_MEASURE_DIR", folder.path());
@@ -90,10 +101,10 @@ async fn a_wall_and_a_focus_view_decoded_by_the_app() {
     })
     .await
     .unwrap();
-    assert!(has_thread(proctor.id(), "decoder"), "it was the app that decoded");
+    assert_eq!(has_thread(proctor.id(), "decoder"), place == "app", "who decoded");
     let pictures = picture_folder().unwrap();
     let colours = screen
-        .until_lively(&pictures.join("decoded-in-app-wall.png"), LIMIT)
+        .until_lively(&pictures.join(format!("decoded-in-{place}-wall.png")), LIMIT)
         .unwrap();
     assert!(colours > 200, "a wall of {colours} colours");
 
@@ -112,5 +123,7 @@ async fn a_wall_and_a_focus_view_decoded_by_the_app() {
     })
     .await
     .unwrap();
-    screen.picture(&pictures.join("decoded-in-app-focus.png")).unwrap();
+    screen
+        .picture(&pictures.join(format!("decoded-in-{place}-focus.png")))
+        .unwrap();
 }
