@@ -122,7 +122,7 @@ impl Server {
         let service = Arc::new(Service {
             store: shared,
             control: Arc::clone(&control),
-            tokens: Tokens::new(&keys, &config.auth.issuer, config.auth.access_token_s),
+            tokens: Tokens::new(&keys, &config.auth),
             secrets,
             passwords: passwords.map_err(|_| ErrorBody::from(invigil_shared::error::ErrorCode::Internal))??,
             challenges: Challenges::default(),
@@ -133,7 +133,14 @@ impl Server {
         let shutdown = Shutdown::default();
         let door = Door::new(shards.iter().filter_map(|(_, shard)| shard.tcp().cloned()));
         let router = api::router(service);
-        let accept = listener::serve(listener, certificate.tls, router, door.clone(), shutdown.signal());
+        let accept = listener::serve(
+            listener,
+            certificate.tls,
+            router,
+            door.clone(),
+            config.limits.connections,
+            shutdown.signal(),
+        );
         let (failed, failure) = watch::channel(false);
         let mut tasks = vec![
             tokio::spawn(accept),

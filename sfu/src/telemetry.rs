@@ -1,15 +1,18 @@
-//! Logs: to stderr, levels by `INVIGIL_LOG` (the syntax of `RUST_LOG`). Tokens, secrets and SDP are never logged.
+//! Logs: to stderr, as lines for people or as JSON. Tokens, secrets and SDP are never logged.
 
-use tracing_subscriber::EnvFilter;
-
-/// What is logged when `INVIGIL_LOG` is not set.
-const DEFAULT_FILTER: &str = "info";
+use crate::config::{LogConfig, LogFormat};
 
 /// Starts logging. A second call in one process changes nothing.
-pub fn start() {
-    let filter = EnvFilter::try_from_env("INVIGIL_LOG").unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER));
-    let _ = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .try_init();
+///
+/// # Errors
+/// The level is none.
+pub fn start(config: &LogConfig) -> anyhow::Result<()> {
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(config.filter()?)
+        .with_writer(std::io::stderr);
+    let _ = match config.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+    Ok(())
 }

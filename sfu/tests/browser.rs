@@ -7,6 +7,7 @@ use common::{TURN_SECRET, World, device, text};
 use invigil_sfu::auth::Tokens;
 use invigil_sfu::auth::relay::RelayCredentials;
 use invigil_sfu::clock::now_s;
+use invigil_sfu::config::AuthConfig;
 use invigil_shared::exam::{ExamInfo, Policy, SourceRule};
 use invigil_shared::id::ParticipantId;
 use invigil_shared::limits::MAX_SDP;
@@ -144,7 +145,13 @@ async fn offers_that_can_not_be_taken_are_refused_with_the_reason() {
     let (other, _) = candidate(&world, &without_screen, 2).await;
     let proctor = world.user_token("p@x.org", Role::Proctor).await;
     let expired = {
-        let tokens = Tokens::new(&world.keys, "invigil-sfu", -3_600);
+        let tokens = Tokens::new(
+            &world.keys,
+            &AuthConfig {
+                access_token_s: -3_600,
+                ..AuthConfig::default()
+            },
+        );
         let identity = world.tokens().check(&token).unwrap();
         tokens
             .issue(identity.participant, identity.role, identity.person)

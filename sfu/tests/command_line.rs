@@ -34,7 +34,14 @@ impl Drop for Serving {
 }
 
 fn serve(directory: &Path) -> Serving {
-    let arguments = ["serve", "--listen", "127.0.0.1:0", "--media", "127.0.0.1:0"];
+    let arguments = [
+        "serve",
+        "--development",
+        "--listen",
+        "127.0.0.1:0",
+        "--media",
+        "127.0.0.1:0",
+    ];
     let mut child = command(directory, &arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -197,4 +204,57 @@ fn a_certificate_that_is_none_is_a_clear_error() {
     assert!(!ok && err.contains("bad.pem"), "{err}");
     let (ok, _, err) = run(&directory, &["serve", "--cert", bad]);
     assert!(!ok && err.contains("--key"), "{err}");
+}
+
+#[test]
+fn settings_are_checked_without_starting_anything() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path().join("data");
+    let file = temporary.path().join("invigil-sfu.toml");
+    let check = |text: &str, shards: &str| {
+        std::fs::write(&file, text).unwrap();
+        let mut command = command(
+            &directory,
+            &["serve", "--check-config", "--config", file.to_str().unwrap()],
+        );
+        let output = command.env("INVIGIL_SHARDS", shards).output().unwrap();
+        assert!(!directory.exists(), "something was made");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, words) = check("[http]\nlistne = 1\n[media]\nannounce = [\"127.0.0.1\"]\n", "99");
+    assert_eq!(code, Some(1));
+    for place in [
+        "invigil-sfu.toml:2:1: http.listne: ",
+        "invigil-sfu.toml:4:1: media.announce: ",
+        "environment INVIGIL_SHARDS: media.shards: ",
+    ] {
+        assert!(words.contains(place), "{words}");
+    }
+    let (code, words) = check("[http]\nlisten = \"127.0.0.1:0\"\n", "2");
+    assert_eq!(code, Some(0), "{words}");
+}
+
+#[test]
+fn media_that_nobody_else_reaches_are_refused() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path().join("data");
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--media", "127.0.0.1:0"];
+    let (ok, _, words) = run(&directory, &arguments);
+    assert!(
+        !ok && words.contains("flag --media: media.listen: ") && words.contains("--development"),
+        "{words}"
+    );
+    assert!(!directory.exists());
+}
+
+#[test]
+fn the_schema_is_printed() {
+    let output = Command::new(env!("CARGO_BIN_EXE_invigil-sfu"))
+        .args(["config", "schema"])
+        .output()
+        .unwrap();
+    assert!(output.status.success());
+    let schema: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(schema["properties"]["development"]["type"], "boolean");
+    assert_eq!(schema["additionalProperties"], false);
 }

@@ -3,11 +3,12 @@
 use crate::auth::identity::{Identity, Person};
 use crate::auth::keys::ServerKeys;
 use crate::clock;
+use crate::config::AuthConfig;
 use invigil_shared::chain::hex;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::ParticipantId;
 use invigil_shared::role::Role;
-use invigil_shared::token::{ACCESS_TYP, AUDIENCE, Claims};
+use invigil_shared::token::{ACCESS_TYP, Claims};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 
@@ -21,8 +22,7 @@ pub struct Tokens {
     encoding: EncodingKey,
     decoding: DecodingKey,
     validation: Validation,
-    issuer: String,
-    lifetime_s: i64,
+    config: AuthConfig,
 }
 
 /// A signed token and when it ends, seconds since the Unix epoch.
@@ -32,19 +32,17 @@ pub struct AccessToken {
 }
 
 impl Tokens {
-    /// `lifetime_s`: seconds that a token is good for.
-    pub fn new(keys: &ServerKeys, issuer: &str, lifetime_s: i64) -> Self {
+    pub fn new(keys: &ServerKeys, config: &AuthConfig) -> Self {
         let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.set_issuer(&[issuer]);
-        validation.set_audience(&[AUDIENCE]);
+        validation.set_issuer(&[&config.issuer]);
+        validation.set_audience(&[&config.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud"]);
         validation.leeway = LEEWAY_S;
         Self {
             encoding: EncodingKey::from_ed_der(&keys.token_key),
             decoding: DecodingKey::from_ed_der(&keys.token_public),
             validation,
-            issuer: issuer.to_owned(),
-            lifetime_s,
+            config: config.clone(),
         }
     }
 
@@ -55,9 +53,9 @@ impl Tokens {
             Person::Candidate { session, exam } => (None, Some(session), Some(exam)),
             Person::User(user) => (Some(user), None, None),
         };
-        let exp = iat + self.lifetime_s;
+        let exp = iat + self.config.access_token_s;
         let jti = hex(&clock::random::<16>());
-        let (iss, aud) = (self.issuer.clone(), AUDIENCE.to_owned());
+        let (iss, aud) = (self.config.issuer.clone(), self.config.audience.clone());
         let claims = Claims {
             iss,
             aud,

@@ -1,5 +1,6 @@
 //! The command line. `serve` runs the server; the other commands work on its data directory, also while it runs.
 
+mod config;
 mod exam;
 mod open;
 mod output;
@@ -21,7 +22,10 @@ pub struct Cli {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Serve until SIGTERM or Ctrl+C.
-    Serve(Box<crate::config::ServeConfig>),
+    Serve(Box<serve::ServeCommand>),
+    /// What can be set.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Create and list exams.
     #[command(subcommand)]
     Exam(exam::ExamCommand),
@@ -39,7 +43,8 @@ impl Cli {
     /// Carries the command out.
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
-            Command::Serve(config) => serve::run(*config).await,
+            Command::Serve(command) => command.run().await,
+            Command::Config(command) => command.run(),
             Command::Exam(command) => command.run().await,
             Command::Roster(command) => command.run().await,
             Command::User(command) => command.run().await,

@@ -1,13 +1,34 @@
 //! `serve`.
 
 use super::output;
-use crate::config::ServeConfig;
+use crate::config::{ServeConfig, Settings};
 use crate::server::Server;
 use crate::{shutdown, telemetry};
+use clap::Args;
 use serde_json::json;
 
-pub async fn run(config: ServeConfig) -> anyhow::Result<()> {
-    telemetry::start();
+#[derive(Args, Debug)]
+pub struct ServeCommand {
+    #[command(flatten)]
+    settings: Settings,
+    /// Only read the settings and the files that they name, say everything that is wrong, and start nothing.
+    #[arg(long)]
+    check_config: bool,
+}
+
+impl ServeCommand {
+    pub async fn run(self) -> anyhow::Result<()> {
+        let config = self.settings.load(|name| std::env::var_os(name))?;
+        if self.check_config {
+            output::say("The settings are in order.");
+            return Ok(());
+        }
+        run(config).await
+    }
+}
+
+async fn run(config: ServeConfig) -> anyhow::Result<()> {
+    telemetry::start(&config.log)?;
     // Before anybody learns that we are ready: whoever asks us to end then gets a clean end.
     let mut requests = shutdown::Requests::listen()?;
     let server = Server::start(config).await?;

@@ -59,7 +59,7 @@ impl TokenCommand {
             _ => bail!("give --user, or --exam and --entry"),
         };
         data.store.close().await;
-        let tokens = Tokens::new(&data.keys, &self.auth.issuer, self.auth.access_token_s);
+        let tokens = Tokens::new(&data.keys, &self.auth);
         let token = tokens.issue(participant, self.role, person)?;
         if self.json {
             output::json(&json!({

@@ -1,6 +1,7 @@
 //! Section: the data directory. It holds the database, the keys and the certificate, and belongs to one server.
 
-use super::ConfigError;
+use super::{ConfigError, Report};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::io;
@@ -8,14 +9,27 @@ use std::path::{Path, PathBuf};
 
 const SERVER_FILE: &str = "server.json";
 
-#[derive(Clone, Debug, clap::Args)]
+/// Where everything is kept.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
     /// Directory of the database, keys and certificate; made with mode 0700.
-    #[arg(long, env = "INVIGIL_DATA_DIR", value_name = "DIR")]
+    #[arg(id = "data.dir", long = "data-dir", env = "INVIGIL_DATA_DIR", value_name = "DIR")]
+    #[serde(rename = "dir")]
     pub data_dir: PathBuf,
 }
 
 impl DataConfig {
+    pub(super) fn check(&self, report: &mut Report) {
+        let dir = &self.data_dir;
+        if dir.as_os_str().is_empty() {
+            let how = "it has to be set: --data-dir, INVIGIL_DATA_DIR or dir under [data]";
+            report.mistake("data.dir", how);
+        } else if dir.exists() && !dir.is_dir() {
+            report.mistake("data.dir", format!("{} is no directory", dir.display()));
+        }
+    }
+
     /// Makes the directory when it is missing.
     pub fn prepare(&self) -> Result<&Path, ConfigError> {
         let wrap = |source| ConfigError::File {

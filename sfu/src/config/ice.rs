@@ -1,6 +1,8 @@
 //! Section: STUN and TURN servers that clients are told of.
 
-use super::ConfigError;
+use super::{ConfigError, Report};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,22 +11,42 @@ const MIN_SECRET: usize = 16;
 /// Longest URL: a host name of 253 bytes with all that stands round it.
 const MAX_URL: usize = 320;
 
-#[derive(Clone, Debug, clap::Args)]
+/// Servers that clients are told of.
+#[derive(Clone, Debug, PartialEq, clap::Args, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct IceConfig {
     /// A STUN server that browsers are told of, `stun:HOST[:PORT]`. May be repeated.
-    #[arg(long = "stun", env = "INVIGIL_STUN", value_name = "URL", value_delimiter = ',', value_parser = stun_url)]
+    #[arg(
+        id = "ice.stun",
+        long = "stun",
+        env = "INVIGIL_STUN",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
     pub stun: Vec<String>,
     /// A TURN server for networks that let nothing else through, `turn:HOST[:PORT][?transport=udp|tcp]` or `turns:...`. May be
-    /// repeated; needs --turn-secret-file.
-    #[arg(long = "turn", env = "INVIGIL_TURN", value_name = "URL", value_delimiter = ',', value_parser = turn_url)]
+    /// repeated; needs the file of the secret.
+    #[arg(
+        id = "ice.turn",
+        long = "turn",
+        env = "INVIGIL_TURN",
+        value_name = "URL",
+        value_delimiter = ','
+    )]
     pub turn: Vec<String>,
     /// File with the secret that the TURN servers share with this one (coturn: static-auth-secret). Credentials are made from it
     /// for each client and expire; the secret itself never leaves.
-    #[arg(long, env = "INVIGIL_TURN_SECRET_FILE", value_name = "FILE")]
+    #[arg(
+        id = "ice.turn_secret_file",
+        long = "turn-secret-file",
+        env = "INVIGIL_TURN_SECRET_FILE",
+        value_name = "FILE"
+    )]
     pub turn_secret_file: Option<PathBuf>,
-    /// Seconds that a TURN credential is good for: as long as an exam, because a relay asks for it again every ten minutes.
-    #[arg(long, env = "INVIGIL_TURN_CREDENTIAL_S", value_name = "N", default_value_t = DEFAULT_CREDENTIAL_S,
-          value_parser = clap::value_parser!(i64).range(600..=172_800))]
+    /// Seconds that a TURN credential is good for, 600 to 172800: as long as an exam, because a relay asks for it again every ten
+    /// minutes.
+    #[arg(id = "ice.turn_credential_s", long = "turn-credential-s", env = "INVIGIL_TURN_CREDENTIAL_S", value_name = "N",
+          default_value_t = DEFAULT_CREDENTIAL_S)]
     pub turn_credential_s: i64,
 }
 
@@ -42,6 +64,28 @@ impl Default for IceConfig {
 }
 
 impl IceConfig {
+    pub(super) fn check(&self, report: &mut Report) {
+        for (setting, urls, read) in [
+            ("ice.stun", &self.stun, stun_url as fn(&str) -> Result<(), String>),
+            ("ice.turn", &self.turn, turn_url),
+        ] {
+            for text in urls {
+                if let Err(why) = read(text) {
+                    report.mistake(setting, format!("{text:?}: {why}"));
+                }
+            }
+        }
+        if let Err(error) = self.secret() {
+            report.mistake("ice.turn_secret_file", error.to_string());
+        }
+        if !(600..=172_800).contains(&self.turn_credential_s) {
+            report.mistake(
+                "ice.turn_credential_s",
+                "600 to 172800 seconds are possible; choose at least the length of an exam",
+            );
+        }
+    }
+
     /// The shared secret, without the line's end.
     ///
     /// # Errors
@@ -50,7 +94,9 @@ impl IceConfig {
         let Some(path) = &self.turn_secret_file else {
             return match self.turn.is_empty() {
                 true => Ok(None),
-                false => Err(ConfigError::Invalid("--turn needs --turn-secret-file")),
+                false => Err(ConfigError::Invalid(
+                    "TURN servers need it: a file with the secret that they share with this server",
+                )),
             };
         };
         let text = fs::read(path).map_err(|source| ConfigError::File {
@@ -68,16 +114,16 @@ impl IceConfig {
     }
 }
 
-fn stun_url(text: &str) -> Result<String, String> {
+fn stun_url(text: &str) -> Result<(), String> {
     url(text, &["stun", "stuns"], false)
 }
 
-fn turn_url(text: &str) -> Result<String, String> {
+fn turn_url(text: &str) -> Result<(), String> {
     url(text, &["turn", "turns"], true)
 }
 
 /// Checks a URL of RFC 7064 or RFC 7065: what goes to browsers in a header has no room for surprises.
-fn url(text: &str, schemes: &[&str], takes_transport: bool) -> Result<String, String> {
+fn url(text: &str, schemes: &[&str], takes_transport: bool) -> Result<(), String> {
     let refuse = |what: &str| Err(format!("{what}; for example {}:turn.example.org:3478", schemes[0]));
     if text.len() > MAX_URL {
         return refuse("it is too long");
@@ -112,7 +158,7 @@ fn url(text: &str, schemes: &[&str], takes_transport: bool) -> Result<String, St
     if port.is_some_and(|port| port.parse::<u16>().map_or(true, |port| port == 0)) {
         return refuse("the port is no number from 1 to 65535");
     }
-    Ok(text.to_owned())
+    Ok(())
 }
 
 #[cfg(test)]
@@ -128,7 +174,7 @@ mod tests {
             "turn:[2001:db8::1]:3478?transport=udp",
             "turn:[2001:db8::1]",
         ] {
-            assert_eq!(turn_url(good), Ok(good.to_owned()));
+            assert_eq!(turn_url(good), Ok(()), "{good}");
         }
         assert!(stun_url("stun:a.example.org:3478").is_ok());
         for bad in [

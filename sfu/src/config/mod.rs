@@ -1,23 +1,42 @@
-//! What an operator can set: one small struct per section, by flag or by an environment variable `INVIGIL_...`.
+//! What an operator can set: one small struct per section, by a file, by variables of the environment `INVIGIL_...` and by flags.
+//! `settings.rs` lays them over each other; a section checks what its values mean, wherever they came from.
 
 mod auth;
 mod data;
+mod file;
 mod http;
 mod ice;
+mod limits;
+mod log;
 mod media;
+mod mistake;
+mod settings;
 
 pub use auth::AuthConfig;
 pub use data::{DataConfig, ServerFile};
 pub use http::HttpConfig;
 pub use ice::IceConfig;
+pub use limits::LimitsConfig;
+pub use log::{LogConfig, LogFormat};
 pub use media::MediaConfig;
+pub use mistake::{Mistake, Mistakes, Place, Report};
+pub use settings::Settings;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Everything that `serve` needs to know.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(title = "Settings of invigil-sfu")]
 pub struct ServeConfig {
+    /// Allow what only makes sense where server and clients share one machine: media on a loopback address.
+    #[arg(id = "development", long = "development", env = "INVIGIL_DEVELOPMENT", value_name = "BOOL",
+          action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_parser = clap::builder::BoolishValueParser::new())]
+    pub development: bool,
     #[command(flatten)]
     pub data: DataConfig,
     #[command(flatten)]
@@ -28,6 +47,28 @@ pub struct ServeConfig {
     pub ice: IceConfig,
     #[command(flatten)]
     pub auth: AuthConfig,
+    #[command(flatten)]
+    pub limits: LimitsConfig,
+    #[command(flatten)]
+    pub log: LogConfig,
+}
+
+impl ServeConfig {
+    /// What the values mean, and the files that they name. Nothing is made or changed.
+    pub fn check(&self, report: &mut Report) {
+        self.data.check(report);
+        self.http.check(report);
+        self.media.check(self.development, report);
+        self.ice.check(report);
+        self.auth.check(report);
+        self.limits.check(report);
+        self.log.check(report);
+    }
+}
+
+/// The JSON schema of the file, made from the structs.
+pub fn schema() -> serde_json::Value {
+    schemars::schema_for!(ServeConfig).to_value()
 }
 
 /// A setting that can't be used.
@@ -44,3 +85,12 @@ pub enum ConfigError {
     #[error("{0}")]
     Invalid(&'static str),
 }
+
+impl ConfigError {
+    fn is_about(&self, file: &Path) -> bool {
+        matches!(self, Self::File { path, .. } | Self::Content { path, .. } if path == file)
+    }
+}
+
+#[cfg(test)]
+mod tests;

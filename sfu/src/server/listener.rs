@@ -9,7 +9,6 @@ use axum::Router;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use invigil_shared::limits::MAX_CONNECTIONS;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -34,10 +33,11 @@ pub async fn serve(
     tls: Arc<rustls::ServerConfig>,
     router: Router,
     door: Door,
+    connections: usize,
     mut shutdown: ShutdownSignal,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(connections));
     loop {
         // Waiting for a place first: what can't be served stays in the kernel's backlog.
         let place = tokio::select! {
@@ -76,7 +76,7 @@ pub async fn serve(
     }
     drop(listener);
     // Every place is free again when every connection has ended.
-    let all = u32::try_from(MAX_CONNECTIONS).unwrap_or(u32::MAX);
+    let all = u32::try_from(connections).unwrap_or(u32::MAX);
     let _ = places.acquire_many(all).await;
 }
 

@@ -1,32 +1,27 @@
 //! A server whose media plane has ended says so.
 
 use super::*;
-use crate::config::{AuthConfig, DataConfig, HttpConfig, IceConfig, MediaConfig};
+use crate::config::{DataConfig, HttpConfig, MediaConfig};
 
 #[tokio::test]
 async fn a_server_without_a_shard_has_failed() {
     let directory = tempfile::tempdir().unwrap();
     let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let config = ServeConfig {
+        development: true,
         data: DataConfig {
             data_dir: directory.path().join("data"),
         },
         http: HttpConfig {
             listen: loopback,
-            authority: None,
-            cert: None,
-            key: None,
-            hosts: vec![],
-            origins: vec![],
+            ..HttpConfig::default()
         },
         media: MediaConfig {
             bind: vec![loopback],
-            announce: vec![],
-            no_segments: false,
             shards: Some(3),
+            ..MediaConfig::default()
         },
-        ice: IceConfig::default(),
-        auth: AuthConfig::default(),
+        ..ServeConfig::default()
     };
     let server = Server::start(config).await.unwrap();
     assert_eq!(server.media.len(), 3);

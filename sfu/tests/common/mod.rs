@@ -60,22 +60,19 @@ fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
     let turn_secret = directory.path().join("turn-secret");
     std::fs::write(&turn_secret, format!("{TURN_SECRET}\n")).unwrap();
     ServeConfig {
+        development: true,
         data: DataConfig {
             data_dir: directory.path().join("data"),
         },
         http: HttpConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
-            authority: None,
-            cert: None,
-            key: None,
-            hosts: vec![],
             origins: vec!["https://exam.example.org".into()],
+            ..HttpConfig::default()
         },
         media: MediaConfig {
             bind: vec!["127.0.0.1:0".parse().unwrap()],
-            announce: vec![],
-            no_segments: false,
             shards: Some(2),
+            ..MediaConfig::default()
         },
         ice: IceConfig {
             stun: vec!["stun:stun.example.org:3478".into()],
@@ -87,6 +84,7 @@ fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
             turn_credential_s: 3_600,
         },
         auth,
+        ..ServeConfig::default()
     }
 }
 
@@ -135,7 +133,7 @@ impl World {
     }
 
     pub fn tokens(&self) -> Tokens {
-        Tokens::new(&self.keys, &self.auth.issuer, self.auth.access_token_s)
+        Tokens::new(&self.keys, &self.auth)
     }
 
     pub async fn exam_with(&self, code: &str, policy: Policy) -> ExamInfo {

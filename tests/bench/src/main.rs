@@ -84,7 +84,7 @@ fn main() -> Result<()> {
 /// What the options choose, in the order of the table.
 fn chosen(options: &RunOptions) -> Vec<Line> {
     let among = |given: &[String], name: &str| given.is_empty() || given.iter().any(|g| g == name);
-    let shards = match (options.shards.as_slice(), targets::takes_shards(&options.sfu)) {
+    let shards = match (options.shards.as_slice(), targets::takes(&options.sfu, "--shards")) {
         ([], true) => vec![1, 2],
         ([], false) => vec![1],
         (given, true) => given.to_vec(),

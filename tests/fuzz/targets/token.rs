@@ -3,12 +3,13 @@
 
 use invigil_sfu::auth::Tokens;
 use invigil_sfu::auth::keys::ServerKeys;
+use invigil_sfu::config::AuthConfig;
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
 
 static TOKENS: LazyLock<Tokens> = LazyLock::new(|| {
     let folder = tempfile::tempdir().expect("a folder");
-    Tokens::new(&ServerKeys::open(folder.path()).expect("keys"), "fuzz", 900)
+    Tokens::new(&ServerKeys::open(folder.path()).expect("keys"), &AuthConfig::default())
 });
 
 fuzz_target!(|token: &str| {

@@ -222,7 +222,7 @@ fn launch(
     more: &[String],
 ) -> Result<(Process, Ready)> {
     command
-        .arg("serve")
+        .args(["serve", "--development"])
         .arg("--data-dir")
         .arg(data)
         .args(["--listen", listen, "--media", media])

@@ -38,7 +38,10 @@ impl Invigil {
         if !setup.segments {
             command.arg("--no-segments");
         }
-        if super::takes_shards(binary) {
+        if super::takes(binary, "--development") {
+            command.arg("--development");
+        }
+        if super::takes(binary, "--shards") {
             command.args(["--shards", &setup.shards.to_string()]);
         }
         let log = std::fs::File::create(folder.join("invigil.log"))?;

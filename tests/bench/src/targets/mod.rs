@@ -73,8 +73,8 @@ pub fn start(setup: Setup, sfu: &Path, folder: &Path, people: usize) -> Result<B
     }
 }
 
-/// Whether our binary takes `--shards`.
-pub fn takes_shards(sfu: &Path) -> bool {
+/// Whether our binary, which may be an older one, takes a flag.
+pub fn takes(sfu: &Path, flag: &str) -> bool {
     let help = std::process::Command::new(sfu).args(["serve", "--help"]).output();
-    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains("--shards"))
+    help.is_ok_and(|help| String::from_utf8_lossy(&help.stdout).contains(flag))
 }

@@ -163,7 +163,15 @@ impl Sfu {
 
 async fn serve(dir: &Path, listen: &str, media: &str) -> (tokio::process::Child, String, String, String) {
     let mut child = tokio::process::Command::new(binary())
-        .args(["serve", "--listen", listen, "--media", media, "--data-dir"])
+        .args([
+            "serve",
+            "--development",
+            "--listen",
+            listen,
+            "--media",
+            media,
+            "--data-dir",
+        ])
         .arg(dir)
         .stdout(Stdio::piped())
         .stderr(if std::env::var_os("INVIGIL_TEST_LOG").is_some() {

@@ -1,0 +1,38 @@
+//! Section: what an operator may bound otherwise, because only he knows the machine. Every other bound is in `invigil_shared::limits`.
+
+use super::Report;
+use invigil_shared::limits::MAX_CONNECTIONS;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// At 64 KiB each this is 3 GiB; a server that is meant for more needs more than a number.
+const MOST_CONNECTIONS: usize = 50_000;
+
+/// What the machine can bear.
+#[derive(Clone, Debug, PartialEq, clap::Args, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Connections to the HTTPS port at one time; further ones wait in the kernel. Each takes a file descriptor.
+    #[arg(id = "limits.connections", long = "max-connections", env = "INVIGIL_MAX_CONNECTIONS", value_name = "N",
+          default_value_t = Self::default().connections)]
+    pub connections: usize,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            connections: MAX_CONNECTIONS,
+        }
+    }
+}
+
+impl LimitsConfig {
+    pub(super) fn check(&self, report: &mut Report) {
+        if !(1..=MOST_CONNECTIONS).contains(&self.connections) {
+            report.mistake(
+                "limits.connections",
+                format!("1 to {MOST_CONNECTIONS} connections are possible"),
+            );
+        }
+    }
+}
