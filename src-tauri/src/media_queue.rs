@@ -28,8 +28,11 @@ pub struct Picture {
     /// It can be drawn without any before it. Raw pictures always can.
     pub key: bool,
     pub codec: Codec,
+    /// As it was captured, as far as known.
     pub width: u16,
     pub height: u16,
+    /// Of raw pictures: columns and rows of `data`; else 0, 0.
+    pub raw: (u16, u16),
     /// Server time, microseconds since the Unix epoch.
     pub captured_at_us: i64,
     pub data: Bytes,
@@ -175,6 +178,7 @@ impl MediaQueue {
                 codec: p.codec,
                 width: p.width,
                 height: p.height,
+                raw: p.raw,
                 captured_at_us: p.captured_at_us as f64,
                 data: &p.data,
             })
@@ -237,6 +241,7 @@ mod tests {
             codec: Codec::H264,
             width: 320,
             height: 180,
+            raw: (0, 0),
             captured_at_us: 1,
             data,
         }

@@ -61,8 +61,9 @@ impl Previewer {
             tile,
             key: true,
             codec: Codec::Rgba,
-            width: pixels(planes.width),
-            height: pixels(planes.height),
+            width: pixels(picture.width()),
+            height: pixels(picture.height()),
+            raw: (pixels(planes.width), pixels(planes.height)),
             captured_at_us: picture.captured_at,
             data,
         });

@@ -39,6 +39,7 @@ fn picture(tile: u16, key: bool) -> Picture {
         codec: Codec::H264,
         width: 320,
         height: 180,
+        raw: (0, 0),
         captured_at_us: 5,
         data,
     }

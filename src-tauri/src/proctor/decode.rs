@@ -102,12 +102,13 @@ fn run(jobs: &Receiver<Job>, generations: &[AtomicU32], port: &MediaPort) {
         let Some(tile) = tiles.get_mut(&number) else { continue };
         match tile.decoder.decode(&picture.data) {
             Ok(Some(planes)) => match raw(planes, port.box_of(number), &mut scaler) {
-                Ok((width, height, data)) if current() => port.push(Picture {
+                Ok(raw) if current() => port.push(Picture {
                     key: true,
                     codec: Codec::Rgba,
-                    width,
-                    height,
-                    data,
+                    width: raw.captured.0,
+                    height: raw.captured.1,
+                    raw: raw.size,
+                    data: raw.data,
                     ..picture
                 }),
                 Ok(_) => {}
@@ -123,15 +124,28 @@ fn run(jobs: &Receiver<Job>, generations: &[AtomicU32], port: &MediaPort) {
     }
 }
 
-/// A picture as the window wants it: width, height, pixels.
-fn raw(planes: Planes, tile: Option<(u16, u16)>, scaler: &mut Scaler) -> Result<(u16, u16, Bytes), CodecError> {
+/// A picture as the window wants it.
+struct Raw {
+    /// Width and height before scaling, and now.
+    captured: (u16, u16),
+    size: (u16, u16),
+    data: Bytes,
+}
+
+fn raw(planes: Planes, tile: Option<(u16, u16)>, scaler: &mut Scaler) -> Result<Raw, CodecError> {
+    let size = |planes: &Planes| (planes.width as u16, planes.height as u16);
+    let captured = size(&planes);
     let (width, height) = fit((planes.width, planes.height), tile);
     let planes = if (width, height) == (planes.width, planes.height) {
         planes
     } else {
         scaler.scale(&planes, width, height)?
     };
-    Ok((planes.width as u16, planes.height as u16, to_rgba(&planes)?.into()))
+    Ok(Raw {
+        captured,
+        size: size(&planes),
+        data: to_rgba(&planes)?.into(),
+    })
 }
 
 /// As large as the picture fits into the tile, whole and in its shape; even, because planes are, and rather a pixel too large:
@@ -167,6 +181,7 @@ mod tests {
             codec: Codec::H264,
             width: 0,
             height: 0,
+            raw: (0, 0),
             captured_at_us: 42,
             data,
         }
@@ -252,7 +267,8 @@ mod tests {
             .unwrap()
             .unwrap();
         let record = &message.into_data()[MESSAGE_HEAD..];
-        assert_eq!(record[4..8], [122, 0, 70, 0], "121 wide, in its shape, even");
+        assert_eq!(record[4..8], [64, 1, 180, 0], "captured as 320x180");
+        assert_eq!(record[20..24], [122, 0, 70, 0], "121 wide, in its shape, even");
 
         decoder.forget(3);
         decoder.decode(frame(vec![0, 0, 0, 1, 0x41, 1, 2, 3], false));

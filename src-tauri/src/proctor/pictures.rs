@@ -89,6 +89,7 @@ impl Pictures {
             codec: Codec::H264,
             width,
             height,
+            raw: (0, 0),
             captured_at_us: frame.captured_at_us,
             data: frame.data,
         };

@@ -75,6 +75,8 @@ function pack(tile: number, chunks: { key: boolean; data: number[] }[], codec: n
     view.setUint16(at + 6, H, true);
     view.setFloat64(at + 8, capturedAt, true);
     view.setUint32(at + 16, chunk.data.length, true);
+    view.setUint16(at + 20, W, true);
+    view.setUint16(at + 22, H, true);
     new Uint8Array(buffer).set(chunk.data, at + RECORD_HEAD);
     at += room(chunk);
   }

@@ -2,7 +2,7 @@
 //!
 //! All numbers are little-endian. Message: `u8 version, u8 reserved, u16 records, u32 sequence, f64 sent_at_us`, then the
 //! records. Record: `u16 tile, u8 flags (bit 0 key), u8 codec, u16 width, u16 height, f64 captured_at_us, u32 length,
-//! u32 reserved`, then `length` bytes, then zeros up to a multiple of 8.
+//! u16 columns, u16 rows`, then `length` bytes, then zeros up to a multiple of 8.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -33,8 +33,11 @@ pub struct Record<'a> {
     pub tile: u16,
     pub key: bool,
     pub codec: Codec,
+    /// As it was captured.
     pub width: u16,
     pub height: u16,
+    /// Of raw pictures: columns and rows of `data`; else 0, 0.
+    pub raw: (u16, u16),
     /// Server time, microseconds since the Unix epoch.
     pub captured_at_us: f64,
     pub data: &'a [u8],
@@ -59,7 +62,8 @@ pub fn pack(sequence: u32, sent_at_us: f64, records: &[Record<'_>]) -> Vec<u8> {
         out.extend_from_slice(&record.height.to_le_bytes());
         out.extend_from_slice(&record.captured_at_us.to_le_bytes());
         out.extend_from_slice(&(record.data.len() as u32).to_le_bytes());
-        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&record.raw.0.to_le_bytes());
+        out.extend_from_slice(&record.raw.1.to_le_bytes());
         out.extend_from_slice(record.data);
         out.resize(out.len().next_multiple_of(8), 0);
     }

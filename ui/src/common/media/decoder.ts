@@ -132,10 +132,10 @@ export class TileDecoder {
   }
 
   #raw(record: PackedRecord): void {
-    const { width, height, capturedAt } = record;
-    if (width < 1 || height < 1 || record.data.length !== width * height * 4) return;
+    const { width, height, columns, rows, capturedAt } = record;
+    if (width < 1 || height < 1 || columns < 1 || rows < 1 || record.data.length !== columns * rows * 4) return;
     // A copy: else each picture keeps the whole message that it came in.
-    const image = new ImageData(new Uint8ClampedArray(record.data), width, height);
+    const image = new ImageData(new Uint8ClampedArray(record.data), columns, rows);
     this.#setPicture({ image, width, height, capturedAt, serial: ++this.#serial });
     this.status = 'live';
     this.host.changed();

@@ -19,6 +19,8 @@ function pack(sequence: number, records: { tile: number; key: boolean; codec: nu
     view.setUint16(at + 6, 180, true);
     view.setFloat64(at + 8, 1.7e15, true);
     view.setUint32(at + 16, record.data.length, true);
+    view.setUint16(at + 20, 171, true);
+    view.setUint16(at + 22, 96, true);
     new Uint8Array(buffer).set(record.data, at + RECORD_HEAD);
     at += RECORD_HEAD + padded(record.data.length);
   }
@@ -32,8 +34,8 @@ describe('unpack', () => {
     expect(message?.sequence).toBe(7);
     expect(message?.sentAt).toBe(1.5e15);
     expect(message?.records.map(({ data, ...rest }) => ({ ...rest, data: [...data] }))).toEqual([
-      { tile: 3, key: true, codec: 0, width: 320, height: 180, capturedAt: 1.7e15, data: [1, 2, 3] },
-      { tile: 63, key: false, codec: 2, width: 320, height: 180, capturedAt: 1.7e15, data: [9, 8, 7, 6, 5, 4, 3, 2, 1] },
+      { tile: 3, key: true, codec: 0, width: 320, height: 180, columns: 171, rows: 96, capturedAt: 1.7e15, data: [1, 2, 3] },
+      { tile: 63, key: false, codec: 2, width: 320, height: 180, columns: 171, rows: 96, capturedAt: 1.7e15, data: [9, 8, 7, 6, 5, 4, 3, 2, 1] },
     ]);
   });
   it('takes nothing from a message that is cut anywhere', () => {

@@ -9,8 +9,12 @@ export interface PackedRecord {
   tile: number;
   key: boolean;
   codec: number;
+  /** As it was captured, as far as known. */
   width: number;
   height: number;
+  /** Of raw pictures: columns and rows of `data`; else 0. */
+  columns: number;
+  rows: number;
   capturedAt: number;
   data: Uint8Array<ArrayBuffer>;
 }
@@ -40,6 +44,8 @@ export function unpack(buffer: ArrayBuffer): PackedMessage | null {
       codec: view.getUint8(at + 3),
       width: view.getUint16(at + 4, true),
       height: view.getUint16(at + 6, true),
+      columns: view.getUint16(at + 20, true),
+      rows: view.getUint16(at + 22, true),
       capturedAt: view.getFloat64(at + 8, true),
       data: new Uint8Array(buffer, start, length),
     });

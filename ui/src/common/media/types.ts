@@ -4,6 +4,7 @@ import type { PublicationRef } from '../bindings/PublicationRef';
 export interface Picture {
   /** VideoFrame or canvas; pixels where Rust decoded it, about as large as the tile. */
   image: CanvasImageSource | ImageData;
+  /** As it was captured. */
   width: number;
   height: number;
   /** Server time, microseconds. */
