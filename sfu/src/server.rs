@@ -3,7 +3,8 @@
 mod begun;
 mod listener;
 
-use crate::api::{self, Ice, Service};
+use crate::api::health::Monitor;
+use crate::api::{self, Ice, Service, metrics};
 use crate::auth::secret::{self, SecretHasher};
 use crate::auth::{Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
@@ -20,7 +21,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// Events of the shards that control has not taken yet; shards wait beyond it.
@@ -53,6 +54,8 @@ pub struct Server {
     pub https: SocketAddr,
     /// The UDP ports of the media.
     pub media: Vec<SocketAddr>,
+    /// Where metrics are read.
+    pub metrics: Option<SocketAddr>,
     /// SHA-256 of the certificate (DER), hexadecimal.
     pub certificate_sha256: String,
     /// For making the first admin; none when there is one. It is not kept anywhere in clear.
@@ -79,10 +82,11 @@ impl Server {
         let secrets = SecretHasher::new(&keys.secret_key);
         let setup_code = offer_setup(&store, &secrets).await?;
 
-        let address = config.http.listen;
-        let listen = |source| ServeError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen)?;
-        let https = listener.local_addr().map_err(listen)?;
+        let (listener, https) = listen(config.http.listen).await?;
+        let metrics = match config.metrics.listen {
+            Some(address) => Some(listen(address).await?),
+            None => None,
+        };
 
         let (events_sender, events) = mpsc::channel(SHARD_EVENTS);
         let certificate_of_media = shard::generate_certificate()?;
@@ -118,6 +122,15 @@ impl Server {
 
         let shared: Arc<dyn Store> = Arc::new(store.clone());
         let control = Arc::new(Control::new(Arc::clone(&shared), shards.clone()));
+        let places = Arc::new(Semaphore::new(config.limits.connections));
+        let monitor = Arc::new(Monitor::new(
+            Arc::clone(&shared),
+            Arc::clone(&control),
+            shards.clone(),
+            &directory,
+            &config.limits,
+            Arc::clone(&places),
+        ));
         let passwords = tokio::task::spawn_blocking(Passwords::new).await;
         let service = Arc::new(Service {
             store: shared,
@@ -129,6 +142,7 @@ impl Server {
             throttle: Throttle::default(),
             ice,
             origins: config.http.origins.clone(),
+            monitor: Arc::clone(&monitor),
         });
         let shutdown = Shutdown::default();
         let door = Door::new(shards.iter().filter_map(|(_, shard)| shard.tcp().cloned()));
@@ -138,7 +152,7 @@ impl Server {
             certificate.tls,
             router,
             door.clone(),
-            config.limits.connections,
+            places,
             shutdown.signal(),
         );
         let (failed, failure) = watch::channel(false);
@@ -148,6 +162,16 @@ impl Server {
             tokio::spawn(Arc::clone(&control).follow_shards(events)),
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
         ];
+        let metrics = metrics.map(|(listener, address)| {
+            let (router, mut stopping) = (metrics::router(Arc::clone(&monitor)), shutdown.signal());
+            let serve = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.begun().await });
+            tasks.push(tokio::spawn(async move {
+                if let Err(error) = serve.await {
+                    tracing::error!(%error, "metrics are not served any more");
+                }
+            }));
+            address
+        });
         for (id, shard) in &shards {
             let (control, failed, id) = (Arc::clone(&control), failed.clone(), *id);
             let (ended, mut stopping) = (shard.ended(), shutdown.signal());
@@ -168,6 +192,7 @@ impl Server {
         Ok(Self {
             https,
             media,
+            metrics,
             certificate_sha256,
             setup_code,
             control,
@@ -200,6 +225,13 @@ impl Server {
         tasks.for_each(|task| task.abort());
         self.store.close().await;
     }
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let wrap = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(wrap)?;
+    let bound = listener.local_addr().map_err(wrap)?;
+    Ok((listener, bound))
 }
 
 /// While there is no admin, each start offers a new code.

@@ -89,6 +89,60 @@ async fn every_source_arrives_and_layers_follow_the_wish() {
     assert!(heard.samples.iter().any(|s| s.abs() > 0.1), "the tone is heard");
 }
 
+/// Values of the server's metrics whose names begin like this, all together.
+async fn metric(sfu: &Sfu, begins: &str) -> f64 {
+    let address = sfu.ready.metrics.as_deref().unwrap();
+    let page = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
+    let page = page.error_for_status().unwrap().text().await.unwrap();
+    let samples = page.lines().filter(|line| line.starts_with(begins));
+    let values: Vec<f64> = samples
+        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(!values.is_empty(), "no {begins} in {page}");
+    values.iter().sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exam_moves_the_metrics() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = "127.0.0.1:0";
+    let sfu = Sfu::start_with(folder.path(), free, free, &["--metrics-listen", free]).unwrap();
+    let candidates = "invigil_participants{role=\"candidate\",presence=\"online\"}";
+    assert_eq!(metric(&sfu, "invigil_datagrams_total").await, 0.0);
+    assert_eq!(metric(&sfu, candidates).await, 0.0);
+    let exam = sfu.create_exam("Watch", "WATCH-1", &policy()).unwrap();
+    let link = sfu.add_candidate("WATCH-1", "Candidate 001", None).unwrap();
+    let bot = Bot::join(&link, &BotOptions::whole(1)).await.unwrap();
+    let candidate = bot.join.participant;
+    let _bot = tokio::spawn(bot.run());
+    let mut proctor = Watcher::enter(&sfu, "ada", exam.id).await.unwrap();
+    proctor.want(&[(candidate, CAMERA, Layer::Low)]).unwrap();
+    let pictures = |w: &Watcher, _: &ProctorEvent| w.of(candidate, CAMERA).decoded >= 10;
+    proctor.until(LIMIT, "pictures", pictures).await.unwrap();
+    assert_eq!(metric(&sfu, candidates).await, 1.0);
+    assert_eq!(
+        metric(&sfu, "invigil_participants{role=\"proctor\",presence=\"online\"}").await,
+        1.0
+    );
+    assert_eq!(metric(&sfu, "invigil_sockets").await, 2.0);
+    assert_eq!(metric(&sfu, "invigil_join_seconds_count").await, 1.0);
+    assert!(metric(&sfu, "invigil_shard_transports").await >= 2.0);
+    assert!(metric(&sfu, "invigil_key_frame_requests_total").await >= 1.0);
+    assert!(metric(&sfu, "invigil_shard_cpu_seconds_total").await > 0.0);
+    let (before, bytes) = (
+        metric(&sfu, "invigil_datagrams_total").await,
+        metric(&sfu, "invigil_bytes_total").await,
+    );
+    assert!(bytes > 10_000.0, "ten pictures came and went");
+    let later = proctor.of(candidate, CAMERA).decoded + 10;
+    let more = |w: &Watcher, _: &ProctorEvent| w.of(candidate, CAMERA).decoded >= later;
+    proctor.until(LIMIT, "more pictures", more).await.unwrap();
+    assert!(
+        metric(&sfu, "invigil_datagrams_total").await > before,
+        "they grow while pictures flow"
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn messages_and_warnings_arrive_and_are_acknowledged() {
     let folder = tempfile::tempdir().unwrap();

@@ -4,8 +4,10 @@ pub mod account;
 mod browser;
 mod conditions;
 mod exams;
+pub mod health;
 mod ice;
 mod join;
+pub mod metrics;
 mod problem;
 mod service;
 mod sign_in;
@@ -70,6 +72,7 @@ pub fn router(service: Arc<Service>) -> Router {
         ));
     Router::new()
         .route("/healthz", get(exams::health))
+        .route("/readyz", get(health::ready))
         .route("/api/v1/join", post(join::join))
         .route("/api/v1/resume/challenge", post(join::challenge))
         .route("/api/v1/resume", post(join::resume))

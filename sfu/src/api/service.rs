@@ -1,6 +1,7 @@
 //! What every call needs: the store, the keys, control.
 
 use super::Ice;
+use super::health::Monitor;
 use crate::auth::secret::SecretHasher;
 use crate::auth::{Challenges, Passwords, Throttle, Tokens};
 use crate::control::Control;
@@ -20,4 +21,5 @@ pub struct Service {
     pub ice: Ice,
     /// Origins of pages that may call WHIP and WHEP.
     pub origins: Vec<String>,
+    pub monitor: Arc<Monitor>,
 }

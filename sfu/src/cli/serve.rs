@@ -41,6 +41,7 @@ async fn run(config: ServeConfig) -> anyhow::Result<()> {
         "ready": true,
         "https": server.https.to_string(),
         "media": server.media.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "metrics": server.metrics.map(|address| address.to_string()),
         "certificate_sha256": server.certificate_sha256,
         "setup_code": server.setup_code,
     }));

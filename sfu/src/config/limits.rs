@@ -8,6 +8,11 @@ use serde::Deserialize;
 /// At 64 KiB each this is 3 GiB; a server that is meant for more needs more than a number.
 const MOST_CONNECTIONS: usize = 50_000;
 
+/// An event with its timeline entry is about 1 KiB: this is 200 of each of 1,000 candidates.
+const FREE_DISK_MIB: u64 = 256;
+/// Behind it the number of bytes is none.
+const MOST_MIB: u64 = 1 << 40;
+
 /// What the machine can bear.
 #[derive(Clone, Debug, PartialEq, clap::Args, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -16,12 +21,17 @@ pub struct LimitsConfig {
     #[arg(id = "limits.connections", long = "max-connections", env = "INVIGIL_MAX_CONNECTIONS", value_name = "N",
           default_value_t = Self::default().connections)]
     pub connections: usize,
+    /// MiB that have to be free in the data directory for this server to call itself ready; a day of exams writes less.
+    #[arg(id = "limits.free_disk_mib", long = "free-disk-mib", env = "INVIGIL_FREE_DISK_MIB", value_name = "N",
+          default_value_t = Self::default().free_disk_mib)]
+    pub free_disk_mib: u64,
 }
 
 impl Default for LimitsConfig {
     fn default() -> Self {
         Self {
             connections: MAX_CONNECTIONS,
+            free_disk_mib: FREE_DISK_MIB,
         }
     }
 }
@@ -33,6 +43,9 @@ impl LimitsConfig {
                 "limits.connections",
                 format!("1 to {MOST_CONNECTIONS} connections are possible"),
             );
+        }
+        if self.free_disk_mib > MOST_MIB {
+            report.mistake("limits.free_disk_mib", "no disk has so much room");
         }
     }
 }

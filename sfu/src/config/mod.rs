@@ -9,6 +9,7 @@ mod ice;
 mod limits;
 mod log;
 mod media;
+mod metrics;
 mod mistake;
 mod settings;
 
@@ -19,6 +20,7 @@ pub use ice::IceConfig;
 pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};
 pub use media::MediaConfig;
+pub use metrics::MetricsConfig;
 pub use mistake::{Mistake, Mistakes, Place, Report};
 pub use settings::Settings;
 
@@ -51,6 +53,8 @@ pub struct ServeConfig {
     pub limits: LimitsConfig,
     #[command(flatten)]
     pub log: LogConfig,
+    #[command(flatten)]
+    pub metrics: MetricsConfig,
 }
 
 impl ServeConfig {

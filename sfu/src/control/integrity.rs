@@ -10,6 +10,7 @@ use invigil_shared::integrity::{IntegrityEvent, IntegrityPayload};
 use invigil_shared::limits::{MAX_EVENT_FACTS, MAX_EVENT_PAYLOAD, MAX_EVENTS_PER_MESSAGE};
 use invigil_shared::signal::ServerMessage;
 use std::sync::Arc;
+use std::time::Instant;
 
 impl Control {
     pub(super) async fn integrity(&self, link: &Link, events: Vec<IntegrityEvent>) -> Answer {
@@ -19,6 +20,7 @@ impl Control {
             return Err(ErrorBody::from(ErrorCode::BadMessage).with("limit", MAX_EVENTS_PER_MESSAGE));
         }
         let received_at = clock::now_us();
+        let began = Instant::now();
         let events = events
             .into_iter()
             .map(|event| checked(event, received_at, link.clock_offset))
@@ -40,6 +42,7 @@ impl Control {
                 .into_iter()
                 .for_each(|entry| state.tell_timeline(entry));
         }
+        self.durations.acknowledge.observe(began.elapsed().as_secs_f64());
         let wanted = appended.head.seq + 1;
         let refuse = |code: ErrorCode| Err(ErrorBody::from(code).with("wanted", wanted));
         match appended.broken {

@@ -20,6 +20,7 @@ use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 fn member(id: ParticipantId, role: Role, label: String, seat: Option<String>, now: i64, part: Part) -> Member {
     let info = ParticipantInfo {
@@ -35,6 +36,7 @@ fn member(id: ParticipantId, role: Role, label: String, seat: Option<String>, no
     Member {
         info,
         client: None,
+        joining: None,
         transports: BTreeMap::new(),
         quality: ConnectionLevel::Good,
         part,
@@ -159,6 +161,7 @@ impl Control {
         session: SessionId,
         exam: ExamId,
     ) -> Result<(), ErrorBody> {
+        let began = Instant::now();
         let Seated { room, record, first } = self.seat(&link.identity, session, exam).await?;
         let participant = record.participant;
         let delivery = room
@@ -192,6 +195,7 @@ impl Control {
                 return Err(ErrorCode::ExamClosed.into());
             }
             member.client = Some(link.outbox.clone());
+            member.joining = Some(began);
             member.set_presence(Presence::Online, now);
             let told_listening = member.candidate().is_some_and(|c| c.listening);
             let Some(member) = state.members.get(&participant) else {

@@ -2,6 +2,7 @@
 
 mod attention;
 pub mod browser;
+pub mod census;
 mod integrity;
 mod join;
 mod levels;
@@ -22,6 +23,7 @@ use crate::clock;
 use crate::shard::{Command, ShardHandle, ShardId};
 use crate::store::Store;
 use browser::BrowserResource;
+use census::Durations;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
@@ -32,6 +34,7 @@ use placement::{Placement, Weight};
 use room::Room;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A room that is open, shared by the connections of its members.
 pub struct OpenRoom {
@@ -50,6 +53,8 @@ pub struct Control {
     /// The newest connection of each participant.
     connections: Mutex<HashMap<ParticipantId, Outbox>>,
     browsers: Mutex<HashMap<TransportId, BrowserResource>>,
+    durations: Durations,
+    draining: AtomicBool,
 }
 
 /// One authenticated signalling connection, as control knows it.
@@ -77,6 +82,8 @@ impl Control {
             placement: Mutex::new(Placement::new(shards)),
             connections: Mutex::default(),
             browsers: Mutex::default(),
+            durations: Durations::default(),
+            draining: AtomicBool::new(false),
         }
     }
 
@@ -151,10 +158,16 @@ impl Control {
 
     /// Tells every client that the server stops, and ends the connections.
     pub fn drain(&self, retry_after_s: u32) {
+        self.draining.store(true, Ordering::Release);
         for outbox in self.connections.lock().values() {
             outbox.send(ServerMessage::ServerDraining { retry_after_s });
             outbox.close(ErrorBody::from(ErrorCode::ServerDraining).with("retry_after_s", retry_after_s));
         }
+    }
+
+    /// Whether the server is about to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
     }
 
     fn room_of_exam(&self, exam: ExamId) -> Option<Arc<OpenRoom>> {

@@ -120,6 +120,11 @@ impl Outbox {
         frames.is_empty() || self.push(Outgoing::Burst(frames))
     }
 
+    /// Items that wait.
+    pub fn waiting(&self) -> usize {
+        self.0.queue.max_capacity() - self.0.queue.capacity()
+    }
+
     /// Puts levels in the place of those that were not sent yet.
     pub fn levels(&self, levels: Vec<AudioLevel>) {
         *self.0.levels.lock() = Some(levels);

@@ -16,6 +16,7 @@ use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{Presence, TimelineEntry};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 /// What a transport is to its participant.
@@ -66,6 +67,8 @@ pub enum Part {
 pub struct Member {
     pub info: ParticipantInfo,
     pub client: Option<Outbox>,
+    /// When it came into the room, until its media are connected.
+    pub joining: Option<Instant>,
     pub transports: BTreeMap<TransportId, Transport>,
     /// What the last statistics said, apart from a lost link.
     pub quality: ConnectionLevel,

@@ -137,7 +137,11 @@ impl Control {
             return;
         };
         own.connected.send_replace(true);
-        if own.browser {
+        let browser = own.browser;
+        if let Some(began) = member.joining.take() {
+            self.durations.join.observe(began.elapsed().as_secs_f64());
+        }
+        if browser {
             let presence = member.presence();
             if member.set_presence(presence, clock::now_us()) {
                 state.tell_updated(participant);

@@ -52,6 +52,7 @@ fn sit(room: &Arc<OpenRoom>, n: u8) -> (Link, OutboxReader) {
             looked_at: 0,
         },
         client: Some(outbox.clone()),
+        joining: None,
         transports: std::collections::BTreeMap::new(),
         quality: ConnectionLevel::Good,
         part: Part::Candidate(candidate),

@@ -49,10 +49,14 @@ impl Shard {
             Item::Nack { media, pairs } => {
                 for sequence in nacked(pairs).take(left) {
                     left -= 1;
+                    self.tally.losses_told += 1;
                     self.resend(now, key, media, sequence);
                 }
             }
-            Item::KeyFrame { media } => self.pass_key_frame_request(now, key, media),
+            Item::KeyFrame { media } => {
+                self.tally.key_frames_wanted += 1;
+                self.pass_key_frame_request(now, key, media);
+            }
             Item::TransportFeedback { control } => self.judge_path(now, key, control),
             Item::Remb { bitrate } => self.take_bound(key, bitrate),
             Item::Sender(_) | Item::Report(_) | Item::Bye => {}
@@ -105,7 +109,8 @@ impl Shard {
         if let Some(packet) =
             kept.filter(|packet| peer.is_worth_repairing(position, (publication, layer), packet.meta.timestamp))
         {
-            peer.retransmit(now, position as u16, place, &packet, false);
+            let sent = peer.retransmit(now, position as u16, place, &packet, false);
+            self.tally.retransmitted += u64::from(sent);
             self.mark_outgoing(key);
         }
     }

@@ -2,6 +2,7 @@
 //! the bounds against it.
 
 use crate::core::state::Shard;
+use crate::core::tally::Tally;
 
 /// What is held now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,6 +23,11 @@ pub struct Gauges {
 }
 
 impl Shard {
+    /// What was counted so far.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
     /// Walks everything: for once a second, not for every packet.
     pub fn gauges(&self) -> Gauges {
         let kept = || {

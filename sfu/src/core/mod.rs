@@ -36,6 +36,7 @@ mod settle;
 mod siblings;
 mod state;
 pub mod subscription;
+pub mod tally;
 pub mod tap;
 mod tick;
 pub mod transport;

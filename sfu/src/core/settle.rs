@@ -346,6 +346,7 @@ impl Shard {
                     write_pli(out, reporter, ssrc);
                 });
                 asked = true;
+                self.tally.key_frames_asked += 1;
             }
         }
         if asked {

@@ -9,6 +9,7 @@ use crate::core::publication::Publication;
 use crate::core::room::Levels;
 use crate::core::rtcp::ReportBlock;
 use crate::core::siblings::Siblings;
+use crate::core::tally::Tally;
 use crate::core::tick::Ticks;
 use crate::core::transport::dtls::DtlsError;
 use crate::core::transport::{self, Association, DatagramKind, DtlsIdentity, FailReason, Keying};
@@ -71,6 +72,7 @@ pub struct Shard {
     pub(super) dirty_subscribers: BTreeSet<ParticipantId>,
     pub(super) dirty_publications: BTreeSet<u64>,
     pub(super) ticks: Ticks,
+    pub(super) tally: Tally,
     events: VecDeque<Event>,
     /// Transports that have something to send, each once, in the order in which they got it.
     pub(super) outgoing: Vec<PeerKey>,
@@ -100,6 +102,7 @@ impl Shard {
             dirty_subscribers: BTreeSet::new(),
             dirty_publications: BTreeSet::new(),
             ticks: Ticks::new(now),
+            tally: Tally::default(),
             events: VecDeque::new(),
             outgoing: Vec::new(),
             scratch: Scratch::default(),
@@ -117,7 +120,9 @@ impl Shard {
     /// Reads a datagram that arrived from `source` on our address `local`; opens it in place.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, local: SocketAddr, datagram: &mut [u8]) {
         self.now = now;
+        self.tally.received(datagram);
         let Some((key, kind)) = self.demux.route(source, datagram) else {
+            self.tally.unroutable += 1;
             return;
         };
         let Some(peer) = self.peers.get_mut(&key) else { return };
@@ -126,8 +131,9 @@ impl Shard {
         };
         match kind {
             DatagramKind::Stun => {
-                if let Ok(answer) = association.handle_stun(now, source, local, datagram) {
-                    peer.batch.push(local, source, answer.as_bytes());
+                match association.handle_stun(now, source, local, datagram) {
+                    Ok(answer) => peer.batch.push(local, source, answer.as_bytes()),
+                    Err(_) => self.tally.refused += 1,
                 }
                 self.attend(now, key);
             }
@@ -136,17 +142,23 @@ impl Shard {
                 self.attend(now, key);
             }
             DatagramKind::Rtp => {
-                if let Ok(length) = association.open_rtp(datagram)
-                    && let Some(packet) = datagram.get(..length)
+                match association
+                    .open_rtp(datagram)
+                    .ok()
+                    .and_then(|length| datagram.get(..length))
                 {
-                    self.handle_rtp(now, key, packet);
+                    Some(packet) => self.handle_rtp(now, key, packet),
+                    None => self.tally.refused += 1,
                 }
             }
             DatagramKind::Rtcp => {
-                if let Ok(length) = association.open_rtcp(datagram)
-                    && let Some(compound) = datagram.get(..length)
+                match association
+                    .open_rtcp(datagram)
+                    .ok()
+                    .and_then(|length| datagram.get(..length))
                 {
-                    self.handle_rtcp(now, key, compound);
+                    Some(compound) => self.handle_rtcp(now, key, compound),
+                    None => self.tally.refused += 1,
                 }
             }
         }
@@ -204,9 +216,11 @@ impl Shard {
 
     /// Everything of [`Self::transmits`] was sent, or can't be.
     pub fn clear_transmits(&mut self) {
+        self.tally.sent(&self.farewell);
         self.farewell.clear();
         for key in self.outgoing.drain(..) {
             if let Some(peer) = self.peers.get_mut(&key) {
+                self.tally.sent(&peer.batch);
                 peer.batch.clear();
                 peer.is_outgoing = false;
             }

@@ -160,6 +160,7 @@ impl Shard {
                 let has_repair = peer.formats.values().any(|(_, repair)| *repair);
                 if let Some(ssrc) = ssrc_of(peer, number, layer).filter(|_| has_repair && !wanted.is_empty()) {
                     let reporter = peer.reporter;
+                    self.tally.losses_asked += wanted.len() as u64;
                     peer.report(now, |out| {
                         if out.is_empty() {
                             write_receiver_reports(out, reporter, &[]);

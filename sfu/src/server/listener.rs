@@ -33,11 +33,11 @@ pub async fn serve(
     tls: Arc<rustls::ServerConfig>,
     router: Router,
     door: Door,
-    connections: usize,
+    places: Arc<Semaphore>,
     mut shutdown: ShutdownSignal,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let places = Arc::new(Semaphore::new(connections));
+    let capacity = places.available_permits();
     loop {
         // Waiting for a place first: what can't be served stays in the kernel's backlog.
         let place = tokio::select! {
@@ -76,7 +76,7 @@ pub async fn serve(
     }
     drop(listener);
     // Every place is free again when every connection has ended.
-    let all = u32::try_from(connections).unwrap_or(u32::MAX);
+    let all = u32::try_from(capacity).unwrap_or(u32::MAX);
     let _ = places.acquire_many(all).await;
 }
 

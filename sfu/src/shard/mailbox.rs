@@ -4,9 +4,9 @@
 //! refused instead of filling the memory.
 
 use crate::core::io::{Command, CommandResult, Reply};
-use crate::shard::ShardExit;
 use crate::shard::tcp::TcpGate;
 use crate::shard::waker::Waker;
+use crate::shard::{ShardExit, ShardFigures};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -18,10 +18,12 @@ use tokio::sync::{oneshot, watch};
 /// Commands that may wait: a whole room of 600 that re-joins at once, each with an offer, a few publications and intents.
 const CAPACITY: usize = 4_096;
 
-/// A command with who waits for its reply.
-pub(super) struct Letter {
-    pub command: Command,
-    pub reply: Option<oneshot::Sender<CommandResult>>,
+/// What a shard's thread is told or asked.
+pub(super) enum Letter {
+    /// A command with who waits for its reply.
+    Command(Command, Option<oneshot::Sender<CommandResult>>),
+    /// What it has counted and holds.
+    Figures(oneshot::Sender<ShardFigures>),
 }
 
 struct Shared {
@@ -69,10 +71,7 @@ impl ShardHandle {
     /// What the core refuses, `rate_limited` when the mailbox is full, `server_draining` when the shard has stopped.
     pub async fn request(&self, command: Command) -> Result<Reply, ErrorBody> {
         let (reply, answer) = oneshot::channel();
-        self.put(Letter {
-            command,
-            reply: Some(reply),
-        })?;
+        self.put(Letter::Command(command, Some(reply)))?;
         answer.await.unwrap_or_else(|_| Err(ErrorCode::ServerDraining.into()))
     }
 
@@ -81,7 +80,22 @@ impl ShardHandle {
     /// # Errors
     /// `rate_limited` when the mailbox is full, `server_draining` when the shard has stopped.
     pub fn post(&self, command: Command) -> Result<(), ErrorCode> {
-        self.put(Letter { command, reply: None })
+        self.put(Letter::Command(command, None))
+    }
+
+    /// What the shard has counted and holds now. The answer also says that its thread takes its turns.
+    ///
+    /// # Errors
+    /// `rate_limited` when the mailbox is full, `server_draining` when the shard has stopped.
+    pub async fn figures(&self) -> Result<ShardFigures, ErrorCode> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Letter::Figures(reply))?;
+        answer.await.map_err(|_| ErrorCode::ServerDraining)
+    }
+
+    /// Letters that wait.
+    pub fn waiting(&self) -> usize {
+        self.shared.queue.lock().len()
     }
 
     /// The UDP addresses that the shard listens on.

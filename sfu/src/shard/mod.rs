@@ -9,7 +9,9 @@ pub mod tcp;
 mod waker;
 mod worker;
 
+pub use crate::core::gauges::Gauges;
 pub use crate::core::io::{Command, CommandResult, Event, Profile, Reply, ShardId};
+pub use crate::core::tally::Tally;
 pub use mailbox::ShardHandle;
 
 use std::net::{IpAddr, SocketAddr};
@@ -53,6 +55,22 @@ pub enum ShardError {
     Certificate(String),
     #[error("cannot start the shard's thread")]
     Thread(#[source] std::io::Error),
+}
+
+/// What a shard has counted since it began, and what it holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ShardFigures {
+    pub tally: Tally,
+    pub gauges: Gauges,
+    /// Datagrams that the kernel did not take.
+    pub unsent: u64,
+    /// Packets of other shards that came too late to be forwarded.
+    pub late: u64,
+    /// Events that wait for control, and those that it never took.
+    pub backlog: usize,
+    pub lost_events: u64,
+    /// The thread's id at the system, where it has such: `/proc/self/task` says what it has used.
+    pub thread: Option<u32>,
 }
 
 /// How a shard's thread ended.

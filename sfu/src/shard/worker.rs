@@ -3,7 +3,7 @@
 use super::mesh::{Port, mesh};
 use super::socket::{BatchSocket, MAX_SOCKETS, wait};
 use super::tcp::{self, TcpLane};
-use super::{Event, ShardConfig, ShardError, ShardExit, ShardHandle, ShardId, Started};
+use super::{Event, ShardConfig, ShardError, ShardExit, ShardFigures, ShardHandle, ShardId, Started};
 use crate::core::transport::Keying;
 use crate::core::{CoreConfig, Shard};
 use crate::shard::mailbox::{Letter, Mailbox};
@@ -92,6 +92,8 @@ fn prepare(
             events: events.clone(),
             backlog: VecDeque::new(),
             lost_events: 0,
+            unsent: 0,
+            thread: None,
         };
         workers.push((handle, worker));
     }
@@ -191,6 +193,12 @@ fn own_address(unspecified: IpAddr) -> Option<IpAddr> {
         .filter(|ip| !ip.is_unspecified())
 }
 
+/// The id that the system knows this thread by.
+fn own_thread() -> Option<u32> {
+    let path = std::fs::read_link("/proc/thread-self").ok()?;
+    path.file_name()?.to_str()?.parse().ok()
+}
+
 struct Worker {
     id: ShardId,
     core: Shard,
@@ -204,6 +212,9 @@ struct Worker {
     events: mpsc::Sender<(ShardId, Event)>,
     backlog: VecDeque<Event>,
     lost_events: u64,
+    /// Datagrams that the kernel did not take.
+    unsent: u64,
+    thread: Option<u32>,
 }
 
 impl Worker {
@@ -211,6 +222,7 @@ impl Worker {
     /// control learn of the end however it came.
     fn run_guarded(mut self) -> ShardExit {
         let id = self.id;
+        self.thread = own_thread();
         let exit = catch_unwind(AssertUnwindSafe(|| self.run())).unwrap_or_else(|panic| {
             let text = panic
                 .downcast_ref::<String>()
@@ -276,10 +288,18 @@ impl Worker {
 
     fn read_letters(&mut self) {
         while let Some(letter) = self.letters.pop_front() {
-            let result = self.core.handle_command(Instant::now(), letter.command);
+            let (command, reply) = match letter {
+                Letter::Command(command, reply) => (command, reply),
+                Letter::Figures(reply) => {
+                    // Whoever asked may have given up.
+                    let _ = reply.send(self.figures());
+                    continue;
+                }
+            };
+            let result = self.core.handle_command(Instant::now(), command);
             // Before the reply: what control asks of another shard then finds it there.
             self.port.write(&mut self.core);
-            match letter.reply {
+            match reply {
                 // Whoever asked may have given up.
                 Some(reply) => drop(reply.send(result)),
                 None => {
@@ -288,6 +308,18 @@ impl Worker {
                     }
                 }
             }
+        }
+    }
+
+    fn figures(&self) -> ShardFigures {
+        ShardFigures {
+            tally: self.core.tally(),
+            gauges: self.core.gauges(),
+            unsent: self.unsent,
+            late: self.dropped,
+            backlog: self.backlog.len(),
+            lost_events: self.lost_events,
+            thread: self.thread,
         }
     }
 
@@ -323,6 +355,7 @@ impl Worker {
                 .filter(|(_, run)| run.source == local);
             let sent = socket.send(&mut runs);
             if sent.dropped > 0 {
+                self.unsent += sent.dropped;
                 tracing::debug!(shard = %self.id, dropped = sent.dropped, "the kernel refused datagrams");
             }
         }

@@ -131,12 +131,21 @@ pub trait MessageStore: Send + Sync {
     async fn unacknowledged(&self, candidate: ParticipantId) -> Stored<Vec<StoredMessage>>;
 }
 
+/// How the store itself is.
+#[async_trait]
+pub trait HealthStore: Send + Sync {
+    /// Goes the way of every write, and changes nothing.
+    async fn check_writable(&self) -> Stored<()>;
+    /// Writes that wait for the writer.
+    fn waiting_writes(&self) -> usize;
+}
+
 /// Everything that is kept.
 pub trait Store:
-    ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore
+    ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore + HealthStore
 {
 }
 impl<T> Store for T where
-    T: ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore
+    T: ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore + HealthStore
 {
 }

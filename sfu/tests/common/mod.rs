@@ -49,14 +49,14 @@ pub struct World {
     pub store: SqliteStore,
     pub keys: ServerKeys,
     secrets: SecretHasher,
-    auth: AuthConfig,
+    config: ServeConfig,
     tls: TlsConnector,
 }
 
 /// What the TURN servers share with ours.
 pub const TURN_SECRET: &str = "a secret of coturn's";
 
-fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
+fn config(directory: &TempDir) -> ServeConfig {
     let turn_secret = directory.path().join("turn-secret");
     std::fs::write(&turn_secret, format!("{TURN_SECRET}\n")).unwrap();
     ServeConfig {
@@ -83,7 +83,6 @@ fn config(directory: &TempDir, auth: AuthConfig) -> ServeConfig {
             turn_secret_file: Some(turn_secret),
             turn_credential_s: 3_600,
         },
-        auth,
         ..ServeConfig::default()
     }
 }
@@ -94,8 +93,15 @@ impl World {
     }
 
     pub async fn start_with(auth: AuthConfig) -> Self {
+        Self::start_set(|config| config.auth = auth).await
+    }
+
+    /// Starts with other settings than usual.
+    pub async fn start_set(set: impl FnOnce(&mut ServeConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let server = Server::start(config(&directory, auth.clone())).await.unwrap();
+        let mut config = config(&directory);
+        set(&mut config);
+        let server = Server::start(config.clone()).await.unwrap();
         let data = directory.path().join("data");
         let keys = ServerKeys::open(&data).unwrap();
         let mut roots = rustls::RootCertStore::empty();
@@ -112,7 +118,7 @@ impl World {
             store: SqliteStore::open(&data).await.unwrap(),
             secrets: SecretHasher::new(&keys.secret_key),
             keys,
-            auth,
+            config,
             tls: TlsConnector::from(Arc::new(tls)),
             directory,
         }
@@ -127,13 +133,13 @@ impl World {
         if self.server.is_some() {
             self.stop().await;
         }
-        let server = Server::start(config(&self.directory, self.auth.clone())).await.unwrap();
+        let server = Server::start(self.config.clone()).await.unwrap();
         self.https = server.https;
         self.server = Some(server);
     }
 
     pub fn tokens(&self) -> Tokens {
-        Tokens::new(&self.keys, &self.auth)
+        Tokens::new(&self.keys, &self.config.auth)
     }
 
     pub async fn exam_with(&self, code: &str, policy: Policy) -> ExamInfo {

@@ -22,6 +22,8 @@ pub struct Ready {
     pub media: Vec<String>,
     pub certificate_sha256: String,
     pub setup_code: Option<String>,
+    /// Where metrics are read, when they are.
+    pub metrics: Option<String>,
 }
 
 impl Ready {

@@ -94,6 +94,12 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Jobs that wait.
+    pub fn waiting(&self) -> usize {
+        let sender = self.sender.lock();
+        sender.as_ref().map_or(0, |jobs| jobs.max_capacity() - jobs.capacity())
+    }
+
     /// Takes no more jobs and returns when the last one is committed.
     pub async fn close(&self) {
         drop(self.sender.lock().take());
