@@ -13,8 +13,7 @@ use crate::control::Control;
 use crate::shard::tcp::Door;
 use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
 use crate::shutdown::Shutdown;
-use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError, UserStore};
+use crate::store::{self, Store, StoreError};
 use invigil_shared::error::ErrorBody;
 use std::io;
 use std::net::SocketAddr;
@@ -61,7 +60,7 @@ pub struct Server {
     /// For making the first admin; none when there is one. It is not kept anywhere in clear.
     pub setup_code: Option<String>,
     control: Arc<Control>,
-    store: SqliteStore,
+    store: Arc<dyn Store>,
     shards: Vec<(ShardId, ShardHandle)>,
     /// No shard is left.
     failure: watch::Receiver<bool>,
@@ -78,9 +77,9 @@ impl Server {
         let keys = ServerKeys::open(&directory)?;
         let certificate = config.http.certificate(&directory)?;
         let ice = Ice::new(&config.ice)?;
-        let store = SqliteStore::open(&directory).await?;
+        let store = store::open(&directory, config.data.database()).await?;
         let secrets = SecretHasher::new(&keys.secret_key);
-        let setup_code = offer_setup(&store, &secrets).await?;
+        let setup_code = offer_setup(&*store, &secrets).await?;
 
         let (listener, https) = listen(config.http.listen).await?;
         let metrics = match config.metrics.listen {
@@ -120,11 +119,10 @@ impl Server {
         }
         .write(&directory)?;
 
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
-        let control = Arc::new(Control::new(Arc::clone(&shared), shards.clone()));
+        let control = Arc::new(Control::new(Arc::clone(&store), shards.clone()));
         let places = Arc::new(Semaphore::new(config.limits.connections));
         let monitor = Arc::new(Monitor::new(
-            Arc::clone(&shared),
+            Arc::clone(&store),
             Arc::clone(&control),
             shards.clone(),
             &directory,
@@ -133,7 +131,7 @@ impl Server {
         ));
         let passwords = tokio::task::spawn_blocking(Passwords::new).await;
         let service = Arc::new(Service {
-            store: shared,
+            store: Arc::clone(&store),
             control: Arc::clone(&control),
             tokens: Tokens::new(&keys, &config.auth),
             secrets,
@@ -235,7 +233,7 @@ async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeE
 }
 
 /// While there is no admin, each start offers a new code.
-async fn offer_setup(store: &SqliteStore, secrets: &SecretHasher) -> Result<Option<String>, StoreError> {
+async fn offer_setup(store: &dyn Store, secrets: &SecretHasher) -> Result<Option<String>, StoreError> {
     if store.has_admin().await? {
         return Ok(None);
     }

@@ -258,3 +258,29 @@ fn the_schema_is_printed() {
     assert_eq!(schema["properties"]["development"]["type"], "boolean");
     assert_eq!(schema["additionalProperties"], false);
 }
+
+#[test]
+fn the_databases_password_is_never_shown() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = temporary.path().join("data");
+    for (url, arguments) in [
+        ("postgres://someone:hidden@127.0.0.1:9/nothing", &["exam", "list"][..]),
+        ("postgres://someone:hidden@127.0.0.1:port/nothing", &["exam", "list"]),
+        ("mysql://someone:hidden@127.0.0.1/nothing", &["serve"]),
+        (
+            "postgres://someone:hidden@127.0.0.1/nothing",
+            &["serve", "--no-such-flag"],
+        ),
+        ("postgres://someone:hidden@127.0.0.1/nothing", &["serve", "--help"]),
+    ] {
+        let in_environment = command(&directory, arguments).env("INVIGIL_DATABASE", url).output();
+        let as_flag = command(&directory, arguments).args(["--database", url]).output();
+        for output in [in_environment, as_flag] {
+            let output = output.unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            assert!(!said.is_empty());
+            let said = String::from_utf8_lossy(&said);
+            assert!(!said.contains("hidden"), "{arguments:?}: {said}");
+        }
+    }
+}

@@ -152,6 +152,7 @@ async fn messages_that_cannot_be_are_refused() {
     let nobody = json!(exam.id);
     for (to, kind, words, code) in [
         (&to, "chat", " ", "bad_message"),
+        (&to, "chat", "a\0b", "bad_message"),
         (&to, "chat", long.as_str(), "message_too_long"),
         (&nobody, "chat", "x", "not_found"),
         (&Value::Null, "chat", "x", "not_found"),

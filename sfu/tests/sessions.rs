@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use common::{World, device, text};
 use ed25519_dalek::SigningKey;
-use invigil_sfu::store::EventStore;
 use invigil_shared::chain::ChainHead;
 use invigil_shared::device::sign_challenge;
 use invigil_shared::id::{BootId, SessionId};

@@ -71,7 +71,7 @@ const GROUPS: &[Group] = &[
         tests_only: false,
     },
     Group {
-        why: "to test (browsers, GStreamer and a TURN server as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
+        why: "to test (browsers, GStreamer, a TURN server and a database as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
         packages: &[
             "chromium",
             "firefox-esr",
@@ -83,6 +83,7 @@ const GROUPS: &[Group] = &[
             "gstreamer1.0-plugins-bad",
             "gstreamer1.0-nice",
             "coturn",
+            "postgresql",
             "webkit2gtk-driver",
             "wmctrl",
             "xterm",

@@ -5,7 +5,7 @@ use super::output;
 use crate::auth::secret::normalise_exam_code;
 use crate::clock;
 use crate::config::DataConfig;
-use crate::store::{ExamStore, StoreError};
+use crate::store::StoreError;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use invigil_shared::exam::{ExamInfo, ExamStatus, Policy};

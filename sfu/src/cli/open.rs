@@ -3,18 +3,18 @@
 use crate::auth::ServerKeys;
 use crate::auth::secret::{SecretHasher, normalise_exam_code};
 use crate::config::DataConfig;
-use crate::store::ExamStore;
-use crate::store::sqlite::SqliteStore;
+use crate::store::{self, Store};
 use anyhow::{Context, anyhow};
 use invigil_shared::exam::ExamInfo;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// An open data directory.
 pub struct Data {
     pub directory: PathBuf,
     pub keys: ServerKeys,
     pub secrets: SecretHasher,
-    pub store: SqliteStore,
+    pub store: Arc<dyn Store>,
 }
 
 impl Data {
@@ -22,7 +22,7 @@ impl Data {
         let directory = config.prepare()?.to_owned();
         let keys = ServerKeys::open(&directory)?;
         let secrets = SecretHasher::new(&keys.secret_key);
-        let store = SqliteStore::open(&directory).await?;
+        let store = store::open(&directory, config.database()).await?;
         Ok(Self {
             directory,
             keys,

@@ -8,7 +8,6 @@ use crate::auth::identity::Person;
 use crate::clock;
 use crate::config::{AuthConfig, DataConfig};
 use crate::store::records::SessionRecord;
-use crate::store::{RosterStore, SessionStore, UserStore};
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use invigil_shared::chain::ChainHead;

@@ -1,6 +1,8 @@
-//! Section: the data directory. It holds the database, the keys and the certificate, and belongs to one server.
+//! Section: the data directory and the database. The directory holds the keys, the certificate and, unless PostgreSQL does, the
+//! data, and belongs to one server.
 
 use super::{ConfigError, Report};
+use crate::store::postgres::DatabaseUrl;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -13,10 +15,21 @@ const SERVER_FILE: &str = "server.json";
 #[derive(Clone, Debug, Default, PartialEq, clap::Args, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DataConfig {
-    /// Directory of the database, keys and certificate; made with mode 0700.
+    /// Directory of the embedded database, keys and certificate; made with mode 0700.
     #[arg(id = "data.dir", long = "data-dir", env = "INVIGIL_DATA_DIR", value_name = "DIR")]
     #[serde(rename = "dir")]
     pub data_dir: PathBuf,
+    /// PostgreSQL database, `postgres://user:password@host/database`, instead of SQLite in the data directory. The variable keeps
+    /// a password out of the list of processes.
+    // What the variable holds does not belong into a help text.
+    #[arg(
+        id = "data.database",
+        long = "database",
+        env = "INVIGIL_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: Option<DatabaseUrl>,
 }
 
 impl DataConfig {
@@ -28,6 +41,14 @@ impl DataConfig {
         } else if dir.exists() && !dir.is_dir() {
             report.mistake("data.dir", format!("{} is no directory", dir.display()));
         }
+        if let Some(Err(why)) = self.database().map(DatabaseUrl::check) {
+            report.mistake("data.database", why.to_string());
+        }
+    }
+
+    /// None: the embedded one. An empty variable counts as not set.
+    pub fn database(&self) -> Option<&DatabaseUrl> {
+        self.database.as_ref().filter(|url| !url.is_empty())
     }
 
     /// Makes the directory when it is missing.

@@ -31,6 +31,7 @@ fn flags_stand_over_the_environment_over_the_file_over_defaults() {
     let file = "
         [data]
         dir = '/srv/file'
+        database = 'postgres://u:p@db.example.org/file'
         [auth]
         issuer = 'file'
         audience = 'file'
@@ -43,6 +44,7 @@ fn flags_stand_over_the_environment_over_the_file_over_defaults() {
     ";
     let variables = [
         ("INVIGIL_ISSUER", "variable"),
+        ("INVIGIL_DATABASE", "postgres://u:p@db.example.org/variable"),
         ("INVIGIL_AUDIENCE", "variable"),
         ("INVIGIL_STUN", "stun:c.example.org,stun:d.example.org"),
         ("INVIGIL_NO_SEGMENTS", "0"),
@@ -54,6 +56,7 @@ fn flags_stand_over_the_environment_over_the_file_over_defaults() {
         development: true,
         data: DataConfig {
             data_dir: "/srv/file".into(),
+            database: Some("postgres://u:p@db.example.org/variable".into()),
         },
         auth: AuthConfig {
             issuer: "flag".into(),
@@ -204,6 +207,7 @@ fn each_setting_has_a_key_a_flag_and_a_variable() {
     let expected = ServeConfig {
         data: DataConfig {
             data_dir: "/srv/x".into(),
+            database: None,
         },
         ..ServeConfig::default()
     };

@@ -24,7 +24,8 @@ impl Control {
         text: String,
     ) -> Answer {
         let text = text.trim().to_owned();
-        if text.is_empty() {
+        // No text of PostgreSQL's can hold a NUL.
+        if text.is_empty() || text.contains('\0') {
             return Err(ErrorBody::from(ErrorCode::BadMessage).with("field", "text"));
         }
         if text.chars().count() > MAX_MESSAGE_CHARS {

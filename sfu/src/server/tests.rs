@@ -11,6 +11,7 @@ async fn a_server_without_a_shard_has_failed() {
         development: true,
         data: DataConfig {
             data_dir: directory.path().join("data"),
+            database: None,
         },
         http: HttpConfig {
             listen: loopback,

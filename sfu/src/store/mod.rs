@@ -1,14 +1,23 @@
 //! What is kept: one trait per aggregate, so that the service knows no database. A write that returned is committed.
 
+mod append;
+mod migrations;
+pub mod postgres;
 pub mod records;
+mod rows;
 pub mod sqlite;
+mod writer;
 
 use async_trait::async_trait;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
 use invigil_shared::timeline::TimelineEntry;
+use postgres::{DatabaseUrl, PostgresStore};
 use records::{Append, Appended, NewMessage, NewRosterEntry, SessionRecord, StoredMessage, UserRecord};
+use sqlite::SqliteStore;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +38,17 @@ pub enum StoreError {
     #[error("cannot bring the database up to date: {0}")]
     Migration(String),
     #[error("cannot open {path}: {source}")]
-    Open {
-        path: std::path::PathBuf,
-        source: std::io::Error,
+    Open { path: PathBuf, source: std::io::Error },
+    /// Never says what the URL is: it may hold a password.
+    #[error("the database's URL {0}")]
+    Url(String),
+    #[error("PostgreSQL does not answer")]
+    Silent,
+    #[error("PostgreSQL can't be used as it is set: {name} is {value}, {reason}")]
+    Setting {
+        name: &'static str,
+        value: String,
+        reason: &'static str,
     },
     #[error("the store is closed")]
     Closed,
@@ -141,11 +158,19 @@ pub trait HealthStore: Send + Sync {
 }
 
 /// Everything that is kept.
+#[async_trait]
 pub trait Store:
     ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore + HealthStore
 {
+    /// Ends the connections after what was queued; further calls fail with [`StoreError::Closed`].
+    async fn close(&self);
 }
-impl<T> Store for T where
-    T: ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore + HealthStore
-{
+
+/// Opens the PostgreSQL of a URL, or else the SQLite of the data directory, and brings its schema up to date. A newer schema
+/// is refused.
+pub async fn open(directory: &Path, database: Option<&DatabaseUrl>) -> Stored<Arc<dyn Store>> {
+    Ok(match database {
+        Some(url) => Arc::new(PostgresStore::open(url).await?),
+        None => Arc::new(SqliteStore::open(directory).await?),
+    })
 }

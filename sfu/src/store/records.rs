@@ -13,6 +13,9 @@ pub const MAX_EXAMS_LISTED: usize = 200;
 /// Unacknowledged messages that a returning candidate receives.
 pub const MAX_UNACKNOWLEDGED: usize = 200;
 
+/// The setting that holds the setup code's keyed hash.
+pub const SETUP_CODE: &str = "setup_code_hash";
+
 /// A roster entry with its secret's keyed hash.
 #[derive(Clone, Debug)]
 pub struct NewRosterEntry {

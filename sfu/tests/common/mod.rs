@@ -10,9 +10,9 @@ use invigil_sfu::auth::{ServerKeys, Tokens, password};
 use invigil_sfu::clock::{self, fresh};
 use invigil_sfu::config::{AuthConfig, DataConfig, HttpConfig, IceConfig, MediaConfig, ServeConfig};
 use invigil_sfu::server::Server;
+use invigil_sfu::store::postgres::DatabaseUrl;
 use invigil_sfu::store::records::{NewRosterEntry, UserRecord};
-use invigil_sfu::store::sqlite::SqliteStore;
-use invigil_sfu::store::{ExamStore, RosterStore, UserStore};
+use invigil_sfu::store::{self, Store};
 use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, Policy, RosterEntry};
 use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, UserId};
 use invigil_shared::role::Role;
@@ -46,7 +46,7 @@ pub struct World {
     pub https: SocketAddr,
     pub setup_code: Option<String>,
     /// A second process's view of the data directory, as the command line has it.
-    pub store: SqliteStore,
+    pub store: Arc<dyn Store>,
     pub keys: ServerKeys,
     secrets: SecretHasher,
     config: ServeConfig,
@@ -56,6 +56,11 @@ pub struct World {
 /// What the TURN servers share with ours.
 pub const TURN_SECRET: &str = "a secret of coturn's";
 
+/// The test target that runs the other ones' tests over PostgreSQL.
+fn database() -> Option<DatabaseUrl> {
+    (env!("CARGO_CRATE_NAME") == "on_postgres").then(|| invigil_postgres::shared().database().unwrap().into())
+}
+
 fn config(directory: &TempDir) -> ServeConfig {
     let turn_secret = directory.path().join("turn-secret");
     std::fs::write(&turn_secret, format!("{TURN_SECRET}\n")).unwrap();
@@ -63,6 +68,7 @@ fn config(directory: &TempDir) -> ServeConfig {
         development: true,
         data: DataConfig {
             data_dir: directory.path().join("data"),
+            database: database(),
         },
         http: HttpConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -115,7 +121,7 @@ impl World {
             https: server.https,
             setup_code: server.setup_code.clone(),
             server: Some(server),
-            store: SqliteStore::open(&data).await.unwrap(),
+            store: store::open(&data, config.data.database()).await.unwrap(),
             secrets: SecretHasher::new(&keys.secret_key),
             keys,
             config,

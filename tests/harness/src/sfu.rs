@@ -43,6 +43,8 @@ pub struct Sfu {
     binary: PathBuf,
     /// Name of the network namespace that it runs in, if not ours.
     namespace: Option<String>,
+    /// URL of a PostgreSQL, else it has its embedded database.
+    database: Option<String>,
     data: PathBuf,
     logs: PathBuf,
     arguments: Vec<String>,
@@ -68,7 +70,20 @@ impl Sfu {
 
     /// Starts another build than the one beside us, on free ports of 127.0.0.1.
     pub fn start_binary(binary: &Path, folder: &Path) -> Result<Self> {
-        Self::start_of(binary.to_owned(), None, folder, ("127.0.0.1:0", "127.0.0.1:0"), &[])
+        Self::start_of(
+            binary.to_owned(),
+            (None, None),
+            folder,
+            ("127.0.0.1:0", "127.0.0.1:0"),
+            &[],
+        )
+    }
+
+    /// Starts on a PostgreSQL, on free ports of 127.0.0.1.
+    pub fn start_on(database: &str, folder: &Path) -> Result<Self> {
+        let where_it_is = (None, Some(database.to_owned()));
+        let free = ("127.0.0.1:0", "127.0.0.1:0");
+        Self::start_of(bin_dir().join("invigil-sfu"), where_it_is, folder, free, &[])
     }
 
     /// Starts with `listen`, `media` and further arguments; data and logs live under `folder`.
@@ -83,25 +98,32 @@ impl Sfu {
     }
 
     fn start_in(namespace: Option<String>, folder: &Path, listen: &str, media: &str, more: &[&str]) -> Result<Self> {
-        Self::start_of(bin_dir().join("invigil-sfu"), namespace, folder, (listen, media), more)
+        Self::start_of(
+            bin_dir().join("invigil-sfu"),
+            (namespace, None),
+            folder,
+            (listen, media),
+            more,
+        )
     }
 
     fn start_of(
         binary: PathBuf,
-        namespace: Option<String>,
+        (namespace, database): (Option<String>, Option<String>),
         folder: &Path,
         (listen, media): (&str, &str),
         more: &[&str],
     ) -> Result<Self> {
         let (data, logs) = (folder.join("sfu-data"), folder.join("logs"));
         let arguments: Vec<String> = more.iter().map(|a| (*a).to_owned()).collect();
-        let command = command(namespace.as_deref(), &binary);
+        let command = command(namespace.as_deref(), database.as_deref(), &binary);
         let (process, ready) = launch(command, &data, &logs, listen, media, &arguments)?;
         Ok(Self {
             process,
             ready,
             binary,
             namespace,
+            database,
             data,
             logs,
             arguments,
@@ -126,10 +148,15 @@ impl Sfu {
     pub fn restart(&mut self) -> Result<()> {
         self.process.end();
         let (listen, media) = (self.ready.https.clone(), self.ready.first_shard());
-        let command = command(self.namespace.as_deref(), &self.binary);
+        let command = command(self.namespace.as_deref(), self.database.as_deref(), &self.binary);
         let (process, ready) = launch(command, &self.data, &self.logs, &listen, &media, &self.arguments)?;
         (self.process, self.ready) = (process, ready);
         Ok(())
+    }
+
+    /// What it has logged.
+    pub fn log_text(&self) -> String {
+        self.process.log_text()
     }
 
     /// A REST client that trusts this server by its certificate.
@@ -140,7 +167,7 @@ impl Sfu {
 
     /// Runs `invigil-sfu ARGUMENTS --data-dir D` and returns what it prints.
     pub fn command(&self, arguments: &[&str], input: Option<&str>) -> Result<String> {
-        let mut command = Command::new(&self.binary);
+        let mut command = command(None, self.database.as_deref(), &self.binary);
         command
             .args(arguments)
             .arg("--data-dir")
@@ -211,8 +238,13 @@ impl Sfu {
     }
 }
 
-fn command(namespace: Option<&str>, binary: &Path) -> Command {
-    namespace.map_or_else(|| Command::new(binary), |name| command_within(name, binary))
+fn command(namespace: Option<&str>, database: Option<&str>, binary: &Path) -> Command {
+    let mut command = namespace.map_or_else(|| Command::new(binary), |name| command_within(name, binary));
+    match database {
+        Some(url) => command.env("INVIGIL_DATABASE", url),
+        None => command.env_remove("INVIGIL_DATABASE"),
+    };
+    command
 }
 
 fn launch(

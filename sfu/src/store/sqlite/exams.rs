@@ -1,29 +1,15 @@
 //! Exams.
 
 use super::SqliteStore;
-use super::rows::{id, json, limit, to_json, unique};
 use crate::clock;
 use crate::store::records::MAX_EXAMS_LISTED;
+use crate::store::rows::{all, exam, limit, listed_exam, one, to_json, unique};
 use crate::store::{ExamStore, Stored};
 use async_trait::async_trait;
-use invigil_shared::exam::{ExamInfo, ExamStatus};
+use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::ExamId;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 
 const COLUMNS: &str = "exams.id, code, title, status, starts_at, ends_at, policy";
-
-fn exam(row: &SqliteRow) -> Stored<ExamInfo> {
-    Ok(ExamInfo {
-        id: id(row, "id")?,
-        title: row.try_get("title")?,
-        code: row.try_get("code")?,
-        status: ExamStatus::parse(row.try_get("status")?),
-        starts_at: row.try_get("starts_at")?,
-        ends_at: row.try_get("ends_at")?,
-        policy: json(row, "policy")?,
-    })
-}
 
 #[async_trait]
 impl ExamStore for SqliteStore {
@@ -59,13 +45,13 @@ impl ExamStore for SqliteStore {
             .bind(wanted.to_string())
             .fetch_optional(&self.readers)
             .await?;
-        row.as_ref().map(exam).transpose()
+        one(row.as_ref(), exam)
     }
 
     async fn exam_by_code(&self, code: &str) -> Stored<Option<ExamInfo>> {
         let query = format!("SELECT {COLUMNS} FROM exams WHERE code = ?");
         let row = sqlx::query(&query).bind(code).fetch_optional(&self.readers).await?;
-        row.as_ref().map(exam).transpose()
+        one(row.as_ref(), exam)
     }
 
     async fn exams(&self) -> Stored<Vec<(ExamInfo, u32)>> {
@@ -77,8 +63,6 @@ impl ExamStore for SqliteStore {
             .bind(limit(MAX_EXAMS_LISTED))
             .fetch_all(&self.readers)
             .await?;
-        rows.iter()
-            .map(|row| Ok((exam(row)?, row.try_get::<u32, _>("candidates")?)))
-            .collect()
+        all(&rows, listed_exam)
     }
 }

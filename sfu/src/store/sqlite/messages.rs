@@ -1,45 +1,12 @@
 //! Messages between people, and what became of them.
 
 use super::SqliteStore;
-use super::rows::{id, limit};
 use super::timeline::insert;
 use crate::store::records::{MAX_UNACKNOWLEDGED, NewMessage, StoredMessage};
+use crate::store::rows::{Columns, all, kind_text, limit, message};
 use crate::store::{MessageStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::id::{MessageId, ParticipantId};
-use invigil_shared::signal::Message;
-use invigil_shared::timeline::MessageKind;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
-fn kind_text(kind: MessageKind) -> &'static str {
-    match kind {
-        MessageKind::Warning => "warning",
-        MessageKind::Chat | MessageKind::Unknown => "chat",
-    }
-}
-
-fn read(row: &SqliteRow) -> Stored<StoredMessage> {
-    let kind: &str = row.try_get("kind")?;
-    let message = Message {
-        id: id(row, "id")?,
-        kind: if kind == "warning" {
-            MessageKind::Warning
-        } else {
-            MessageKind::Chat
-        },
-        candidate: id(row, "candidate")?,
-        from_candidate: row.try_get("from_candidate")?,
-        author: row.try_get("author")?,
-        text: row.try_get("text")?,
-        at: row.try_get("at")?,
-        acknowledged: row.try_get::<Option<i64>, _>("acknowledged_at")?.is_some(),
-    };
-    Ok(StoredMessage {
-        message,
-        delivered: row.try_get::<Option<i64>, _>("delivered_at")?.is_some(),
-    })
-}
 
 #[async_trait]
 impl MessageStore for SqliteStore {
@@ -86,18 +53,18 @@ impl MessageStore for SqliteStore {
             .await
     }
 
-    async fn acknowledge(&self, message: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool> {
+    async fn acknowledge(&self, wanted: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool> {
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
                     let query = "SELECT acknowledged_at FROM messages WHERE id = ? AND candidate = ? AND NOT from_candidate";
-                    let query = sqlx::query(query).bind(message.to_string()).bind(candidate.to_string());
+                    let query = sqlx::query(query).bind(wanted.to_string()).bind(candidate.to_string());
                     let row = query.fetch_optional(&mut *connection).await?.ok_or(StoreError::Missing)?;
-                    if row.try_get::<Option<i64>, _>("acknowledged_at")?.is_some() {
+                    if row.maybe_integer("acknowledged_at")?.is_some() {
                         return Ok(false);
                     }
                     let query = "UPDATE messages SET acknowledged_at = ?, delivered_at = coalesce(delivered_at, ?) WHERE id = ?";
-                    sqlx::query(query).bind(at).bind(at).bind(message.to_string()).execute(connection).await?;
+                    sqlx::query(query).bind(at).bind(at).bind(wanted.to_string()).execute(connection).await?;
                     Ok(true)
                 })
             })
@@ -113,6 +80,6 @@ impl MessageStore for SqliteStore {
             .bind(limit(MAX_UNACKNOWLEDGED))
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().map(read).collect()
+        all(&rows, message)
     }
 }

@@ -5,21 +5,25 @@ mod events;
 mod exams;
 mod messages;
 mod roster;
-mod rows;
 mod sessions;
 mod timeline;
 mod users;
-mod writer;
 
-use crate::store::{HealthStore, StoreError, Stored};
+use crate::store::migrations::bring_up_to_date;
+use crate::store::rows::{Columns, plain_columns};
+use crate::store::writer::{Writer, WritingConnection};
+use crate::store::{HealthStore, Store, StoreError, Stored};
 use async_trait::async_trait;
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, SqliteConnection};
+use futures_util::future::BoxFuture;
+use sqlx::migrate::Migrator;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
+};
+use sqlx::types::Uuid;
+use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
 use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
-use writer::Writer;
 
 /// The database's file in the data directory.
 pub const DATABASE_FILE: &str = "invigil.sqlite";
@@ -35,7 +39,7 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 /// The store. Cheap to clone.
 #[derive(Clone)]
 pub struct SqliteStore {
-    writer: Writer,
+    writer: Writer<SqliteConnection>,
     readers: SqlitePool,
 }
 
@@ -65,20 +69,27 @@ impl SqliteStore {
         .map_err(|_| StoreError::Closed)??;
         let mut connection = options.connect().await?;
         keep_private(&path)?;
-        migrate(&mut connection).await?;
+        bring_up_to_date(&MIGRATIONS, &mut connection).await?;
         drop(lock);
+        let again = options.clone().create_if_missing(false);
+        let connect = Box::new(move || -> BoxFuture<'static, Stored<SqliteConnection>> {
+            let again = again.clone();
+            Box::pin(async move { Ok(again.connect().await?) })
+        });
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.create_if_missing(false).pragma("query_only", "ON"))
             .await?;
         Ok(Self {
-            writer: Writer::start(connection),
+            writer: Writer::start(connection, connect),
             readers,
         })
     }
+}
 
-    /// Ends the connections after what was queued; further calls fail with [`StoreError::Closed`].
-    pub async fn close(&self) {
+#[async_trait]
+impl Store for SqliteStore {
+    async fn close(&self) {
         self.writer.close().await;
         self.readers.close().await;
     }
@@ -96,6 +107,32 @@ impl HealthStore for SqliteStore {
     }
 }
 
+impl WritingConnection for SqliteConnection {
+    // Taking the write lock at once: a reader that became a writer half way would fail where waiting helps.
+    const BEGIN: &'static str = "BEGIN IMMEDIATE";
+    const GROUP: usize = 128;
+    // A disk that is this slow has failed.
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    fn run(&mut self, sql: &'static str) -> BoxFuture<'_, Result<(), sqlx::Error>> {
+        Box::pin(async move { self.execute(sql).await.map(drop) })
+    }
+
+    fn end(self) -> BoxFuture<'static, Result<(), sqlx::Error>> {
+        self.close()
+    }
+}
+
+impl Columns for SqliteRow {
+    fn uuid(&self, column: &str) -> Stored<Uuid> {
+        let text: &str = self.try_get(column)?;
+        text.parse()
+            .map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
+    }
+
+    plain_columns!();
+}
+
 /// The database holds names and messages: only its owner reads it.
 fn keep_private(path: &Path) -> Stored<()> {
     #[cfg(unix)]
@@ -108,19 +145,3 @@ fn keep_private(path: &Path) -> Stored<()> {
     }
     Ok(())
 }
-
-async fn migrate(connection: &mut SqliteConnection) -> Stored<()> {
-    MIGRATIONS.run_direct(connection).await.map_err(|error| {
-        let known = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or(0);
-        match error {
-            MigrateError::VersionMissing(found) if found > known => StoreError::NewerSchema { found, known },
-            MigrateError::VersionMismatch(version) => StoreError::ChangedMigration(version),
-            other => StoreError::Migration(other.to_string()),
-        }
-    })?;
-    connection.ping().await?;
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests;

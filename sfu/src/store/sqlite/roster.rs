@@ -1,24 +1,12 @@
 //! Roster entries and the keyed hashes of their secrets.
 
 use super::SqliteStore;
-use super::rows::{id, json, to_json, unique};
 use crate::store::records::NewRosterEntry;
+use crate::store::rows::{entry, one, secret_entry, to_json, unique};
 use crate::store::{RosterStore, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
 use invigil_shared::id::{ExamId, RosterEntryId};
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
-fn entry(row: &SqliteRow) -> Stored<RosterEntry> {
-    Ok(RosterEntry {
-        id: id(row, "id")?,
-        exam: id(row, "exam")?,
-        label: row.try_get("label")?,
-        seat: row.try_get("seat")?,
-        allowances: json(row, "allowances")?,
-    })
-}
 
 #[async_trait]
 impl RosterStore for SqliteStore {
@@ -49,24 +37,14 @@ impl RosterStore for SqliteStore {
 
     async fn entry(&self, wanted: RosterEntryId) -> Stored<Option<RosterEntry>> {
         let query = sqlx::query("SELECT * FROM roster WHERE id = ?").bind(wanted.to_string());
-        query
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(entry)
-            .transpose()
+        one(query.fetch_optional(&self.readers).await?.as_ref(), entry)
     }
 
     async fn entry_by_label(&self, exam: ExamId, label: &str) -> Stored<Option<RosterEntry>> {
         let query = sqlx::query("SELECT * FROM roster WHERE exam = ? AND label = ?")
             .bind(exam.to_string())
             .bind(label);
-        query
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(entry)
-            .transpose()
+        one(query.fetch_optional(&self.readers).await?.as_ref(), entry)
     }
 
     async fn entry_by_secret(&self, exam: ExamId, secret_hash: &[u8]) -> Stored<Option<(RosterEntry, Vec<u8>)>> {
@@ -76,7 +54,6 @@ impl RosterStore for SqliteStore {
             .bind(secret_hash)
             .fetch_optional(&self.readers)
             .await?;
-        row.map(|row| Ok((entry(&row)?, row.try_get("secret_hash")?)))
-            .transpose()
+        one(row.as_ref(), secret_entry)
     }
 }

@@ -1,35 +1,14 @@
 //! Sessions: one candidate's sitting, across devices' restarts and ours.
 
 use super::SqliteStore;
-use super::rows::{hash, id, json, seq};
 use super::timeline::insert;
 use crate::store::records::SessionRecord;
+use crate::store::rows::{all, joined_session, one, session};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
-use invigil_shared::chain::ChainHead;
 use invigil_shared::exam::RosterEntry;
 use invigil_shared::id::{ExamId, ParticipantId, SessionId};
 use invigil_shared::timeline::TimelineEntry;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
-
-pub(super) fn session(row: &SqliteRow) -> Stored<SessionRecord> {
-    Ok(SessionRecord {
-        id: id(row, "id")?,
-        exam: id(row, "exam")?,
-        entry: id(row, "entry")?,
-        participant: id(row, "participant")?,
-        device_key: row.try_get("device_key")?,
-        created_at: row.try_get("created_at")?,
-        joined_at: row.try_get("joined_at")?,
-        finished_at: row.try_get("finished_at")?,
-        looked_at: row.try_get("looked_at")?,
-        chain: ChainHead {
-            seq: seq(row, "chain_seq")?,
-            hash: hash(row, "chain_hash")?,
-        },
-    })
-}
 
 #[async_trait]
 impl SessionStore for SqliteStore {
@@ -60,12 +39,7 @@ impl SessionStore for SqliteStore {
 
     async fn session(&self, wanted: SessionId) -> Stored<Option<SessionRecord>> {
         let query = sqlx::query("SELECT * FROM sessions WHERE id = ?").bind(wanted.to_string());
-        query
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(session)
-            .transpose()
+        one(query.fetch_optional(&self.readers).await?.as_ref(), session)
     }
 
     async fn joined_sessions(&self, exam: ExamId) -> Stored<Vec<(SessionRecord, RosterEntry)>> {
@@ -74,17 +48,7 @@ impl SessionStore for SqliteStore {
              JOIN roster ON roster.id = sessions.entry WHERE sessions.exam = ? AND joined_at IS NOT NULL ORDER BY sessions.id",
         );
         let rows = query.bind(exam.to_string()).fetch_all(&self.readers).await?;
-        let read = |row: &SqliteRow| {
-            let entry = RosterEntry {
-                id: id(row, "entry")?,
-                exam,
-                label: row.try_get("label")?,
-                seat: row.try_get("seat")?,
-                allowances: json(row, "allowances")?,
-            };
-            Ok((session(row)?, entry))
-        };
-        rows.iter().map(read).collect()
+        all(&rows, joined_session)
     }
 
     async fn mark_joined(&self, wanted: SessionId, at: i64) -> Stored<bool> {

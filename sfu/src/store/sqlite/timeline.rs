@@ -1,19 +1,14 @@
-//! Timeline entries. What became of a message is read from the message, so that an entry is written once.
+//! Timeline entries.
 
 use super::SqliteStore;
-use super::rows::{id, json, limit, to_json};
+use crate::store::rows::{limit, message_of, timeline_entry, to_json};
 use crate::store::{Stored, TimelineStore};
 use async_trait::async_trait;
 use invigil_shared::id::ExamId;
-use invigil_shared::timeline::{TimelineBody, TimelineEntry};
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use invigil_shared::timeline::TimelineEntry;
+use sqlx::SqliteConnection;
 
 pub(super) async fn insert(connection: &mut SqliteConnection, exam: ExamId, entry: &TimelineEntry) -> Stored<()> {
-    let message = match &entry.body {
-        TimelineBody::Message { message, .. } => Some(message.to_string()),
-        _ => None,
-    };
     sqlx::query(
         "INSERT INTO timeline (id, exam, participant, at, received_at, message, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
@@ -22,31 +17,11 @@ pub(super) async fn insert(connection: &mut SqliteConnection, exam: ExamId, entr
     .bind(entry.participant.to_string())
     .bind(entry.at)
     .bind(entry.received_at)
-    .bind(message)
+    .bind(message_of(entry).map(|message| message.to_string()))
     .bind(to_json(&entry.body)?)
     .execute(connection)
     .await?;
     Ok(())
-}
-
-fn read(row: &SqliteRow) -> Stored<TimelineEntry> {
-    let mut body = json(row, "body")?;
-    if let TimelineBody::Message {
-        delivered,
-        acknowledged,
-        ..
-    } = &mut body
-    {
-        *delivered = row.try_get::<Option<i64>, _>("delivered_at")?.is_some();
-        *acknowledged = row.try_get::<Option<i64>, _>("acknowledged_at")?.is_some();
-    }
-    Ok(TimelineEntry {
-        id: id(row, "id")?,
-        participant: id(row, "participant")?,
-        at: row.try_get("at")?,
-        received_at: row.try_get("received_at")?,
-        body,
-    })
 }
 
 #[async_trait]
@@ -67,6 +42,6 @@ impl TimelineStore for SqliteStore {
             .bind(limit(newest))
             .fetch_all(&self.readers)
             .await?;
-        rows.iter().rev().map(read).collect()
+        rows.iter().rev().map(timeline_entry).collect()
     }
 }

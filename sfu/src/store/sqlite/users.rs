@@ -1,29 +1,15 @@
 //! People with an account, and the one-time setup code that makes the first.
 
 use super::SqliteStore;
-use super::rows::{id, unique};
 use crate::auth::secret;
-use crate::store::records::UserRecord;
+use crate::store::records::{SETUP_CODE, UserRecord};
+use crate::store::rows::{Columns, one, unique, user};
 use crate::store::{StoreError, Stored, UserStore};
 use async_trait::async_trait;
 use invigil_shared::id::UserId;
-use invigil_shared::role::Role;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
+use sqlx::SqliteConnection;
 
-const SETUP_CODE: &str = "setup_code_hash";
 const ANY_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin') AS found";
-
-fn user(row: &SqliteRow) -> Stored<UserRecord> {
-    Ok(UserRecord {
-        id: id(row, "id")?,
-        email: row.try_get("email")?,
-        name: row.try_get("name")?,
-        role: Role::parse(row.try_get("role")?),
-        password_hash: row.try_get("password_hash")?,
-        created_at: row.try_get("created_at")?,
-    })
-}
 
 async fn insert(connection: &mut SqliteConnection, user: UserRecord) -> Stored<()> {
     sqlx::query("INSERT INTO users (id, email, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)")
@@ -49,40 +35,24 @@ impl UserStore for SqliteStore {
 
     async fn user(&self, wanted: UserId) -> Stored<Option<UserRecord>> {
         let query = sqlx::query("SELECT * FROM users WHERE id = ?").bind(wanted.to_string());
-        query
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(user)
-            .transpose()
+        one(query.fetch_optional(&self.readers).await?.as_ref(), user)
     }
 
     async fn user_by_email(&self, email: &str) -> Stored<Option<UserRecord>> {
         let query = sqlx::query("SELECT * FROM users WHERE email = ?").bind(email);
-        query
-            .fetch_optional(&self.readers)
-            .await?
-            .as_ref()
-            .map(user)
-            .transpose()
+        one(query.fetch_optional(&self.readers).await?.as_ref(), user)
     }
 
     async fn has_admin(&self) -> Stored<bool> {
-        Ok(sqlx::query(ANY_ADMIN)
-            .fetch_one(&self.readers)
-            .await?
-            .try_get("found")?)
+        sqlx::query(ANY_ADMIN).fetch_one(&self.readers).await?.truth("found")
     }
 
     async fn offer_setup(&self, code_hash: Vec<u8>) -> Stored<bool> {
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    if sqlx::query(ANY_ADMIN)
-                        .fetch_one(&mut *connection)
-                        .await?
-                        .try_get("found")?
-                    {
+                    let any = sqlx::query(ANY_ADMIN).fetch_one(&mut *connection).await?;
+                    if any.truth("found")? {
                         return Ok(false);
                     }
                     let query = sqlx::query("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)");
@@ -102,12 +72,8 @@ impl UserStore for SqliteStore {
                         .fetch_optional(&mut *connection)
                         .await?
                         .ok_or(StoreError::Missing)?;
-                    let stored: Vec<u8> = row.try_get("value")?;
-                    let taken: bool = sqlx::query(ANY_ADMIN)
-                        .fetch_one(&mut *connection)
-                        .await?
-                        .try_get("found")?;
-                    if taken || !secret::equal(&stored, &code_hash) {
+                    let any = sqlx::query(ANY_ADMIN).fetch_one(&mut *connection).await?;
+                    if any.truth("found")? || !secret::equal(&row.bytes("value")?, &code_hash) {
                         return Err(StoreError::Missing);
                     }
                     let query = sqlx::query("DELETE FROM settings WHERE name = ?").bind(SETUP_CODE);

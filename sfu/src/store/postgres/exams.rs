@@ -1,0 +1,58 @@
+//! Exams.
+
+use super::PostgresStore;
+use crate::clock;
+use crate::store::records::MAX_EXAMS_LISTED;
+use crate::store::rows::{all, exam, limit, listed_exam, one, to_json, unique};
+use crate::store::{ExamStore, Stored};
+use async_trait::async_trait;
+use invigil_shared::exam::ExamInfo;
+use invigil_shared::id::ExamId;
+
+#[async_trait]
+impl ExamStore for PostgresStore {
+    async fn create_exam(&self, exam: ExamInfo) -> Stored<()> {
+        let policy = to_json(&exam.policy)?;
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "INSERT INTO exams (id, code, title, status, starts_at, ends_at, policy, created_at) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    )
+                    .bind(exam.id.0)
+                    .bind(exam.code)
+                    .bind(exam.title)
+                    .bind(exam.status.as_str())
+                    .bind(exam.starts_at)
+                    .bind(exam.ends_at)
+                    .bind(policy)
+                    .bind(clock::now_us())
+                    .execute(connection)
+                    .await
+                    .map_err(unique)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn exam(&self, wanted: ExamId) -> Stored<Option<ExamInfo>> {
+        let query = sqlx::query("SELECT * FROM exams WHERE id = $1").bind(wanted.0);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), exam)
+    }
+
+    async fn exam_by_code(&self, code: &str) -> Stored<Option<ExamInfo>> {
+        let query = sqlx::query("SELECT * FROM exams WHERE code = $1").bind(code);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), exam)
+    }
+
+    async fn exams(&self) -> Stored<Vec<(ExamInfo, u32)>> {
+        let query = sqlx::query(
+            "SELECT exams.*, (SELECT count(*) FROM roster WHERE roster.exam = exams.id) AS candidates FROM exams \
+             ORDER BY id DESC LIMIT $1",
+        );
+        let rows = query.bind(limit(MAX_EXAMS_LISTED)).fetch_all(&self.readers).await?;
+        all(&rows, listed_exam)
+    }
+}

@@ -1,0 +1,81 @@
+//! Messages between people, and what became of them.
+
+use super::PostgresStore;
+use super::timeline::insert;
+use crate::store::records::{MAX_UNACKNOWLEDGED, NewMessage, StoredMessage};
+use crate::store::rows::{Columns, all, kind_text, limit, message};
+use crate::store::{MessageStore, StoreError, Stored};
+use async_trait::async_trait;
+use invigil_shared::id::{MessageId, ParticipantId};
+use sqlx::types::Uuid;
+
+#[async_trait]
+impl MessageStore for PostgresStore {
+    async fn add_message(&self, new: NewMessage) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let NewMessage { exam, message, entry } = new;
+                    sqlx::query(
+                        "INSERT INTO messages (id, exam, candidate, from_candidate, author, kind, text, at) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                    )
+                    .bind(message.id.0)
+                    .bind(exam.0)
+                    .bind(message.candidate.0)
+                    .bind(message.from_candidate)
+                    .bind(message.author)
+                    .bind(kind_text(message.kind))
+                    .bind(message.text)
+                    .bind(message.at)
+                    .execute(&mut *connection)
+                    .await?;
+                    insert(connection, exam, &entry).await
+                })
+            })
+            .await
+    }
+
+    async fn mark_delivered(&self, ids: Vec<MessageId>, at: i64) -> Stored<()> {
+        let ids: Vec<Uuid> = ids.into_iter().map(|id| id.0).collect();
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = "UPDATE messages SET delivered_at = $2 WHERE id = ANY ($1) AND delivered_at IS NULL";
+                    sqlx::query(query).bind(ids).bind(at).execute(connection).await?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn acknowledge(&self, wanted: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query =
+                        "SELECT acknowledged_at FROM messages WHERE id = $1 AND candidate = $2 AND NOT from_candidate";
+                    let query = sqlx::query(query).bind(wanted.0).bind(candidate.0);
+                    let row = query
+                        .fetch_optional(&mut *connection)
+                        .await?
+                        .ok_or(StoreError::Missing)?;
+                    if row.maybe_integer("acknowledged_at")?.is_some() {
+                        return Ok(false);
+                    }
+                    let query = "UPDATE messages SET acknowledged_at = $2, delivered_at = coalesce(delivered_at, $2) WHERE id = $1";
+                    sqlx::query(query).bind(wanted.0).bind(at).execute(connection).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn unacknowledged(&self, candidate: ParticipantId) -> Stored<Vec<StoredMessage>> {
+        let query = sqlx::query(
+            "SELECT * FROM messages WHERE candidate = $1 AND NOT from_candidate AND acknowledged_at IS NULL ORDER BY id LIMIT $2",
+        );
+        let query = query.bind(candidate.0).bind(limit(MAX_UNACKNOWLEDGED));
+        all(&query.fetch_all(&self.readers).await?, message)
+    }
+}

@@ -1,0 +1,97 @@
+//! Sessions: one candidate's sitting, across devices' restarts and ours.
+
+use super::PostgresStore;
+use super::timeline::insert;
+use crate::store::records::SessionRecord;
+use crate::store::rows::{all, joined_session, one, session};
+use crate::store::{SessionStore, StoreError, Stored};
+use async_trait::async_trait;
+use invigil_shared::exam::RosterEntry;
+use invigil_shared::id::{ExamId, ParticipantId, SessionId};
+use invigil_shared::timeline::TimelineEntry;
+
+#[async_trait]
+impl SessionStore for PostgresStore {
+    async fn open_session(&self, fresh: SessionRecord) -> Stored<SessionRecord> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(
+                        "INSERT INTO sessions (id, exam, entry, participant, device_key, created_at, chain_seq, chain_hash) \
+                         VALUES ($1, $2, $3, $4, $5, $6, 0, $7) \
+                         ON CONFLICT (entry) DO UPDATE SET device_key = coalesce(sessions.device_key, excluded.device_key) \
+                         RETURNING *",
+                    );
+                    let query = query
+                        .bind(fresh.id.0)
+                        .bind(fresh.exam.0)
+                        .bind(fresh.entry.0)
+                        .bind(fresh.participant.0)
+                        .bind(fresh.device_key)
+                        .bind(fresh.created_at)
+                        .bind(fresh.chain.hash.0.to_vec());
+                    session(&query.fetch_one(connection).await?)
+                })
+            })
+            .await
+    }
+
+    async fn session(&self, wanted: SessionId) -> Stored<Option<SessionRecord>> {
+        let query = sqlx::query("SELECT * FROM sessions WHERE id = $1").bind(wanted.0);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), session)
+    }
+
+    async fn joined_sessions(&self, exam: ExamId) -> Stored<Vec<(SessionRecord, RosterEntry)>> {
+        let query = sqlx::query(
+            "SELECT sessions.*, roster.label, roster.seat, roster.allowances FROM sessions \
+             JOIN roster ON roster.id = sessions.entry WHERE sessions.exam = $1 AND joined_at IS NOT NULL ORDER BY sessions.id",
+        );
+        all(&query.bind(exam.0).fetch_all(&self.readers).await?, joined_session)
+    }
+
+    async fn mark_joined(&self, wanted: SessionId, at: i64) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query("UPDATE sessions SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL");
+                    let done = query.bind(wanted.0).bind(at).execute(connection).await?;
+                    Ok(done.rows_affected() == 1)
+                })
+            })
+            .await
+    }
+
+    async fn mark_looked(&self, participant: ParticipantId, at: i64) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query =
+                        sqlx::query("UPDATE sessions SET looked_at = greatest(looked_at, $2) WHERE participant = $1");
+                    let done = query.bind(participant.0).bind(at).execute(connection).await?;
+                    if done.rows_affected() == 1 {
+                        Ok(())
+                    } else {
+                        Err(StoreError::Missing)
+                    }
+                })
+            })
+            .await
+    }
+
+    async fn finish(&self, wanted: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query =
+                        sqlx::query("UPDATE sessions SET finished_at = $2 WHERE id = $1 AND finished_at IS NULL");
+                    let done = query.bind(wanted.0).bind(entry.at).execute(&mut *connection).await?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    insert(connection, exam, &entry).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,88 @@
+//! People with an account, and the one-time setup code that makes the first.
+
+use super::PostgresStore;
+use crate::auth::secret;
+use crate::store::records::{SETUP_CODE, UserRecord};
+use crate::store::rows::{Columns, one, unique, user};
+use crate::store::{StoreError, Stored, UserStore};
+use async_trait::async_trait;
+use invigil_shared::id::UserId;
+use sqlx::PgConnection;
+
+const ANY_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin') AS found";
+
+async fn insert(connection: &mut PgConnection, user: UserRecord) -> Stored<()> {
+    sqlx::query("INSERT INTO users (id, email, name, role, password_hash, created_at) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(user.id.0)
+        .bind(user.email)
+        .bind(user.name)
+        .bind(user.role.as_str())
+        .bind(user.password_hash)
+        .bind(user.created_at)
+        .execute(connection)
+        .await
+        .map_err(unique)?;
+    Ok(())
+}
+
+#[async_trait]
+impl UserStore for PostgresStore {
+    async fn add_user(&self, user: UserRecord) -> Stored<()> {
+        self.writer
+            .write(move |connection| Box::pin(insert(connection, user)))
+            .await
+    }
+
+    async fn user(&self, wanted: UserId) -> Stored<Option<UserRecord>> {
+        let query = sqlx::query("SELECT * FROM users WHERE id = $1").bind(wanted.0);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), user)
+    }
+
+    async fn user_by_email(&self, email: &str) -> Stored<Option<UserRecord>> {
+        let query = sqlx::query("SELECT * FROM users WHERE email = $1").bind(email);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), user)
+    }
+
+    async fn has_admin(&self) -> Stored<bool> {
+        sqlx::query(ANY_ADMIN).fetch_one(&self.readers).await?.truth("found")
+    }
+
+    async fn offer_setup(&self, code_hash: Vec<u8>) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let any = sqlx::query(ANY_ADMIN).fetch_one(&mut *connection).await?;
+                    if any.truth("found")? {
+                        return Ok(false);
+                    }
+                    let query = sqlx::query(
+                        "INSERT INTO settings (name, value) VALUES ($1, $2) \
+                         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                    );
+                    query.bind(SETUP_CODE).bind(code_hash).execute(connection).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn set_up(&self, code_hash: Vec<u8>, admin: UserRecord) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query("DELETE FROM settings WHERE name = $1 RETURNING value").bind(SETUP_CODE);
+                    let row = query
+                        .fetch_optional(&mut *connection)
+                        .await?
+                        .ok_or(StoreError::Missing)?;
+                    let any = sqlx::query(ANY_ADMIN).fetch_one(&mut *connection).await?;
+                    // The deletion is taken back with the rest of a job that fails.
+                    if any.truth("found")? || !secret::equal(&row.bytes("value")?, &code_hash) {
+                        return Err(StoreError::Missing);
+                    }
+                    insert(connection, admin).await
+                })
+            })
+            .await
+    }
+}

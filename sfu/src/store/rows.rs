@@ -1,0 +1,244 @@
+//! Reading rows, whichever database they are of: what a database gives is checked like what a peer sends.
+
+use crate::store::records::{SessionRecord, StoredMessage, UserRecord};
+use crate::store::{StoreError, Stored};
+use invigil_shared::chain::{ChainHead, Hash};
+use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
+use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
+use invigil_shared::role::Role;
+use invigil_shared::signal::Message;
+use invigil_shared::timeline::{MessageKind, TimelineBody, TimelineEntry};
+use serde::de::DeserializeOwned;
+use sqlx::types::Uuid;
+
+/// A row of either database.
+pub trait Columns {
+    fn uuid(&self, column: &str) -> Stored<Uuid>;
+    fn text(&self, column: &str) -> Stored<String>;
+    fn maybe_text(&self, column: &str) -> Stored<Option<String>>;
+    fn integer(&self, column: &str) -> Stored<i64>;
+    fn maybe_integer(&self, column: &str) -> Stored<Option<i64>>;
+    fn bytes(&self, column: &str) -> Stored<Vec<u8>>;
+    fn maybe_bytes(&self, column: &str) -> Stored<Option<Vec<u8>>>;
+    fn truth(&self, column: &str) -> Stored<bool>;
+}
+
+/// Everything of [`Columns`] but `uuid`, which each database stores in its own way.
+macro_rules! plain_columns {
+    () => {
+        fn text(&self, column: &str) -> Stored<String> {
+            Ok(sqlx::Row::try_get(self, column)?)
+        }
+        fn maybe_text(&self, column: &str) -> Stored<Option<String>> {
+            Ok(sqlx::Row::try_get(self, column)?)
+        }
+        fn integer(&self, column: &str) -> Stored<i64> {
+            Ok(sqlx::Row::try_get(self, column)?)
+        }
+        fn maybe_integer(&self, column: &str) -> Stored<Option<i64>> {
+            Ok(sqlx::Row::try_get(self, column)?)
+        }
+        fn bytes(&self, column: &str) -> Stored<Vec<u8>> {
+            Ok(sqlx::Row::try_get(self, column)?)
+        }
+        fn maybe_bytes(&self, column: &str) -> Stored<Option<Vec<u8>>> {
+            Ok(sqlx::Row::try_get(self, column)?)
+        }
+        fn truth(&self, column: &str) -> Stored<bool> {
+            Ok(sqlx::Row::try_get(self, column)?)
+        }
+    };
+}
+pub(super) use plain_columns;
+
+/// Reads all rows by one of the functions below.
+pub fn all<R, T>(rows: &[R], read: impl Fn(&R) -> Stored<T>) -> Stored<Vec<T>> {
+    rows.iter().map(read).collect()
+}
+
+/// Reads a row that may be missing.
+pub fn one<R, T>(row: Option<&R>, read: impl Fn(&R) -> Stored<T>) -> Stored<Option<T>> {
+    row.map(read).transpose()
+}
+
+fn corrupt(column: &str, reason: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{column}: {reason}"))
+}
+
+fn json<T: DeserializeOwned>(row: &impl Columns, column: &str) -> Stored<T> {
+    serde_json::from_str(&row.text(column)?).map_err(|error| corrupt(column, error))
+}
+
+pub fn hash(row: &impl Columns, column: &str) -> Stored<Hash> {
+    <[u8; 32]>::try_from(row.bytes(column)?)
+        .map(Hash)
+        .map_err(|_| corrupt(column, "not 32 bytes"))
+}
+
+pub fn seq(row: &impl Columns, column: &str) -> Stored<u64> {
+    u64::try_from(row.integer(column)?).map_err(|_| corrupt(column, "negative"))
+}
+
+pub fn exam(row: &impl Columns) -> Stored<ExamInfo> {
+    Ok(ExamInfo {
+        id: ExamId(row.uuid("id")?),
+        title: row.text("title")?,
+        code: row.text("code")?,
+        status: ExamStatus::parse(&row.text("status")?),
+        starts_at: row.integer("starts_at")?,
+        ends_at: row.integer("ends_at")?,
+        policy: json(row, "policy")?,
+    })
+}
+
+/// An exam with the number of `candidates` on its roster.
+pub fn listed_exam(row: &impl Columns) -> Stored<(ExamInfo, u32)> {
+    let candidates = row.integer("candidates")?;
+    let candidates = u32::try_from(candidates).map_err(|error| corrupt("candidates", error))?;
+    Ok((exam(row)?, candidates))
+}
+
+pub fn entry(row: &impl Columns) -> Stored<RosterEntry> {
+    Ok(RosterEntry {
+        id: RosterEntryId(row.uuid("id")?),
+        exam: ExamId(row.uuid("exam")?),
+        label: row.text("label")?,
+        seat: row.maybe_text("seat")?,
+        allowances: json(row, "allowances")?,
+    })
+}
+
+/// An entry with its secret's keyed hash.
+pub fn secret_entry(row: &impl Columns) -> Stored<(RosterEntry, Vec<u8>)> {
+    Ok((entry(row)?, row.bytes("secret_hash")?))
+}
+
+pub fn session(row: &impl Columns) -> Stored<SessionRecord> {
+    Ok(SessionRecord {
+        id: SessionId(row.uuid("id")?),
+        exam: ExamId(row.uuid("exam")?),
+        entry: RosterEntryId(row.uuid("entry")?),
+        participant: ParticipantId(row.uuid("participant")?),
+        device_key: row.maybe_bytes("device_key")?,
+        created_at: row.integer("created_at")?,
+        joined_at: row.maybe_integer("joined_at")?,
+        finished_at: row.maybe_integer("finished_at")?,
+        looked_at: row.integer("looked_at")?,
+        chain: chain_head(row)?,
+    })
+}
+
+/// Where the chain of a session stands.
+pub fn chain_head(row: &impl Columns) -> Stored<ChainHead> {
+    Ok(ChainHead {
+        seq: seq(row, "chain_seq")?,
+        hash: hash(row, "chain_hash")?,
+    })
+}
+
+/// A session with its roster entry's columns beside its own.
+pub fn joined_session(row: &impl Columns) -> Stored<(SessionRecord, RosterEntry)> {
+    let session = session(row)?;
+    let entry = RosterEntry {
+        id: session.entry,
+        exam: session.exam,
+        label: row.text("label")?,
+        seat: row.maybe_text("seat")?,
+        allowances: json(row, "allowances")?,
+    };
+    Ok((session, entry))
+}
+
+pub fn user(row: &impl Columns) -> Stored<UserRecord> {
+    Ok(UserRecord {
+        id: UserId(row.uuid("id")?),
+        email: row.text("email")?,
+        name: row.text("name")?,
+        role: Role::parse(&row.text("role")?),
+        password_hash: row.maybe_text("password_hash")?,
+        created_at: row.integer("created_at")?,
+    })
+}
+
+pub fn payload(row: &impl Columns) -> Stored<String> {
+    Ok(row.maybe_text("payload")?.unwrap_or_default())
+}
+
+const WARNING: &str = "warning";
+
+/// A message's kind as stored.
+pub fn kind_text(kind: MessageKind) -> &'static str {
+    match kind {
+        MessageKind::Warning => WARNING,
+        MessageKind::Chat | MessageKind::Unknown => "chat",
+    }
+}
+
+pub fn message(row: &impl Columns) -> Stored<StoredMessage> {
+    let kind = match row.text("kind")?.as_str() {
+        WARNING => MessageKind::Warning,
+        _ => MessageKind::Chat,
+    };
+    let message = Message {
+        id: MessageId(row.uuid("id")?),
+        kind,
+        candidate: ParticipantId(row.uuid("candidate")?),
+        from_candidate: row.truth("from_candidate")?,
+        author: row.text("author")?,
+        text: row.text("text")?,
+        at: row.integer("at")?,
+        acknowledged: row.maybe_integer("acknowledged_at")?.is_some(),
+    };
+    let delivered = row.maybe_integer("delivered_at")?.is_some();
+    Ok(StoredMessage { message, delivered })
+}
+
+/// The message that a timeline entry is about: what became of it is read from there, so that an entry is written once.
+pub fn message_of(entry: &TimelineEntry) -> Option<MessageId> {
+    match &entry.body {
+        TimelineBody::Message { message, .. } => Some(*message),
+        _ => None,
+    }
+}
+
+/// A timeline entry, with the columns of the message that it is about.
+pub fn timeline_entry(row: &impl Columns) -> Stored<TimelineEntry> {
+    let mut body = json(row, "body")?;
+    if let TimelineBody::Message {
+        delivered,
+        acknowledged,
+        ..
+    } = &mut body
+    {
+        *delivered = row.maybe_integer("delivered_at")?.is_some();
+        *acknowledged = row.maybe_integer("acknowledged_at")?.is_some();
+    }
+    Ok(TimelineEntry {
+        id: TimelineEntryId(row.uuid("id")?),
+        participant: ParticipantId(row.uuid("participant")?),
+        at: row.integer("at")?,
+        received_at: row.integer("received_at")?,
+        body,
+    })
+}
+
+/// Limits of lists as SQL takes them.
+pub fn limit(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+pub fn sql_seq(seq: u64) -> Stored<i64> {
+    i64::try_from(seq).map_err(|_| StoreError::Corrupt("sequence number too large".to_owned()))
+}
+
+pub fn to_json<T: serde::Serialize>(value: &T) -> Stored<String> {
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt(error.to_string()))
+}
+
+/// Turns a violated uniqueness into [`StoreError::Exists`].
+pub fn unique(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => StoreError::Exists,
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,23 @@
+//! The rules of the service once more, with PostgreSQL behind the server (`common::World` asks for the name of this test).
+#![allow(clippy::duplicate_mod)] // each of these is a test target of its own too, with `common` in it
+
+#[path = "access.rs"]
+mod access;
+#[path = "isolation.rs"]
+mod isolation;
+#[path = "messages.rs"]
+mod messages;
+#[path = "sessions.rs"]
+mod sessions;
+#[path = "signalling.rs"]
+mod signalling;
+
+mod common;
+
+#[tokio::test]
+async fn nothing_of_it_is_in_the_embedded_database() {
+    let world = common::World::start().await;
+    world.exam("EXAM-1").await;
+    let data = world.directory.path().join("data");
+    assert!(data.join("token-key.p8").exists() && !data.join(invigil_sfu::store::sqlite::DATABASE_FILE).exists());
+}

@@ -1,0 +1,32 @@
+//! What every store has to do, done to both: SQLite in a folder, and PostgreSQL as Debian has it. Each test stands once, and runs
+//! over `sqlite::…` and `postgres::…`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
+
+mod chain;
+mod exams;
+mod messages;
+mod people;
+mod place;
+mod schema;
+mod server;
+mod sessions;
+mod writer;
+
+/// Runs each test over both databases.
+macro_rules! over_both {
+    ($($test:ident),* $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::place::Place::sqlite()).await;
+            })*
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test($crate::place::Place::postgres()).await;
+            })*
+        }
+    };
+}
+pub(crate) use over_both;

@@ -1,0 +1,143 @@
+//! An empty database that can be opened more than once, and what the tests put into it.
+
+use invigil_sfu::clock::fresh;
+use invigil_sfu::store::postgres::DatabaseUrl;
+use invigil_sfu::store::records::{NewRosterEntry, SessionRecord, UserRecord};
+use invigil_sfu::store::sqlite::DATABASE_FILE;
+use invigil_sfu::store::{self, Store, Stored};
+use invigil_shared::chain::ChainHead;
+use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, Policy, RosterEntry};
+use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
+use invigil_shared::role::Role;
+use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+pub struct Place {
+    directory: TempDir,
+    postgres: Option<String>,
+}
+
+impl Place {
+    pub fn sqlite() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            postgres: None,
+        }
+    }
+
+    pub fn postgres() -> Self {
+        Self {
+            postgres: Some(invigil_postgres::shared().database().unwrap()),
+            ..Self::sqlite()
+        }
+    }
+
+    pub async fn try_open(&self) -> Stored<Arc<dyn Store>> {
+        let url = self.postgres.as_deref().map(DatabaseUrl::from);
+        store::open(self.directory.path(), url.as_ref()).await
+    }
+
+    /// As one more process has it.
+    pub async fn open(&self) -> Arc<dyn Store> {
+        self.try_open().await.unwrap()
+    }
+
+    /// Changes the database behind the store's back.
+    pub async fn tamper(&self, sql: &str) {
+        match &self.postgres {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                connection.execute(sql).await.unwrap();
+                connection.close().await.unwrap();
+            }
+            None => {
+                let file = self.directory.path().join(DATABASE_FILE);
+                let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+                connection.execute(sql).await.unwrap();
+                connection.close().await.unwrap();
+            }
+        }
+    }
+}
+
+pub fn exam(code: &str) -> ExamInfo {
+    ExamInfo {
+        id: fresh(ExamId::from_parts),
+        title: format!("The exam {code}, ä and 試験"),
+        code: code.into(),
+        status: ExamStatus::Active,
+        starts_at: 1_700_000_000_000_001,
+        ends_at: 1_700_000_003_600_001,
+        policy: Policy {
+            allow_test_picture: true,
+            ..Policy::default()
+        },
+    }
+}
+
+pub fn entry(exam: ExamId, label: &str) -> NewRosterEntry {
+    NewRosterEntry {
+        entry: RosterEntry {
+            id: fresh(RosterEntryId::from_parts),
+            exam,
+            label: label.into(),
+            seat: Some("A 3".into()),
+            allowances: Allowances {
+                extra_time_percent: 25,
+                ..Allowances::default()
+            },
+        },
+        secret_hash: label.bytes().rev().cycle().take(32).collect(),
+        created_at: 7,
+    }
+}
+
+pub fn session(entry: &RosterEntry) -> SessionRecord {
+    let id = fresh(SessionId::from_parts);
+    SessionRecord {
+        id,
+        exam: entry.exam,
+        entry: entry.id,
+        participant: fresh(ParticipantId::from_parts),
+        device_key: None,
+        created_at: 8,
+        joined_at: None,
+        finished_at: None,
+        looked_at: 0,
+        chain: ChainHead::new(id),
+    }
+}
+
+pub fn user(email: &str, role: Role) -> UserRecord {
+    UserRecord {
+        id: fresh(UserId::from_parts),
+        email: email.into(),
+        name: "Ünal".into(),
+        role,
+        password_hash: Some("$argon2id$…".into()),
+        created_at: 1,
+    }
+}
+
+pub fn presence(participant: ParticipantId, at: i64) -> TimelineEntry {
+    TimelineEntry {
+        id: fresh(TimelineEntryId::from_parts),
+        participant,
+        at,
+        received_at: at + 1,
+        body: TimelineBody::Presence {
+            presence: Presence::Lost,
+        },
+    }
+}
+
+/// A session of a new candidate of a new exam.
+pub async fn seated(store: &dyn Store, code: &str) -> SessionRecord {
+    let exam = exam(code);
+    store.create_exam(exam.clone()).await.unwrap();
+    let new = entry(exam.id, "Candidate 1");
+    store.add_entry(new.clone()).await.unwrap();
+    store.open_session(session(&new.entry)).await.unwrap()
+}

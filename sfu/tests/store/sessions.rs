@@ -1,0 +1,85 @@
+//! Sessions, and the timeline of an exam.
+
+use crate::over_both;
+use crate::place::{Place, entry, exam, presence, seated, session};
+use invigil_sfu::clock::fresh;
+use invigil_sfu::store::StoreError;
+use invigil_shared::id::{ParticipantId, SessionId};
+
+over_both!(
+    an_entry_has_one_session_and_its_first_device,
+    joining_looking_and_finishing_are_noted,
+    a_session_ends_once_with_its_entry,
+    the_timeline_is_the_newest_in_order,
+);
+
+async fn an_entry_has_one_session_and_its_first_device(place: Place) {
+    let store = place.open().await;
+    let exam = exam("A-01");
+    store.create_exam(exam.clone()).await.unwrap();
+    let new = entry(exam.id, "one");
+    store.add_entry(new.clone()).await.unwrap();
+    let fresh_session = session(&new.entry);
+    let first = store.open_session(fresh_session.clone()).await.unwrap();
+    assert_eq!(first, fresh_session);
+    let mut device = session(&new.entry);
+    device.device_key = Some(vec![5; 32]);
+    let second = store.open_session(device).await.unwrap();
+    assert_eq!((second.id, second.participant), (first.id, first.participant));
+    assert_eq!(second.device_key, Some(vec![5; 32]), "the first device is registered");
+    let mut other = session(&new.entry);
+    other.device_key = Some(vec![6; 32]);
+    let third = store.open_session(other).await.unwrap();
+    assert_eq!(third, second, "another device takes nothing over");
+    assert_eq!(store.session(first.id).await.unwrap(), Some(second));
+    assert_eq!(store.session(fresh(SessionId::from_parts)).await.unwrap(), None);
+}
+
+async fn joining_looking_and_finishing_are_noted(place: Place) {
+    let store = place.open().await;
+    let seat = seated(&*store, "A-01").await;
+    assert!(store.joined_sessions(seat.exam).await.unwrap().is_empty());
+    assert!(store.mark_joined(seat.id, 100).await.unwrap());
+    assert!(
+        !store.mark_joined(seat.id, 200).await.unwrap(),
+        "only the first is noted"
+    );
+    store.mark_looked(seat.participant, 50).await.unwrap();
+    store.mark_looked(seat.participant, 40).await.unwrap();
+    let nobody = store.mark_looked(fresh(ParticipantId::from_parts), 50).await;
+    assert!(matches!(nobody, Err(StoreError::Missing)), "{nobody:?}");
+    let joined = store.joined_sessions(seat.exam).await.unwrap();
+    let [(record, entry)] = &joined[..] else {
+        panic!("{joined:?}")
+    };
+    assert_eq!((record.joined_at, record.looked_at), (Some(100), 50));
+    assert_eq!(Some(record), store.session(seat.id).await.unwrap().as_ref());
+    assert_eq!(Some(entry), store.entry(seat.entry).await.unwrap().as_ref());
+}
+
+async fn a_session_ends_once_with_its_entry(place: Place) {
+    let store = place.open().await;
+    let seat = seated(&*store, "A-01").await;
+    let ending = presence(seat.participant, 900);
+    assert!(store.finish(seat.id, seat.exam, ending.clone()).await.unwrap());
+    let again = presence(seat.participant, 901);
+    assert!(!store.finish(seat.id, seat.exam, again).await.unwrap());
+    assert_eq!(store.session(seat.id).await.unwrap().unwrap().finished_at, Some(900));
+    assert_eq!(store.timeline(seat.exam, 10).await.unwrap(), [ending]);
+}
+
+async fn the_timeline_is_the_newest_in_order(place: Place) {
+    let store = place.open().await;
+    let (seat, elsewhere) = (seated(&*store, "A-01").await, seated(&*store, "B-01").await);
+    let entries: Vec<_> = (0..5).map(|at| presence(seat.participant, at)).collect();
+    // Whoever writes first, the ids say the order.
+    for entry in entries.iter().rev() {
+        store.add_timeline(seat.exam, entry.clone()).await.unwrap();
+    }
+    store
+        .add_timeline(elsewhere.exam, presence(elsewhere.participant, 9))
+        .await
+        .unwrap();
+    assert_eq!(store.timeline(seat.exam, 3).await.unwrap(), entries[2..]);
+    assert_eq!(store.timeline(seat.exam, 100).await.unwrap(), entries);
+}
