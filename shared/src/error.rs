@@ -48,6 +48,8 @@ codes! {
     /// The exam's status does not allow it now.
     ExamNotOpen = "exam_not_open",
     ExamClosed = "exam_closed",
+    /// The exam can't go from its status to the one that was asked for; `status` says where it stands.
+    ExamTransition = "exam_transition",
     RoomFull = "room_full",
     /// Too many messages of one kind; `retry_after_s` says when.
     RateLimited = "rate_limited",

@@ -2,10 +2,10 @@
 
 use super::account::Bearer;
 use super::{ApiError, Service};
+use crate::control::permission::{self, Act};
 use crate::control::policy;
 use axum::Json;
 use axum::extract::State;
-use invigil_shared::error::ErrorCode;
 use invigil_shared::rest::ExamListItem;
 use std::sync::Arc;
 
@@ -14,9 +14,7 @@ pub async fn list(
     State(service): State<Arc<Service>>,
     Bearer(account): Bearer,
 ) -> Result<Json<Vec<ExamListItem>>, ApiError> {
-    if !policy::watches(account.identity.role) {
-        return Err(ErrorCode::Forbidden.into());
-    }
+    permission::check(account.identity.role, Act::EnterAnyRoom)?;
     let exams = service.store.exams().await?;
     let visible = exams
         .into_iter()

@@ -27,7 +27,7 @@ fn status(code: ErrorCode) -> StatusCode {
         E::SecretWrong | E::CredentialsWrong | E::SetupCodeWrong | E::ResumeRefused => StatusCode::UNAUTHORIZED,
         E::Forbidden | E::ExamNotOpen | E::ExamClosed => StatusCode::FORBIDDEN,
         E::NotFound | E::TransportUnknown => StatusCode::NOT_FOUND,
-        E::SessionElsewhere | E::NotInRoom | E::FingerprintMismatch => StatusCode::CONFLICT,
+        E::SessionElsewhere | E::ExamTransition | E::NotInRoom | E::FingerprintMismatch => StatusCode::CONFLICT,
         E::TooLarge | E::MessageTooLong => StatusCode::PAYLOAD_TOO_LARGE,
         E::RateLimited | E::SecretThrottled | E::TransportLimit | E::PublicationLimit => StatusCode::TOO_MANY_REQUESTS,
         E::VersionTooOld => StatusCode::UPGRADE_REQUIRED,

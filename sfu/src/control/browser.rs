@@ -2,6 +2,7 @@
 
 use super::join::{Seated, entry_now};
 use super::media::unexpected;
+use super::permission::{self, Act};
 use super::placement::Weight;
 use super::room::Transport;
 use super::viewer::Viewer;
@@ -162,9 +163,7 @@ impl Control {
         layer: Layer,
         offer: String,
     ) -> Result<Created, ErrorBody> {
-        if !policy::watches(identity.role) {
-            return Err(ErrorCode::Forbidden.into());
-        }
+        permission::check(identity.role, Act::Watch)?;
         let info = self.exam_for(identity, exam).await?;
         let room = self.open_room(info).await?;
         let parsed = Offer::parse(&offer)?;

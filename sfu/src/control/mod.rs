@@ -3,6 +3,7 @@
 mod attention;
 pub mod browser;
 pub mod census;
+pub mod exam_status;
 mod integrity;
 mod join;
 mod levels;
@@ -10,6 +11,7 @@ mod lifecycle;
 mod media;
 mod messages;
 pub mod outbox;
+pub mod permission;
 mod placement;
 pub mod policy;
 pub mod room;
@@ -30,6 +32,7 @@ use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
 use invigil_shared::signal::{ClientMessage, ServerMessage};
 use outbox::Outbox;
 use parking_lot::Mutex;
+use permission::Act;
 use placement::{Placement, Weight};
 use room::Room;
 use std::collections::HashMap;
@@ -113,6 +116,9 @@ impl Control {
 
     /// Carries out a request of an authenticated connection.
     pub async fn handle(self: &Arc<Self>, link: &mut Link, id: Option<u32>, message: ClientMessage) -> Answer {
+        if let Some(act) = permission::of(&message) {
+            permission::check(link.identity.role, act)?;
+        }
         match message {
             ClientMessage::Ping { t0 } => Ok(Some(pong(link, t0))),
             ClientMessage::RoomJoin { exam } => self.join(link, id, exam).await,
@@ -245,9 +251,7 @@ impl Link {
 
     /// The room of someone who watches; others are refused.
     fn watching(&self) -> Result<&Arc<OpenRoom>, ErrorBody> {
-        if !policy::watches(self.identity.role) {
-            return Err(ErrorCode::Forbidden.into());
-        }
+        permission::check(self.identity.role, Act::Watch)?;
         self.joined()
     }
 }

@@ -1,5 +1,6 @@
 //! Who may do what. Every rule of access stands here, as a function of facts.
 
+use super::permission::{self, Act};
 use crate::auth::Identity;
 use crate::auth::identity::Person;
 use invigil_shared::error::{ErrorBody, ErrorCode};
@@ -9,15 +10,9 @@ use invigil_shared::limits::{
     AUDIO_SLOTS, EXAM_GRACE_S, MAX_CAMERAS, MAX_INTENTS, MAX_LAYERS, MAX_MICROPHONES, MAX_SCREENS, VIDEO_SLOTS,
 };
 use invigil_shared::publication::{Kind, LayerOffer, PublicationKey};
-use invigil_shared::role::Role;
 
 /// Microseconds that a session stays after its exam's end.
 pub const GRACE_US: i64 = EXAM_GRACE_S * 1_000_000;
-
-/// Whether a role watches rooms.
-pub fn watches(role: Role) -> bool {
-    role.watches() || role == Role::Admin
-}
 
 /// When the exam ends for a candidate: extra time is a share of the scheduled duration.
 pub fn candidate_end(exam: &ExamInfo, allowances: &Allowances) -> i64 {
@@ -41,9 +36,9 @@ pub fn room_open(exam: &ExamInfo, end: i64, now: i64) -> Result<(), ErrorBody> {
 /// Whether someone may enter the room of an exam: a candidate only its own, people who watch any. Others learn nothing.
 pub fn may_enter(identity: &Identity, exam: &ExamInfo) -> Result<(), ErrorBody> {
     match identity.person {
-        Person::Candidate { exam: own, .. } if own == exam.id => Ok(()),
-        Person::User(_) if watches(identity.role) => Ok(()),
-        _ => Err(ErrorCode::Forbidden.into()),
+        Person::Candidate { exam: own, .. } if own == exam.id => permission::check(identity.role, Act::SitExam),
+        Person::Candidate { .. } => Err(ErrorCode::Forbidden.into()),
+        Person::User(_) => permission::check(identity.role, Act::EnterAnyRoom),
     }
 }
 
@@ -112,6 +107,7 @@ mod tests {
     use invigil_shared::id::{ExamId, ParticipantId, SessionId, UserId};
     use invigil_shared::intent::Priority;
     use invigil_shared::publication::{Layer, PublicationRef};
+    use invigil_shared::role::Role;
 
     fn exam(n: u8) -> ExamInfo {
         ExamInfo {
