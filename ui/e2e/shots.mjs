@@ -28,7 +28,7 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'focus', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
+const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'focus', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
 const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'finished', 'finished-wait'];
 const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
 const key = {
@@ -40,6 +40,7 @@ const press = (key) => (page) => page.keyboard.press(key);
 const then = {
   'proctor/wall-keys': ['wall', press('?')],
   'proctor/wall-screen': ['wall', press('s')],
+  'proctor/wall-exam': ['wall-lead', async (page) => { await page.getByRole('button', { name: 'Exam', exact: true }).click(); await page.getByRole('button', { name: 'Close the exam' }).click(); }],
   'proctor/wall-demo-screen': ['wall-demo', press('s')],
   'proctor/focus-test-swap': ['focus-test', press('s')],
   'proctor/wall-warn': ['wall', async (page) => { await page.keyboard.press('Tab'); await page.locator('[role=option]').nth(4).focus(); await page.keyboard.press('w'); }],

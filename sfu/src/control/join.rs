@@ -47,6 +47,7 @@ fn candidate_member(exam: &ExamInfo, record: &SessionRecord, entry: &RosterEntry
     let candidate = Candidate {
         session: record.id,
         ends_at: policy::candidate_end(exam, &entry.allowances),
+        allowances: entry.allowances.clone(),
         publications: BTreeMap::new(),
         listening: false,
         delivery: Arc::default(),
@@ -98,7 +99,9 @@ impl Control {
         let now = clock::now_us();
         let sessions = self.store.joined_sessions(exam.id).await?;
         let id = exam.id;
+        let times = self.store.exam_times(id).await?.unwrap_or_default();
         let mut state = Room::new(exam);
+        state.paused_at = times.paused_at;
         for (record, entry) in sessions.into_iter().take(MAX_PARTICIPANTS) {
             let member = candidate_member(&state.exam, &record, &entry, now);
             state.members.insert(record.participant, member);
@@ -106,6 +109,7 @@ impl Control {
         let room = Arc::new(OpenRoom {
             id,
             state: Mutex::new(state),
+            changing: tokio::sync::Mutex::default(),
         });
         self.rooms.lock().insert(id, Arc::clone(&room));
         Ok(room)

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 /// How often rooms are looked after.
 const SWEEP: Duration = Duration::from_secs(1);
+/// Sweeps from one look at the schedules of exams that nobody is in to the next.
+const SCHEDULE_SWEEPS: u32 = 10;
 
 impl Control {
     /// The connection of a member ended; unless it comes back, it is lost after the grace.
@@ -133,30 +135,31 @@ impl Control {
 
     /// Looks after the rooms until the server stops.
     pub async fn look_after(self: Arc<Self>, mut shutdown: ShutdownSignal) {
+        let mut sweeps = 0_u32;
         let mut ticks = tokio::time::interval(SWEEP);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.begun() => return,
-                _ = ticks.tick() => self.sweep(),
+                _ = ticks.tick() => self.sweep().await,
+            }
+            sweeps = sweeps.wrapping_add(1);
+            if sweeps.is_multiple_of(SCHEDULE_SWEEPS) {
+                self.follow_clock_elsewhere().await;
             }
         }
     }
 
-    fn sweep(&self) {
+    async fn sweep(&self) {
         let rooms: Vec<_> = self.rooms.lock().values().cloned().collect();
-        let now = clock::now_us();
         for room in rooms {
-            refresh_browsers(&room, now);
-            let over = now > room.state.lock().last_end();
-            if over {
-                self.end_room(&room);
-            }
+            refresh_browsers(&room, clock::now_us());
+            self.follow_clock(&room).await;
         }
     }
 
-    /// The exam's end and grace are over: everybody is told and let go.
-    fn end_room(&self, room: &OpenRoom) {
+    /// The exam is closed: everybody is told and let go.
+    pub(super) fn end_room(&self, room: &OpenRoom) {
         self.rooms.lock().remove(&room.id);
         let members = std::mem::take(&mut room.state.lock().members);
         for (participant, member) in members {

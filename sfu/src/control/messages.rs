@@ -163,7 +163,7 @@ impl Control {
         OK
     }
 
-    /// In this version the only action is a warning; the others belong to later rooms.
+    /// A warning, or a step of the whole exam; this version has no other actions.
     pub(super) async fn action(&self, link: &Link, action: Action) -> Answer {
         link.watching()?;
         match action {
@@ -171,7 +171,7 @@ impl Control {
                 self.send_message(link, Some(participant), MessageKind::Warning, reason)
                     .await
             }
-            _ => Err(ErrorCode::Unsupported.into()),
+            action => self.act_on_exam(link, &action).await,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod attention;
 pub mod browser;
 pub mod census;
+mod exam;
 pub mod exam_status;
 mod integrity;
 mod join;
@@ -43,6 +44,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct OpenRoom {
     pub id: ExamId,
     pub state: Mutex<Room>,
+    /// Held while the exam's status is changed.
+    pub changing: tokio::sync::Mutex<()>,
 }
 
 /// Control of one server.

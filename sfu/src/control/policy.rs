@@ -28,8 +28,10 @@ pub fn room_open(exam: &ExamInfo, end: i64, now: i64) -> Result<(), ErrorBody> {
         ExamStatus::Draft | ExamStatus::Scheduled | ExamStatus::Unknown => {
             Err(ErrorBody::from(ErrorCode::ExamNotOpen).with("starts_at", exam.starts_at))
         }
+        // Its clock stands still: it is never too late.
+        ExamStatus::Paused => Ok(()),
         _ if now > end.saturating_add(GRACE_US) => Err(ErrorCode::ExamClosed.into()),
-        ExamStatus::Waiting | ExamStatus::Active | ExamStatus::Paused => Ok(()),
+        ExamStatus::Waiting | ExamStatus::Active => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use super::outbox::{Outbox, frame};
 use super::policy;
 use axum::extract::ws::Utf8Bytes;
 use invigil_shared::binding::Binding;
-use invigil_shared::exam::ExamInfo;
+use invigil_shared::exam::{Allowances, ExamInfo};
 use invigil_shared::id::{ParticipantId, SessionId, TransportId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_TIMELINE_BACKLOG;
@@ -32,6 +32,7 @@ pub struct Candidate {
     pub session: SessionId,
     /// When the exam ends for this candidate.
     pub ends_at: i64,
+    pub allowances: Allowances,
     pub publications: BTreeMap<PublicationKey, Published>,
     /// Whether the candidate was told that someone listens.
     pub listening: bool,
@@ -128,6 +129,8 @@ impl Member {
 /// A room's state.
 pub struct Room {
     pub exam: ExamInfo,
+    /// Since when the exam is paused: its clock stands there.
+    pub paused_at: Option<i64>,
     pub members: BTreeMap<ParticipantId, Member>,
     /// The newest entries that were told, so that none is lost between reading the store and joining.
     recent: VecDeque<TimelineEntry>,
@@ -138,6 +141,7 @@ impl Room {
     pub fn new(exam: ExamInfo) -> Self {
         Self {
             exam,
+            paused_at: None,
             members: BTreeMap::new(),
             recent: VecDeque::new(),
             levels: RoomLevels::default(),
@@ -300,13 +304,44 @@ impl Room {
         }
     }
 
-    /// Microseconds left for a member.
-    pub fn time_left(&self, member: &Member, now: i64) -> i64 {
-        (member.candidate().map_or(self.exam.ends_at, |c| c.ends_at) - now).max(0)
+    /// When the exam ends for a member, as its clock stands.
+    fn end_for(&self, member: &Member) -> i64 {
+        member.candidate().map_or(self.exam.ends_at, |c| c.ends_at)
     }
 
-    /// When the room may be forgotten.
+    /// Microseconds left for a member; they stand still during a pause.
+    pub fn time_left(&self, member: &Member, now: i64) -> i64 {
+        (self.end_for(member) - self.paused_at.unwrap_or(now)).max(0)
+    }
+
+    /// Every candidate's end, after that of the exam has moved.
+    pub fn update_ends(&mut self) {
+        for member in self.members.values_mut() {
+            if let Some(candidate) = member.candidate_mut() {
+                candidate.ends_at = policy::candidate_end(&self.exam, &candidate.allowances);
+            }
+        }
+    }
+
+    /// Tells everybody how the exam stands, each their own time.
+    pub fn tell_exam(&self, now: i64) {
+        for member in self.members.values() {
+            if let Some(client) = &member.client {
+                client.send(ServerMessage::ExamUpdated {
+                    exam: self.exam.id,
+                    status: self.exam.status,
+                    ends_at: self.end_for(member),
+                    time_left: self.time_left(member, now),
+                });
+            }
+        }
+    }
+
+    /// When the room may be forgotten: with the last candidate's end and grace; never as long as the exam is paused.
     pub fn last_end(&self) -> i64 {
+        if self.paused_at.is_some() {
+            return i64::MAX;
+        }
         let ends = self.members.values().filter_map(|m| m.candidate()).map(|c| c.ends_at);
         ends.fold(self.exam.ends_at, i64::max).saturating_add(policy::GRACE_US)
     }

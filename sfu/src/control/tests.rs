@@ -36,6 +36,7 @@ fn sit(room: &Arc<OpenRoom>, n: u8) -> (Link, OutboxReader) {
     let candidate = Candidate {
         session,
         ends_at: i64::MAX / 4,
+        allowances: invigil_shared::exam::Allowances::default(),
         publications: std::collections::BTreeMap::new(),
         listening: false,
         delivery: Arc::default(),
@@ -109,6 +110,7 @@ async fn whoever_lived_on_a_shard_that_ended_comes_back_on_another() {
     let room = Arc::new(OpenRoom {
         id: exam,
         state: Mutex::new(Room::new(info(exam))),
+        changing: tokio::sync::Mutex::default(),
     });
     control.rooms.lock().insert(exam, Arc::clone(&room));
     let ((one, mut told_one), (two, mut told_two)) = (sit(&room, 1), sit(&room, 2));

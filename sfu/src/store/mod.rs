@@ -14,7 +14,9 @@ use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
 use invigil_shared::timeline::TimelineEntry;
 use postgres::{DatabaseUrl, PostgresStore};
-use records::{Append, Appended, NewMessage, NewRosterEntry, SessionRecord, StoredMessage, UserRecord};
+use records::{
+    Append, Appended, ExamChange, ExamTimes, NewMessage, NewRosterEntry, SessionRecord, StoredMessage, UserRecord,
+};
 use sqlite::SqliteStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -82,6 +84,11 @@ pub trait ExamStore: Send + Sync {
     async fn exam_by_code(&self, code: &str) -> Stored<Option<ExamInfo>>;
     /// Newest first, at most [`records::MAX_EXAMS_LISTED`], with the number of candidates on each roster.
     async fn exams(&self) -> Stored<Vec<(ExamInfo, u32)>>;
+    /// Brings an exam from one status to another, with its end; false when it is not in the first one any more.
+    async fn change_exam(&self, change: ExamChange) -> Stored<bool>;
+    async fn exam_times(&self, id: ExamId) -> Stored<Option<ExamTimes>>;
+    /// Exams whose status the clock may change: scheduled, waiting, active. At most [`records::MAX_EXAMS_LISTED`], newest first.
+    async fn live_exams(&self) -> Stored<Vec<ExamInfo>>;
 }
 
 #[async_trait]

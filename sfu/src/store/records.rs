@@ -1,7 +1,7 @@
 //! What the store takes and gives that the protocol has no type for.
 
 use invigil_shared::chain::{ChainBreak, ChainHead};
-use invigil_shared::exam::RosterEntry;
+use invigil_shared::exam::{ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
 use invigil_shared::integrity::{IntegrityEvent, IntegrityPayload};
 use invigil_shared::role::Role;
@@ -15,6 +15,24 @@ pub const MAX_UNACKNOWLEDGED: usize = 200;
 
 /// The setting that holds the setup code's keyed hash.
 pub const SETUP_CODE: &str = "setup_code_hash";
+
+/// A step of an exam's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExamChange {
+    pub exam: ExamId,
+    pub from: ExamStatus,
+    pub to: ExamStatus,
+    pub ends_at: i64,
+    pub at: i64,
+}
+
+/// When an exam began, was closed, and since when it is paused.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ExamTimes {
+    pub paused_at: Option<i64>,
+    pub started_at: Option<i64>,
+    pub ended_at: Option<i64>,
+}
 
 /// A roster entry with its secret's keyed hash.
 #[derive(Clone, Debug)]

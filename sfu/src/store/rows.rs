@@ -1,6 +1,6 @@
 //! Reading rows, whichever database they are of: what a database gives is checked like what a peer sends.
 
-use crate::store::records::{SessionRecord, StoredMessage, UserRecord};
+use crate::store::records::{ExamTimes, SessionRecord, StoredMessage, UserRecord};
 use crate::store::{StoreError, Stored};
 use invigil_shared::chain::{ChainHead, Hash};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
@@ -88,6 +88,14 @@ pub fn exam(row: &impl Columns) -> Stored<ExamInfo> {
         starts_at: row.integer("starts_at")?,
         ends_at: row.integer("ends_at")?,
         policy: json(row, "policy")?,
+    })
+}
+
+pub fn exam_times(row: &impl Columns) -> Stored<ExamTimes> {
+    Ok(ExamTimes {
+        paused_at: row.maybe_integer("paused_at")?,
+        started_at: row.maybe_integer("started_at")?,
+        ended_at: row.maybe_integer("ended_at")?,
     })
 }
 

@@ -4,7 +4,8 @@ use crate::over_both;
 use crate::place::{Place, entry, exam};
 use invigil_sfu::clock::fresh;
 use invigil_sfu::store::StoreError;
-use invigil_sfu::store::records::MAX_EXAMS_LISTED;
+use invigil_sfu::store::records::{ExamChange, ExamTimes, MAX_EXAMS_LISTED};
+use invigil_shared::exam::{ExamInfo, ExamStatus};
 use invigil_shared::id::ExamId;
 
 over_both!(
@@ -12,6 +13,7 @@ over_both!(
     the_list_is_the_newest_with_their_rosters,
     an_entry_is_found_by_id_label_and_secret,
     labels_and_secrets_are_unique_within_an_exam,
+    an_exam_goes_from_status_to_status_once,
 );
 
 async fn an_exam_comes_back_as_it_went(place: Place) {
@@ -84,4 +86,63 @@ async fn labels_and_secrets_are_unique_within_an_exam(place: Place) {
     assert!(matches!(same_secret, Err(StoreError::Exists)), "{same_secret:?}");
     let nowhere = store.add_entry(entry(fresh(ExamId::from_parts), "one")).await;
     assert!(matches!(nowhere, Err(StoreError::Database(_))), "{nowhere:?}");
+}
+
+async fn an_exam_goes_from_status_to_status_once(place: Place) {
+    let store = place.open().await;
+    let exam = ExamInfo {
+        status: ExamStatus::Waiting,
+        ..exam("MATH-1")
+    };
+    store.create_exam(exam.clone()).await.unwrap();
+    assert_eq!(store.live_exams().await.unwrap(), [exam.clone()]);
+    let change = async |from, to, ends_at, at| {
+        let exam = exam.id;
+        store
+            .change_exam(ExamChange {
+                exam,
+                from,
+                to,
+                ends_at,
+                at,
+            })
+            .await
+            .unwrap()
+    };
+    let times = async || store.exam_times(exam.id).await.unwrap().unwrap();
+    assert_eq!(times().await, ExamTimes::default());
+    assert!(change(ExamStatus::Waiting, ExamStatus::Active, exam.ends_at, 10).await);
+    assert!(
+        !change(ExamStatus::Waiting, ExamStatus::Active, exam.ends_at, 11).await,
+        "it was another's step"
+    );
+    assert!(change(ExamStatus::Active, ExamStatus::Paused, exam.ends_at, 20).await);
+    let paused = ExamTimes {
+        paused_at: Some(20),
+        started_at: Some(10),
+        ended_at: None,
+    };
+    assert_eq!(times().await, paused);
+    assert!(
+        store.live_exams().await.unwrap().is_empty(),
+        "a pause waits for a person"
+    );
+    assert!(change(ExamStatus::Paused, ExamStatus::Active, exam.ends_at + 5, 25).await);
+    assert_eq!(
+        times().await,
+        ExamTimes {
+            paused_at: None,
+            ..paused
+        }
+    );
+    assert!(change(ExamStatus::Active, ExamStatus::Closed, exam.ends_at + 5, 30).await);
+    let closed = ExamTimes {
+        paused_at: None,
+        started_at: Some(10),
+        ended_at: Some(30),
+    };
+    assert_eq!(times().await, closed);
+    let stored = store.exam(exam.id).await.unwrap().unwrap();
+    assert_eq!((stored.status, stored.ends_at), (ExamStatus::Closed, exam.ends_at + 5));
+    assert_eq!(store.exam_times(fresh(ExamId::from_parts)).await.unwrap(), None);
 }

@@ -18,8 +18,8 @@ use invigil_client::{ClientError, ClientInfo, LinkState};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::ExamId;
 use invigil_shared::rest::{SetupRequest, SignInResponse};
-use invigil_shared::signal::AudioLevel;
-use invigil_view::proctor::{LevelsView, ProctorCommand, ProctorView};
+use invigil_shared::signal::{Action, AudioLevel};
+use invigil_view::proctor::{ExamStep, LevelsView, ProctorCommand, ProctorView};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -283,6 +283,19 @@ impl Actor {
                         .send(Input::MessageFailed(ErrorBody::from(ErrorCode::Internal)));
                 }
             }
+            Effect::ActOnExam(step) => {
+                let action = match step {
+                    ExamStep::Pause => Action::Pause {
+                        participant: None,
+                        reason: String::new(),
+                    },
+                    ExamStep::Continue => Action::Continue { participant: None },
+                    ExamStep::Close => Action::Close { reason: String::new() },
+                };
+                if !matches!(self.client.as_ref().map(|client| client.act(action)), Some(Ok(()))) {
+                    self.inputs.send(Input::ActFailed(ErrorBody::from(ErrorCode::Internal)));
+                }
+            }
             Effect::DecodeInRust => self.pictures.decode_here(),
         }
     }
@@ -409,6 +422,7 @@ impl Actor {
             ProctorEvent::AttentionLooked { participant, at } => Input::Looked { participant, at },
             ProctorEvent::ExamUpdated { status, ends_at, .. } => Input::ExamUpdated { status, ends_at },
             ProctorEvent::Ended { reason } => Input::Refused(reason.unwrap_or(ErrorCode::ExamClosed).into()),
+            ProctorEvent::Error(error) if error.code == ErrorCode::ExamTransition => Input::ActFailed(error),
             ProctorEvent::Error(error) => {
                 tracing::warn!(%error, "the server refused something");
                 return;

@@ -17,10 +17,11 @@ use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::rest::{ExamListItem, SignInResponse};
+use invigil_shared::role::Role;
 use invigil_shared::signal::{AudioLevel, ParticipantInfo, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
 use invigil_view::common::{CertificateQuestion, Notice};
-use invigil_view::proctor::{ProctorCommand, ProctorStep, ProctorView, SendState, WantedPicture};
+use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, WantedPicture};
 
 /// "Sent" stays this long, microseconds.
 const SENT_US: i64 = 6 * SECOND;
@@ -58,6 +59,8 @@ pub enum Input {
         delivered: bool,
     },
     MessageFailed(ErrorBody),
+    /// The server refused what a lead asked for.
+    ActFailed(ErrorBody),
     MessageAcknowledged(MessageId),
     Looked {
         participant: ParticipantId,
@@ -112,6 +115,7 @@ pub enum Effect {
         kind: MessageKind,
         text: String,
     },
+    ActOnExam(ExamStep),
     DecodeInRust,
 }
 
@@ -174,6 +178,7 @@ pub struct ProctorState {
     exams: Vec<ExamListItem>,
     opening: Option<ExamId>,
     room: Room,
+    leads: bool,
     voices: Voices,
     link: LinkTracker,
     clock_offset: i64,
@@ -201,6 +206,7 @@ impl ProctorState {
             exams: Vec::new(),
             opening: None,
             room: Room::default(),
+            leads: false,
             voices: Voices::default(),
             link: LinkTracker::default(),
             clock_offset: 0,
@@ -226,6 +232,7 @@ impl ProctorState {
             name: self.name.clone(),
             exams: self.exams.clone(),
             exam: self.room.exam.clone(),
+            leads: self.leads,
             link: self.link.view(),
             clock_offset: self.clock_offset,
             candidates: self.room.tiles(),
@@ -303,6 +310,7 @@ impl ProctorState {
                 self.sending = Some((SendState::Failed, now));
                 self.notice = Some(refusal(&error));
             }
+            Input::ActFailed(error) => self.notice = Some(refusal(&error)),
             Input::MessageAcknowledged(message) => self.room.acknowledged(message),
             Input::Looked { participant, at } => self.room.looked(participant, at),
             Input::ExamUpdated { status, ends_at } => {
@@ -414,6 +422,11 @@ impl ProctorState {
             }
             ProctorCommand::Looked { participant } => effects.push(Effect::Looked(participant)),
             ProctorCommand::Send { to, kind, text } => self.send(to, kind, text.trim(), now, effects),
+            ProctorCommand::Exam { step } => {
+                if self.leads {
+                    effects.push(Effect::ActOnExam(step));
+                }
+            }
             ProctorCommand::DecodeInRust => {
                 if self.web_decoder {
                     self.web_decoder = false;
@@ -437,6 +450,7 @@ impl ProctorState {
             return;
         }
         (self.busy, self.step) = (false, ProctorStep::Wall);
+        self.leads = matches!(state.you.role, Role::Lead | Role::Admin);
         self.room.enter(state, self.focus);
         self.focus = self.focus.filter(|focus| self.room.has(*focus));
     }

@@ -45,6 +45,7 @@ export const strings = {
   'notice.not_found': 'There is nothing here under this name.',
   'notice.not_in_room': 'This exam is not open here yet.',
   'notice.exam_not_open': 'The exam is not open yet. Try again when it opens.',
+  'notice.exam_transition': 'The exam had changed before you asked. Look at it again.',
   'notice.exam_closed': 'This exam is over.',
   'notice.room_full': 'This exam has no free place on the server. Tell your institution.',
   'notice.rate_limited': 'That was too much at once. Try again in a moment.',

@@ -2,11 +2,11 @@
 
 use super::PostgresStore;
 use crate::clock;
-use crate::store::records::MAX_EXAMS_LISTED;
-use crate::store::rows::{all, exam, limit, listed_exam, one, to_json, unique};
+use crate::store::records::{ExamChange, ExamTimes, MAX_EXAMS_LISTED};
+use crate::store::rows::{all, exam, exam_times, limit, listed_exam, one, to_json, unique};
 use crate::store::{ExamStore, Stored};
 use async_trait::async_trait;
-use invigil_shared::exam::ExamInfo;
+use invigil_shared::exam::{ExamInfo, ExamStatus};
 use invigil_shared::id::ExamId;
 
 #[async_trait]
@@ -54,5 +54,43 @@ impl ExamStore for PostgresStore {
         );
         let rows = query.bind(limit(MAX_EXAMS_LISTED)).fetch_all(&self.readers).await?;
         all(&rows, listed_exam)
+    }
+
+    async fn change_exam(&self, change: ExamChange) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let at = |status| (change.to == status).then_some(change.at);
+                    let query = sqlx::query(
+                        "UPDATE exams SET status = $1, ends_at = $2, paused_at = $3, started_at = coalesce(started_at, $4), \
+                         ended_at = coalesce($5, ended_at) WHERE id = $6 AND status = $7",
+                    );
+                    let done = query
+                        .bind(change.to.as_str())
+                        .bind(change.ends_at)
+                        .bind(at(ExamStatus::Paused))
+                        .bind(at(ExamStatus::Active))
+                        .bind(at(ExamStatus::Closed))
+                        .bind(change.exam.0)
+                        .bind(change.from.as_str())
+                        .execute(connection)
+                        .await?;
+                    Ok(done.rows_affected() == 1)
+                })
+            })
+            .await
+    }
+
+    async fn exam_times(&self, wanted: ExamId) -> Stored<Option<ExamTimes>> {
+        let query = sqlx::query("SELECT paused_at, started_at, ended_at FROM exams WHERE id = $1").bind(wanted.0);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), exam_times)
+    }
+
+    async fn live_exams(&self) -> Stored<Vec<ExamInfo>> {
+        let query = sqlx::query(
+            "SELECT * FROM exams WHERE status IN ('scheduled', 'waiting', 'active') ORDER BY id DESC LIMIT $1",
+        );
+        let rows = query.bind(limit(MAX_EXAMS_LISTED)).fetch_all(&self.readers).await?;
+        all(&rows, exam)
     }
 }

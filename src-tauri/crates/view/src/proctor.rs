@@ -79,6 +79,8 @@ pub struct ProctorView {
     pub name: String,
     pub exams: Vec<ExamListItem>,
     pub exam: Option<ExamInfo>,
+    /// Whether this person may pause, continue and close the exam.
+    pub leads: bool,
     pub link: LinkView,
     #[ts(type = "number")]
     pub clock_offset: i64,
@@ -119,6 +121,16 @@ pub enum PictureRole {
     Inset,
     Tile,
     Focus,
+}
+
+/// A step of the whole exam.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum ExamStep {
+    Pause,
+    Continue,
+    Close,
 }
 
 /// What the window may ask for. Tauri command `proctor_command`, one argument `command`.
@@ -166,6 +178,10 @@ pub enum ProctorCommand {
         to: ParticipantId,
         kind: MessageKind,
         text: String,
+    },
+    /// A step of the whole exam, for leads.
+    Exam {
+        step: ExamStep,
     },
     /// The web view can't decode (or failed too often): decode in Rust.
     DecodeInRust,

@@ -12,7 +12,7 @@ use invigil_shared::role::Role;
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{Presence, Severity, TimelineBody};
 use invigil_view::common::LinkView;
-use invigil_view::proctor::PictureRole;
+use invigil_view::proctor::{ExamStep, PictureRole};
 
 fn exam() -> ExamInfo {
     let id = ExamId::from_parts(1, [1; 10]);
@@ -559,4 +559,25 @@ fn candidates_stand_in_the_order_that_people_count_in() {
     );
     state.handle(Input::ParticipantLeft(who(1)), 0);
     assert_eq!(state.view().candidates[0].presence, Presence::Lost);
+}
+
+#[test]
+fn only_a_lead_acts_on_the_whole_exam() {
+    let mut state = on_the_wall(1);
+    let pause = || ProctorCommand::Exam { step: ExamStep::Pause };
+    assert!(!state.view().leads);
+    assert_eq!(command(&mut state, pause()), []);
+    for role in [Role::Lead, Role::Admin] {
+        let mut entered = room(1);
+        entered.you.role = role;
+        state.handle(Input::Room(Box::new(entered)), 0);
+        assert!(state.view().leads, "{role:?}");
+        assert_eq!(command(&mut state, pause()), [Effect::ActOnExam(ExamStep::Pause)]);
+    }
+    let refused = ErrorBody::from(ErrorCode::ExamTransition);
+    state.handle(Input::ActFailed(refused), 0);
+    assert_eq!(
+        state.view().notice.map(|notice| notice.code).as_deref(),
+        Some("exam_transition")
+    );
 }

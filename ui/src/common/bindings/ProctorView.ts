@@ -13,7 +13,11 @@ import type { TimelineEntry } from "./TimelineEntry";
 /**
  * Everything that the proctor's window shows, but pictures and levels.
  */
-export type ProctorView = { step: ProctorStep, busy: boolean, notice: Notice | null, certificate: CertificateQuestion | null, server: string, email: string, name: string, exams: Array<ExamListItem>, exam: ExamInfo | null, link: LinkView, clock_offset: number, candidates: Array<CandidateTile>, 
+export type ProctorView = { step: ProctorStep, busy: boolean, notice: Notice | null, certificate: CertificateQuestion | null, server: string, email: string, name: string, exams: Array<ExamListItem>, exam: ExamInfo | null, 
+/**
+ * Whether this person may pause, continue and close the exam.
+ */
+leads: boolean, link: LinkView, clock_offset: number, candidates: Array<CandidateTile>, 
 /**
  * Newest first, at most 200.
  */
