@@ -44,7 +44,7 @@ export const proctor = {
   'wall.left': 'left · now {now}',
   'wall.opens': 'until it opens · now {now}',
   'wall.over': 'over · now {now}',
-  'wall.paused': 'paused · now {now}',
+  'wall.paused': 'clock stands · now {now}',
   'wall.exam': 'Exam',
   'wall.keys': 'Keyboard',
   'wall.counts': 'Counts, press to filter',
