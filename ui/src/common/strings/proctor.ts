@@ -274,8 +274,8 @@ export const proctor = {
   'focus.screen': 'Screen',
 
   'lead.title': 'The whole exam',
-  'lead.text': '{title}. {n} candidates are here.',
-  'lead.text_one': '{title}. 1 candidate is here.',
+  'lead.text': '{title}. {n} candidates have not handed in.',
+  'lead.text_one': '{title}. 1 candidate has not handed in.',
   'lead.offline': 'You are offline. Nothing can be changed until you are back.',
   'lead.pause': 'Pause for everyone',
   'lead.pause_text': 'Every candidate’s exam is covered and their clock stands. They get every second back.',
