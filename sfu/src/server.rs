@@ -8,7 +8,7 @@ use crate::api::{self, Ice, Service, metrics};
 use crate::auth::secret::{self, SecretHasher};
 use crate::auth::{Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
-use crate::config::{ConfigError, ServeConfig, ServerFile};
+use crate::config::{Certificate, ConfigError, HttpConfig, ServeConfig, ServerFile};
 use crate::control::Control;
 use crate::shard::tcp::Door;
 use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
@@ -17,6 +17,7 @@ use crate::store::{self, Store, StoreError};
 use invigil_shared::error::ErrorBody;
 use std::io;
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -59,6 +60,11 @@ pub struct Server {
     pub certificate_sha256: String,
     /// For making the first admin; none when there is one. It is not kept anywhere in clear.
     pub setup_code: Option<String>,
+    directory: PathBuf,
+    /// How clients reach this server.
+    authority: String,
+    /// What new connections are served with.
+    tls: watch::Sender<Arc<rustls::ServerConfig>>,
     control: Arc<Control>,
     store: Arc<dyn Store>,
     shards: Vec<(ShardId, ShardHandle)>,
@@ -112,12 +118,8 @@ impl Server {
             .authority
             .clone()
             .unwrap_or_else(|| reachable(https, &config));
-        let pin = certificate.self_signed.then(|| certificate.sha256.clone());
-        ServerFile {
-            authority,
-            certificate_sha256: pin,
-        }
-        .write(&directory)?;
+        describe(&directory, &authority, &certificate)?;
+        let tls = watch::Sender::new(certificate.tls);
 
         let control = Arc::new(Control::new(Arc::clone(&store), shards.clone()));
         let places = Arc::new(Semaphore::new(config.limits.connections));
@@ -147,7 +149,7 @@ impl Server {
         let router = api::router(service);
         let accept = listener::serve(
             listener,
-            certificate.tls,
+            tls.subscribe(),
             router,
             door.clone(),
             places,
@@ -193,6 +195,9 @@ impl Server {
             metrics,
             certificate_sha256,
             setup_code,
+            directory,
+            authority,
+            tls,
             control,
             store,
             shards,
@@ -200,6 +205,17 @@ impl Server {
             shutdown,
             tasks,
         })
+    }
+
+    /// Reads the certificate again. New connections get it, those that are open live on with the one that they began with.
+    ///
+    /// # Errors
+    /// It can't be used; the one before stays.
+    pub fn reload_certificate(&self, config: &HttpConfig) -> Result<(), ConfigError> {
+        let certificate = config.certificate(&self.directory)?;
+        describe(&self.directory, &self.authority, &certificate)?;
+        self.tls.send_replace(certificate.tls);
+        Ok(())
     }
 
     /// Returns when the server can't do its work any more: no shard is left.
@@ -223,6 +239,16 @@ impl Server {
         tasks.for_each(|task| task.abort());
         self.store.close().await;
     }
+}
+
+/// Writes down how clients find and know this server.
+fn describe(directory: &Path, authority: &str, certificate: &Certificate) -> Result<(), ConfigError> {
+    let pin = certificate.self_signed.then(|| certificate.sha256.clone());
+    let file = ServerFile {
+        authority: authority.to_owned(),
+        certificate_sha256: pin,
+    };
+    file.write(directory)
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

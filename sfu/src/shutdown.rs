@@ -37,11 +37,20 @@ impl ShutdownSignal {
     }
 }
 
-/// What the operator asks the process for: SIGTERM or SIGINT, Ctrl+C elsewhere.
+/// What the operator wants of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// SIGTERM or SIGINT, Ctrl+C elsewhere.
+    End,
+    /// SIGHUP: read certificate and log level again.
+    Reload,
+}
+
+/// Listens to the operator.
 #[derive(Debug)]
 pub struct Requests {
     #[cfg(unix)]
-    signals: [tokio::signal::unix::Signal; 2],
+    signals: [tokio::signal::unix::Signal; 3],
 }
 
 impl Requests {
@@ -53,30 +62,32 @@ impl Requests {
         #[cfg(unix)]
         {
             use tokio::signal::unix::{SignalKind, signal};
-            let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+            let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+            let [terminate, interrupt, hangup] = kinds.map(signal);
+            let signals = [terminate?, interrupt?, hangup?];
             Ok(Self { signals })
         }
         #[cfg(not(unix))]
         Ok(Self {})
     }
 
-    /// Returns when the process is asked to end.
+    /// What the process is asked for next.
     ///
     /// # Errors
     /// The system gives no handler.
-    pub async fn end(&mut self) -> std::io::Result<()> {
+    pub async fn next(&mut self) -> std::io::Result<Request> {
         #[cfg(unix)]
         {
-            let [terminate, interrupt] = &mut self.signals;
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            Ok(())
+            let [terminate, interrupt, hangup] = &mut self.signals;
+            Ok(tokio::select! {
+                _ = terminate.recv() => Request::End,
+                _ = interrupt.recv() => Request::End,
+                _ = hangup.recv() => Request::Reload,
+            })
         }
         #[cfg(not(unix))]
         {
-            tokio::signal::ctrl_c().await
+            tokio::signal::ctrl_c().await.map(|()| Request::End)
         }
     }
 }

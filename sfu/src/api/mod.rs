@@ -9,6 +9,7 @@ mod ice;
 mod join;
 pub mod metrics;
 mod problem;
+mod request;
 mod service;
 mod sign_in;
 
@@ -86,5 +87,6 @@ pub fn router(service: Arc<Service>) -> Router {
         .merge(browser)
         .fallback(|| async { ApiError::from(ErrorCode::NotFound) })
         .method_not_allowed_fallback(|| async { ApiError::method_not_allowed() })
+        .layer(axum::middleware::from_fn(request::identify))
         .with_state(service)
 }

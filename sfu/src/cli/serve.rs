@@ -1,9 +1,10 @@
 //! `serve`.
 
 use super::output;
-use crate::config::{ServeConfig, Settings};
+use crate::config::{LogFormat, ServeConfig, Settings};
 use crate::server::Server;
-use crate::{shutdown, telemetry};
+use crate::shutdown::{Request, Requests};
+use crate::telemetry::Log;
 use clap::Args;
 use serde_json::json;
 
@@ -17,41 +18,67 @@ pub struct ServeCommand {
 }
 
 impl ServeCommand {
+    fn load(&self) -> anyhow::Result<ServeConfig> {
+        Ok(self.settings.load(|name| std::env::var_os(name))?)
+    }
+
     pub async fn run(self) -> anyhow::Result<()> {
-        let config = self.settings.load(|name| std::env::var_os(name))?;
+        let config = self.load()?;
         if self.check_config {
             output::say("The settings are in order.");
             return Ok(());
         }
-        run(config).await
+        self.serve(config).await
     }
-}
 
-async fn run(config: ServeConfig) -> anyhow::Result<()> {
-    telemetry::start(&config.log)?;
-    // Before anybody learns that we are ready: whoever asks us to end then gets a clean end.
-    let mut requests = shutdown::Requests::listen()?;
-    let server = Server::start(config).await?;
-    output::say(&format!("Serving on https://{}", server.https));
-    output::say(&format!("Certificate SHA-256: {}", server.certificate_sha256));
-    if let Some(code) = &server.setup_code {
-        output::say(&format!("There is no admin yet. One-time setup code: {code}"));
+    async fn serve(self, config: ServeConfig) -> anyhow::Result<()> {
+        let log = Log::start(&config.log)?;
+        // A collector wants nothing but JSON, and finds the same in the line that says ready.
+        let for_people = config.log.format == LogFormat::Text;
+        let say = |text: &str| {
+            if for_people {
+                output::say(text);
+            }
+        };
+        // Before anybody learns that we are ready: whoever asks us to end then gets a clean end.
+        let mut requests = Requests::listen()?;
+        let server = Server::start(config).await?;
+        say(&format!("Serving on https://{}", server.https));
+        say(&format!("Certificate SHA-256: {}", server.certificate_sha256));
+        if let Some(code) = &server.setup_code {
+            say(&format!("There is no admin yet. One-time setup code: {code}"));
+        }
+        output::json(&json!({
+            "ready": true,
+            "https": server.https.to_string(),
+            "media": server.media.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "metrics": server.metrics.map(|address| address.to_string()),
+            "certificate_sha256": server.certificate_sha256,
+            "setup_code": server.setup_code,
+        }));
+        let failed = loop {
+            tokio::select! {
+                asked = requests.next() => match asked? {
+                    Request::End => break false,
+                    Request::Reload => match self.reload(&server, &log) {
+                        Ok(()) => tracing::info!("certificate and log level were read again"),
+                        Err(error) => tracing::error!("nothing was changed: {error:#}"),
+                    },
+                },
+                () = server.failed() => break true,
+            }
+        };
+        say("Stopping");
+        server.stop().await;
+        // Whoever supervises this process starts it again; clients come back by themselves.
+        anyhow::ensure!(!failed, "no media shard is left");
+        Ok(())
     }
-    output::json(&json!({
-        "ready": true,
-        "https": server.https.to_string(),
-        "media": server.media.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "metrics": server.metrics.map(|address| address.to_string()),
-        "certificate_sha256": server.certificate_sha256,
-        "setup_code": server.setup_code,
-    }));
-    let failed = tokio::select! {
-        asked = requests.end() => { asked?; false }
-        () = server.failed() => true,
-    };
-    output::say("Stopping");
-    server.stop().await;
-    // Whoever supervises this process starts it again; clients come back by themselves.
-    anyhow::ensure!(!failed, "no media shard is left");
-    Ok(())
+
+    /// All or nothing, like a start: what is half right would be found out at the next one.
+    fn reload(&self, server: &Server, log: &Log) -> anyhow::Result<()> {
+        let config = self.load()?;
+        server.reload_certificate(&config.http)?;
+        log.follow(&config.log)
+    }
 }

@@ -5,6 +5,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
+/// What this program calls itself in directives.
+const OURS: &str = "invigil_sfu";
+
 /// How a line of the log looks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -20,7 +23,8 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, clap::Args, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogConfig {
-    /// What is logged: error, warn, info, debug or trace, or the syntax of `RUST_LOG`. Tokens, secrets and SDP are logged at none.
+    /// What is logged: error, warn, info, debug or trace, or the syntax of `RUST_LOG`. debug and trace are about this program: what
+    /// the libraries under it say there may hold what was sent.
     #[arg(id = "log.level", long = "log", env = "INVIGIL_LOG", value_name = "LEVEL",
           default_value_t = Self::default().level)]
     pub level: String,
@@ -57,6 +61,13 @@ impl LogConfig {
     /// # Errors
     /// The level is none.
     pub fn filter(&self) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-        EnvFilter::builder().parse(&self.level)
+        let chatty = ["debug", "trace"]
+            .iter()
+            .find(|level| self.level.trim().eq_ignore_ascii_case(level));
+        match chatty {
+            // Libraries log headers and frames there, and with them tokens.
+            Some(level) => EnvFilter::builder().parse(format!("info,{OURS}={level}")),
+            None => EnvFilter::builder().parse(&self.level),
+        }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower::Service;
@@ -30,13 +30,12 @@ const MAX_HEAD: usize = 16 * 1024;
 /// Accepts until the shutdown begins, then returns when the connections have ended.
 pub async fn serve(
     listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
+    tls: watch::Receiver<Arc<rustls::ServerConfig>>,
     router: Router,
     door: Door,
     places: Arc<Semaphore>,
     mut shutdown: ShutdownSignal,
 ) {
-    let acceptor = TlsAcceptor::from(tls);
     let capacity = places.available_permits();
     loop {
         // Waiting for a place first: what can't be served stays in the kernel's backlog.
@@ -51,7 +50,9 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let (acceptor, router, door) = (acceptor.clone(), router.clone(), door.clone());
+                // Looked at for each: the certificate may be another by now.
+                let acceptor = TlsAcceptor::from(Arc::clone(&tls.borrow()));
+                let (router, door) = (router.clone(), door.clone());
                 let (place, mut shutdown) = (Place(Arc::new(place)), shutdown.clone());
                 tokio::spawn(async move {
                     let Some((stream, begun, look)) = begin(stream, peer, acceptor).await else {

@@ -10,6 +10,7 @@ use invigil_shared::SUBPROTOCOL;
 use invigil_shared::error::ErrorCode;
 use invigil_shared::limits::{MAX_SDP, MAX_WRITE_BUFFER};
 use std::sync::Arc;
+use tracing::Instrument;
 
 /// What tungstenite takes in at once; a little above the largest message, so that a message just too large gets an answer.
 const MAX_MESSAGE: usize = 2 * MAX_SDP;
@@ -36,8 +37,11 @@ pub async fn upgrade(
         let error = ApiError::from(ErrorCode::Unsupported);
         return error.with("subprotocol", SUBPROTOCOL).into_response();
     }
-    upgrade.on_upgrade(move |socket| async move {
+    // The connection's lines in the log carry the id of the request that it began as.
+    let span = tracing::Span::current();
+    let serve = move |socket| async move {
         connection::serve(service, socket).await;
         drop(place);
-    })
+    };
+    upgrade.on_upgrade(|socket| serve(socket).instrument(span))
 }
