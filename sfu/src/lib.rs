@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod doctor;
 pub mod server;
 pub mod shard;
 pub mod shutdown;

@@ -264,6 +264,46 @@ async fn a_hangup_reloads_certificate_and_log_level_and_ends_nothing() {
 }
 
 #[tokio::test]
+async fn doctor_knows_the_server_that_has_the_ports() {
+    let temporary = tempfile::tempdir().unwrap();
+    let folder = temporary.path();
+    let serving = Serving::start(folder, &["--shards", "1"]).await;
+    let (https, media) = (
+        serving.ready["https"].as_str().unwrap(),
+        serving.ready["media"][0].as_str().unwrap(),
+    );
+    let doctor = async |data: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_invigil-sfu"));
+        command.args([
+            "doctor",
+            "--json",
+            "--development",
+            "--shards",
+            "1",
+            "--free-disk-mib",
+            "0",
+        ]);
+        command
+            .args(["--listen", https, "--media", media, "--data-dir"])
+            .arg(folder.join(data));
+        let output = command.output().await.unwrap();
+        let findings: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        let ports = findings
+            .into_iter()
+            .find(|finding| finding["check"] == "ports")
+            .unwrap();
+        (output.status.code(), ports["level"].clone(), ports["words"].to_string())
+    };
+    let (code, level, words) = doctor("data").await;
+    assert_eq!((code, &level), (Some(0), &json!("ok")), "{words}");
+    assert!(words.contains("this server runs and has its 3 ports"), "{words}");
+    let (code, level, words) = doctor("of-another").await;
+    assert_eq!((code, &level), (Some(1), &json!("error")), "{words}");
+    assert!(words.contains("another program has"), "{words}");
+    serving.end().await;
+}
+
+#[tokio::test]
 async fn each_request_has_an_id_in_its_answer_and_in_the_log() {
     let temporary = tempfile::tempdir().unwrap();
     let mut serving = Serving::start(temporary.path(), &["--log", "debug", "--log-format", "json"]).await;

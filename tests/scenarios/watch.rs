@@ -10,6 +10,8 @@ use invigil_tests::bot::{Bot, BotOptions};
 use invigil_tests::sfu::Sfu;
 use invigil_tests::watcher::Watcher;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const CAMERA: PublicationKey = PublicationKey::CAMERA;
@@ -92,8 +94,12 @@ async fn every_source_arrives_and_layers_follow_the_wish() {
 /// Values of the server's metrics whose names begin like this, all together.
 async fn metric(sfu: &Sfu, begins: &str) -> f64 {
     let address = sfu.ready.metrics.as_deref().unwrap();
-    let page = reqwest::get(format!("http://{address}/metrics")).await.unwrap();
-    let page = page.error_for_status().unwrap().text().await.unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nhost: sfu\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
     let samples = page.lines().filter(|line| line.starts_with(begins));
     let values: Vec<f64> = samples
         .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())

@@ -1,6 +1,7 @@
 //! The command line. `serve` runs the server; the other commands work on its data directory, also while it runs.
 
 mod config;
+mod doctor;
 mod exam;
 mod open;
 mod output;
@@ -10,6 +11,7 @@ mod token;
 mod user;
 
 use clap::{Parser, Subcommand};
+use std::process::ExitCode;
 
 /// Invigil's media server.
 #[derive(Parser, Debug)]
@@ -26,6 +28,8 @@ enum Command {
     /// What can be set.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Look at the deployment and say what to fix; exit 1 when there is an error.
+    Doctor(Box<doctor::DoctorCommand>),
     /// Create and list exams.
     #[command(subcommand)]
     Exam(exam::ExamCommand),
@@ -41,14 +45,16 @@ enum Command {
 
 impl Cli {
     /// Carries the command out.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
         match self.command {
+            Command::Doctor(command) => return command.run().await,
             Command::Serve(command) => command.run().await,
             Command::Config(command) => command.run(),
             Command::Exam(command) => command.run().await,
             Command::Roster(command) => command.run().await,
             Command::User(command) => command.run().await,
             Command::Token(command) => command.run().await,
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
