@@ -5,7 +5,6 @@ mod common;
 
 use common::{Client, World, device, text};
 use invigil_sfu::clock::{fresh, now_us};
-use invigil_sfu::store::ExamStore;
 use invigil_shared::exam::{ExamInfo, ExamStatus, Policy};
 use invigil_shared::id::ExamId;
 use invigil_shared::limits::EXAM_GRACE_S;
