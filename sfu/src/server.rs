@@ -5,6 +5,7 @@ mod listener;
 
 use crate::api::health::Monitor;
 use crate::api::{self, Ice, Service, metrics};
+use crate::audit::{self, AuditError, Checkpoints, Refusals};
 use crate::auth::secret::{self, SecretHasher};
 use crate::auth::{Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
@@ -15,6 +16,7 @@ use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Store, StoreError};
 use invigil_shared::error::ErrorBody;
+use parking_lot::Mutex;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -40,6 +42,8 @@ pub enum ServeError {
     Keys(#[from] crate::auth::keys::KeyError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     #[error(transparent)]
     Shard(#[from] ShardError),
     #[error("cannot listen on {address}: {source}")]
@@ -71,6 +75,8 @@ pub struct Server {
     /// No shard is left.
     failure: watch::Receiver<bool>,
     shutdown: Shutdown,
+    /// Ends the audit log of this run, once nobody acts any more.
+    audit: (Shutdown, JoinHandle<()>),
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -84,6 +90,10 @@ impl Server {
         let certificate = config.http.certificate(&directory)?;
         let ice = Ice::new(&config.ice)?;
         let store = store::open(&directory, config.data.database()).await?;
+        let checkpoints = Arc::new(Mutex::new(Checkpoints::open(&directory)?));
+        let refusals = Arc::new(Refusals::default());
+        // What others wrote while no server ran.
+        audit::write(&*store, &checkpoints, &refusals).await?;
         let secrets = SecretHasher::new(&keys.secret_key);
         let setup_code = offer_setup(&*store, &secrets).await?;
 
@@ -140,6 +150,7 @@ impl Server {
             passwords: passwords.map_err(|_| ErrorBody::from(invigil_shared::error::ErrorCode::Internal))??,
             challenges: Challenges::default(),
             throttle: Throttle::default(),
+            refusals: Arc::clone(&refusals),
             ice,
             origins: config.http.origins.clone(),
             monitor: Arc::clone(&monitor),
@@ -188,6 +199,9 @@ impl Server {
                 }
             }));
         }
+        let audit_end = Shutdown::default();
+        let keeping = audit::keep(Arc::clone(&store), checkpoints, refusals, audit_end.signal());
+        let audit = (audit_end, tokio::spawn(keeping));
         let certificate_sha256 = certificate.sha256;
         Ok(Self {
             https,
@@ -203,6 +217,7 @@ impl Server {
             shards,
             failure,
             shutdown,
+            audit,
             tasks,
         })
     }
@@ -237,6 +252,9 @@ impl Server {
         }
         self.shards.iter().for_each(|(_, shard)| shard.stop());
         tasks.for_each(|task| task.abort());
+        let (audit_end, audit) = self.audit;
+        audit_end.begin();
+        let _ = audit.await;
         self.store.close().await;
     }
 }

@@ -284,3 +284,58 @@ fn the_databases_password_is_never_shown() {
         }
     }
 }
+
+#[test]
+fn a_changed_audit_log_is_told_with_its_place() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = &temporary.path().join("data");
+    let add = |email: &str| {
+        let (ok, _, words) = run(
+            directory,
+            &["user", "add", "--email", email, "--name", "N", "--role", "lead"],
+        );
+        assert!(ok, "{words}");
+    };
+    add("a@x.example");
+    let (ok, _, words) = run(directory, &["audit", "verify"]);
+    assert!(!ok && words.contains("no checkpoint"), "{words}");
+    drop(serve(directory));
+    add("b@x.example");
+    let (ok, out, words) = run(directory, &["audit", "verify"]);
+    assert!(ok && out.starts_with("2 records"), "{out}{words}");
+    let (ok, out, _) = run(directory, &["audit", "list", "--json"]);
+    let records: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(ok && records.len() == 2, "{out}");
+    let actor = records[1]["actor"].as_str().unwrap();
+    assert!(actor.starts_with("operator:"), "{actor}");
+    assert_eq!(records[1]["action"], "add_user");
+
+    let tamper = |sql: &str| {
+        let file = directory.join("invigil.sqlite");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            use sqlx::{Connection, Executor};
+            let mut database = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+            database.execute(sql).await.unwrap();
+            database.close().await.unwrap();
+        });
+    };
+    tamper("UPDATE audit SET actor = 'operator:nobody' WHERE seq = 2");
+    let verify = |arguments: &[&str]| {
+        let output = command(directory, arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, words) = verify(&["audit", "verify"]);
+    assert_eq!(code, Some(1));
+    assert!(words.contains("record 2 was edited"), "{words}");
+    // Only a copy of the checkpoints knows better than whoever empties both the log and the file beside it.
+    let kept = temporary.path().join("kept.jsonl");
+    std::fs::rename(directory.join("audit-checkpoints.jsonl"), &kept).unwrap();
+    tamper("DELETE FROM audit");
+    drop(serve(directory));
+    let (code, words) = verify(&["audit", "verify"]);
+    assert_eq!(code, Some(0), "{words}");
+    let (code, words) = verify(&["audit", "verify", "--checkpoint", kept.to_str().unwrap()]);
+    assert_eq!(code, Some(1));
+    assert!(words.contains("the end was cut off"), "{words}");
+}

@@ -1,8 +1,11 @@
 //! The rules of the service once more, with PostgreSQL behind the server (`common::World` asks for the name of this test).
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 #![allow(clippy::duplicate_mod)] // each of these is a test target of its own too, with `common` in it
 
 #[path = "access.rs"]
 mod access;
+#[path = "audit_log.rs"]
+mod audit_log;
 #[path = "isolation.rs"]
 mod isolation;
 #[path = "messages.rs"]

@@ -2,11 +2,13 @@
 
 use super::problem::Body;
 use super::{ApiError, Peer, Service};
+use crate::audit::Refused;
 use crate::auth::challenge;
 use crate::auth::identity::Person;
 use crate::auth::secret;
 use crate::clock;
 use crate::control::policy;
+use crate::store::audit::{Action, Actor};
 use crate::store::records::SessionRecord;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -16,6 +18,7 @@ use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ParticipantId, SessionId};
 use invigil_shared::rest::{JoinRequest, JoinResponse, ResumeChallenge, ResumeChallengeRequest, ResumeRequest};
 use invigil_shared::role::Role;
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -40,6 +43,7 @@ pub async fn join(
         // A code that can't be is guessed at like any other, so that it tells nothing.
         let name = code.as_deref().unwrap_or("-");
         let attempt = service.throttle.begin(name, peer.ip(), Instant::now())?;
+        service.refusals.count(Refused::Join, peer.ip());
         return Err(attempt.failed(ErrorCode::SecretWrong).into());
     };
     policy::room_open(&exam, policy::candidate_end(&exam, &entry.allowances), clock::now_us())?;
@@ -56,7 +60,13 @@ pub async fn join(
         looked_at: 0,
         chain: ChainHead::new(id),
     };
-    let record = service.store.open_session(fresh).await?;
+    // Whose session it is is known when it is opened; until then its roster entry acts.
+    let actor = Actor {
+        name: entry.id.to_string(),
+        role: Role::Candidate.as_str(),
+        address: Some(peer.ip().to_canonical()),
+    };
+    let record = service.store.acting(actor).open_session(fresh).await?;
     if record.device_key.as_deref() != Some(&device_key) {
         return Err(ErrorCode::SessionElsewhere.into());
     }
@@ -114,6 +124,7 @@ pub async fn challenge(
 /// `POST /api/v1/resume`.
 pub async fn resume(
     State(service): State<Arc<Service>>,
+    Extension(Peer(peer)): Extension<Peer>,
     Body(request): Body<ResumeRequest>,
 ) -> Result<Json<JoinResponse>, ApiError> {
     let refused = || ApiError::from(ErrorCode::ResumeRefused);
@@ -129,5 +140,14 @@ pub async fn resume(
     let exam = service.store.exam(record.exam).await?.ok_or_else(refused)?;
     let entry = service.store.entry(record.entry).await?.ok_or_else(refused)?;
     policy::room_open(&exam, policy::candidate_end(&exam, &entry.allowances), clock::now_us())?;
-    respond(&service, &record, exam, entry)
+    let answer = respond(&service, &record, exam, entry)?;
+    let person = Person::Candidate {
+        session: record.id,
+        exam: record.exam,
+    };
+    let store = service
+        .store
+        .acting(Actor::person(person, Role::Candidate, Some(peer.ip())));
+    store.note(Action::Resume, record.id.to_string(), json!({})).await?;
+    Ok(answer)
 }

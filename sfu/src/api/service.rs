@@ -2,6 +2,7 @@
 
 use super::Ice;
 use super::health::Monitor;
+use crate::audit::Refusals;
 use crate::auth::secret::SecretHasher;
 use crate::auth::{Challenges, Passwords, Throttle, Tokens};
 use crate::control::Control;
@@ -17,6 +18,8 @@ pub struct Service {
     pub passwords: Passwords,
     pub challenges: Challenges,
     pub throttle: Throttle,
+    /// Wrong guesses that the audit log does not have yet.
+    pub refusals: Arc<Refusals>,
     /// STUN and TURN servers.
     pub ice: Ice,
     /// Origins of pages that may call WHIP and WHEP.

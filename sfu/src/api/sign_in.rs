@@ -3,10 +3,12 @@
 use super::account::{Account, Bearer};
 use super::problem::Body;
 use super::{ApiError, Peer, Service};
+use crate::audit::Refused;
 use crate::auth::identity::Person;
 use crate::auth::{password, secret};
 use crate::clock;
 use crate::store::StoreError;
+use crate::store::audit::{Action, Actor};
 use crate::store::records::UserRecord;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -14,6 +16,8 @@ use invigil_shared::error::ErrorCode;
 use invigil_shared::id::{ParticipantId, UserId};
 use invigil_shared::rest::{SetupRequest, SignInRequest, SignInResponse};
 use invigil_shared::role::Role;
+use serde_json::json;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -53,6 +57,10 @@ fn respond(service: &Service, user: &UserRecord, participant: ParticipantId) -> 
     }))
 }
 
+fn actor(user: &UserRecord, peer: SocketAddr) -> Actor {
+    Actor::person(Person::User(user.id), user.role, Some(peer.ip()))
+}
+
 /// `POST /api/v1/setup`.
 pub async fn setup(
     State(service): State<Arc<Service>>,
@@ -66,6 +74,7 @@ pub async fn setup(
     }
     let attempt = service.throttle.begin("setup", peer.ip(), Instant::now())?;
     let Some(code) = secret::normalise(&request.setup_code) else {
+        service.refusals.count(Refused::SignIn, peer.ip());
         return Err(attempt.failed(ErrorCode::SetupCodeWrong).into());
     };
     let user = UserRecord {
@@ -76,9 +85,13 @@ pub async fn setup(
         password_hash: Some(service.passwords.hash(&request.password).await?),
         created_at: clock::now_us(),
     };
-    match service.store.set_up(service.secrets.setup(&code), user.clone()).await {
+    let store = service.store.acting(actor(&user, peer));
+    match store.set_up(service.secrets.setup(&code), user.clone()).await {
         Ok(()) => attempt.succeeded(),
-        Err(StoreError::Missing) => return Err(attempt.failed(ErrorCode::SetupCodeWrong).into()),
+        Err(StoreError::Missing) => {
+            service.refusals.count(Refused::SignIn, peer.ip());
+            return Err(attempt.failed(ErrorCode::SetupCodeWrong).into());
+        }
         Err(StoreError::Exists) => return Err(field("email")),
         Err(error) => return Err(error.into()),
     }
@@ -102,10 +115,15 @@ pub async fn sign_in(
     let stored = user.as_ref().and_then(|user| user.password_hash.as_deref());
     let right = service.passwords.verify(stored, &request.password).await?;
     let Some(user) = user.filter(|_| right) else {
+        service.refusals.count(Refused::SignIn, peer.ip());
         return Err(attempt.failed(ErrorCode::CredentialsWrong).into());
     };
     attempt.succeeded();
-    respond(&service, &user, clock::fresh(ParticipantId::from_parts))
+    let participant = clock::fresh(ParticipantId::from_parts);
+    let store = service.store.acting(actor(&user, peer));
+    let said = json!({ "participant": participant });
+    store.note(Action::SignIn, user.id.to_string(), said).await?;
+    respond(&service, &user, participant)
 }
 
 /// `POST /api/v1/refresh`.

@@ -29,7 +29,7 @@ pub enum KeyError {
     Randomness,
 }
 
-/// The server's keys.
+/// The server's keys. Checkpoints of the audit log have one of their own ([`crate::audit::checkpoint::key`]).
 pub struct ServerKeys {
     /// PKCS#8 of the Ed25519 key.
     pub token_key: Zeroizing<Vec<u8>>,
@@ -61,7 +61,8 @@ impl ServerKeys {
     }
 }
 
-fn read_or_create(
+/// Reads a key file; one that is missing is made, with mode 0600.
+pub fn read_or_create(
     path: &Path,
     make: impl FnOnce() -> Result<Vec<u8>, KeyError>,
 ) -> Result<Zeroizing<Vec<u8>>, KeyError> {

@@ -1,5 +1,6 @@
 //! The command line. `serve` runs the server; the other commands work on its data directory, also while it runs.
 
+mod audit;
 mod config;
 mod doctor;
 mod exam;
@@ -39,6 +40,9 @@ enum Command {
     /// Add people with an account.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Read the audit log, and find out whether it was changed.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Print an access token, for scripts and tests.
     Token(token::TokenCommand),
 }
@@ -53,6 +57,7 @@ impl Cli {
             Command::Exam(command) => command.run().await,
             Command::Roster(command) => command.run().await,
             Command::User(command) => command.run().await,
+            Command::Audit(command) => command.run().await,
             Command::Token(command) => command.run().await,
         }?;
         Ok(ExitCode::SUCCESS)

@@ -3,6 +3,7 @@
 use crate::auth::ServerKeys;
 use crate::auth::secret::{SecretHasher, normalise_exam_code};
 use crate::config::DataConfig;
+use crate::store::audit::Actor;
 use crate::store::{self, Store};
 use anyhow::{Context, anyhow};
 use invigil_shared::exam::ExamInfo;
@@ -23,6 +24,7 @@ impl Data {
         let keys = ServerKeys::open(&directory)?;
         let secrets = SecretHasher::new(&keys.secret_key);
         let store = store::open(&directory, config.database()).await?;
+        let store = store.acting(Actor::operator());
         Ok(Self {
             directory,
             keys,

@@ -7,6 +7,7 @@ use crate::auth::Tokens;
 use crate::auth::identity::Person;
 use crate::clock;
 use crate::config::{AuthConfig, DataConfig};
+use crate::store::audit::{Action, Actor};
 use crate::store::records::SessionRecord;
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
@@ -57,6 +58,9 @@ impl TokenCommand {
             }
             _ => bail!("give --user, or --exam and --entry"),
         };
+        let said = json!({ "role": self.role.as_str(), "participant": participant });
+        let target = Actor::person(person, self.role, None).name;
+        data.store.note(Action::IssueToken, target, said).await?;
         data.store.close().await;
         let tokens = Tokens::new(&data.keys, &self.auth);
         let token = tokens.issue(participant, self.role, person)?;

@@ -103,7 +103,7 @@ impl Control {
         if announced.len() > MAX_PUBLICATIONS {
             return Err(ErrorBody::from(ErrorCode::PublicationLimit).with("limit", MAX_PUBLICATIONS));
         }
-        let Seated { room, record, first } = self.seat(identity, session, exam).await?;
+        let Seated { room, record, first } = self.seat(identity, None, session, exam).await?;
         let participant = record.participant;
         if first {
             let entry = entry_now(participant, TimelineBody::Joined { resumed: false });

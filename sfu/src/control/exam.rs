@@ -3,6 +3,7 @@
 use super::exam_status::{self, Step};
 use super::{Answer, Control, Link, OK, OpenRoom, policy};
 use crate::clock;
+use crate::store::audit::Actor;
 use crate::store::records::ExamChange;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, ExamStatus};
@@ -19,12 +20,12 @@ impl Control {
             Action::Close { .. } => Step::Close,
             _ => return Err(ErrorCode::Unsupported.into()),
         };
-        self.step(&room, step).await?;
+        self.step(&room, step, link.actor()).await?;
         OK
     }
 
     /// Takes a step with an open room. Whoever is there learns of it once it is stored; a closed one is left.
-    async fn step(&self, room: &Arc<OpenRoom>, step: Step) -> Result<(), ErrorBody> {
+    async fn step(&self, room: &Arc<OpenRoom>, step: Step, actor: Actor) -> Result<(), ErrorBody> {
         let _one_at_a_time = room.changing.lock().await;
         let now = clock::now_us();
         let (exam, paused_at) = {
@@ -34,7 +35,7 @@ impl Control {
         let paused_for = paused_at.map_or(0, |since| now.saturating_sub(since).max(0));
         // A pause takes nothing from anybody, whether the exam goes on after it or is closed.
         let ends_at = exam.ends_at.saturating_add(paused_for);
-        let to = self.store_step(&exam, step, ends_at, now).await?;
+        let to = self.store_step(&exam, step, (ends_at, now), actor).await?;
         {
             let mut state = room.state.lock();
             (state.exam.status, state.exam.ends_at) = (to, ends_at);
@@ -48,7 +49,13 @@ impl Control {
         Ok(())
     }
 
-    async fn store_step(&self, exam: &ExamInfo, step: Step, ends_at: i64, at: i64) -> Result<ExamStatus, ErrorBody> {
+    async fn store_step(
+        &self,
+        exam: &ExamInfo,
+        step: Step,
+        (ends_at, at): (i64, i64),
+        actor: Actor,
+    ) -> Result<ExamStatus, ErrorBody> {
         let to = exam_status::after(exam.status, step)?;
         let change = ExamChange {
             exam: exam.id,
@@ -57,7 +64,7 @@ impl Control {
             ends_at,
             at,
         };
-        if !self.store.change_exam(change).await? {
+        if !self.store.acting(actor).change_exam(change).await? {
             // Another server or the command line was first.
             return Err(ErrorBody::from(ErrorCode::ExamTransition).with("status", exam.status.as_str()));
         }
@@ -72,7 +79,7 @@ impl Control {
             exam_status::due(&state.exam, state.last_end(), clock::now_us())
         };
         if let Some(step) = due
-            && let Err(error) = self.step(room, step).await
+            && let Err(error) = self.step(room, step, Actor::server()).await
         {
             tracing::warn!(exam = %room.id, ?step, %error, "an exam did not take the step that is due");
         }
@@ -92,7 +99,7 @@ impl Control {
             let Some(step) = exam_status::due(exam, last_end, now) else {
                 continue;
             };
-            if let Err(error) = self.store_step(exam, step, exam.ends_at, now).await {
+            if let Err(error) = self.store_step(exam, step, (exam.ends_at, now), Actor::server()).await {
                 tracing::warn!(exam = %exam.id, ?step, %error, "an exam did not take the step that is due");
             }
         }

@@ -8,6 +8,7 @@ use super::{Answer, Control, Link, OK, OpenRoom, policy};
 use crate::auth::Identity;
 use crate::auth::identity::Person;
 use crate::clock;
+use crate::store::audit::Actor;
 use crate::store::records::SessionRecord;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
@@ -19,6 +20,7 @@ use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -119,6 +121,7 @@ impl Control {
     pub(super) async fn seat(
         &self,
         identity: &Identity,
+        address: Option<IpAddr>,
         session: SessionId,
         exam: ExamId,
     ) -> Result<Seated, ErrorBody> {
@@ -143,7 +146,8 @@ impl Control {
             let weight = Weight::of_role(identity.role);
             self.move_in(record.participant, exam, weight)?;
         }
-        let first = self.store.mark_joined(session, now).await?;
+        let store = self.store.acting(Actor::of(identity, address));
+        let first = store.mark_joined(session, now).await?;
         Ok(Seated { room, record, first })
     }
 
@@ -166,7 +170,7 @@ impl Control {
         exam: ExamId,
     ) -> Result<(), ErrorBody> {
         let began = Instant::now();
-        let Seated { room, record, first } = self.seat(&link.identity, session, exam).await?;
+        let Seated { room, record, first } = self.seat(&link.identity, link.address, session, exam).await?;
         let participant = record.participant;
         let delivery = room
             .state

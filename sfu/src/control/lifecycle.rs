@@ -106,7 +106,8 @@ impl Control {
                 presence: Presence::Finished,
             },
         );
-        let first = self.store.finish(session, room.id, entry.clone()).await?;
+        let store = self.store.acting(link.actor());
+        let first = store.finish(session, room.id, entry.clone()).await?;
         if first {
             let mut state = room.state.lock();
             let mut removed = Vec::new();

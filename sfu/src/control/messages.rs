@@ -70,7 +70,7 @@ impl Control {
             message: message.clone(),
             entry: entry.clone(),
         };
-        self.store.add_message(stored).await?;
+        self.store.acting(link.actor()).add_message(stored).await?;
         let delivered = {
             let mut state = room.state.lock();
             let delivered = state.watched();
@@ -111,7 +111,7 @@ impl Control {
             message: message.clone(),
             entry: entry.clone(),
         };
-        self.store.add_message(stored).await?;
+        self.store.acting(link.actor()).add_message(stored).await?;
         let delivered = {
             let mut state = room.state.lock();
             state.tell_timeline(entry);
@@ -155,7 +155,8 @@ impl Control {
     pub(super) async fn acknowledge(&self, link: &Link, message: MessageId) -> Answer {
         let (room, _) = link.sitting()?;
         let at = clock::now_us();
-        if self.store.acknowledge(message, link.identity.participant, at).await? {
+        let store = self.store.acting(link.actor());
+        if store.acknowledge(message, link.identity.participant, at).await? {
             room.state
                 .lock()
                 .tell_watchers(ServerMessage::MessageAcknowledged { message, at });

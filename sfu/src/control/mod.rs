@@ -25,6 +25,7 @@ use crate::auth::identity::Person;
 use crate::clock;
 use crate::shard::{Command, ShardHandle, ShardId};
 use crate::store::Store;
+use crate::store::audit::Actor;
 use browser::BrowserResource;
 use census::Durations;
 use invigil_shared::error::{ErrorBody, ErrorCode};
@@ -37,6 +38,7 @@ use permission::Act;
 use placement::{Placement, Weight};
 use room::Room;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -70,6 +72,8 @@ pub struct Link {
     pub name: String,
     pub outbox: Outbox,
     pub room: Option<Arc<OpenRoom>>,
+    /// Where the connection comes from.
+    pub address: Option<IpAddr>,
     /// Server clock minus the client's wall clock, microseconds: the smallest seen, which holds the least delay.
     pub clock_offset: Option<i64>,
 }
@@ -240,6 +244,11 @@ impl Control {
 }
 
 impl Link {
+    /// Who acts, in the audit log.
+    fn actor(&self) -> Actor {
+        Actor::of(&self.identity, self.address)
+    }
+
     fn joined(&self) -> Result<&Arc<OpenRoom>, ErrorBody> {
         self.room.as_ref().ok_or_else(|| ErrorCode::NotInRoom.into())
     }

@@ -70,6 +70,7 @@ fn sit(room: &Arc<OpenRoom>, n: u8) -> (Link, OutboxReader) {
         name: String::new(),
         outbox,
         room: Some(Arc::clone(room)),
+        address: None,
         clock_offset: None,
     };
     (link, reader)

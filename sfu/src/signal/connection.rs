@@ -10,6 +10,7 @@ use invigil_shared::codec::decode_client;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::limits::{IDLE_S, MAX_BAD_MESSAGES};
 use invigil_shared::signal::ServerMessage;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -22,11 +23,11 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(10);
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
 /// Serves a connection to its end.
-pub async fn serve(service: Arc<Service>, socket: WebSocket) {
+pub async fn serve(service: Arc<Service>, socket: WebSocket, address: IpAddr) {
     let (sink, stream) = socket.split();
     let (outbox, reader) = outbox();
     let writer = tokio::spawn(write(sink, reader));
-    let mut session = Session::new(Arc::clone(&service), outbox.clone());
+    let mut session = Session::new(Arc::clone(&service), outbox.clone(), address);
     read(&mut session, &outbox, stream).await;
     session.end();
     // Nothing more is coming: the writer says goodbye, if the client still listens.

@@ -1,7 +1,7 @@
 //! The upgrade from HTTP to a WebSocket with our subprotocol and bounded buffers.
 
 use super::connection;
-use crate::api::{ApiError, Place, Service};
+use crate::api::{ApiError, Peer, Place, Service};
 use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection};
@@ -21,6 +21,7 @@ const BUFFER: usize = 8 * 1024;
 pub async fn upgrade(
     State(service): State<Arc<Service>>,
     Extension(place): Extension<Place>,
+    Extension(Peer(peer)): Extension<Peer>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Ok(upgrade) = upgrade else {
@@ -40,7 +41,7 @@ pub async fn upgrade(
     // The connection's lines in the log carry the id of the request that it began as.
     let span = tracing::Span::current();
     let serve = move |socket| async move {
-        connection::serve(service, socket).await;
+        connection::serve(service, socket, peer.ip()).await;
         drop(place);
     };
     upgrade.on_upgrade(|socket| serve(socket).instrument(span))

@@ -12,6 +12,7 @@ use invigil_shared::PROTOCOL_VERSION;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::limits::IDLE_S;
 use invigil_shared::signal::{ClientFrame, ClientMessage, ServerMessage};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -31,6 +32,7 @@ pub enum Progress {
 pub struct Session {
     service: Arc<Service>,
     outbox: Outbox,
+    address: IpAddr,
     rate: RateLimit,
     /// None before `auth:request` succeeded.
     link: Option<Link>,
@@ -40,11 +42,12 @@ pub struct Session {
 }
 
 impl Session {
-    pub fn new(service: Arc<Service>, outbox: Outbox) -> Self {
+    pub fn new(service: Arc<Service>, outbox: Outbox, address: IpAddr) -> Self {
         let now = Instant::now();
         Self {
             service,
             outbox,
+            address,
             rate: RateLimit::new(now.into_std()),
             link: None,
             challenge: None,
@@ -121,6 +124,7 @@ impl Session {
                     name,
                     outbox,
                     room: None,
+                    address: Some(self.address),
                     clock_offset: None,
                 });
             }

@@ -1,6 +1,7 @@
 //! What is kept: one trait per aggregate, so that the service knows no database. A write that returned is committed.
 
 mod append;
+pub mod audit;
 mod migrations;
 pub mod postgres;
 pub mod records;
@@ -9,6 +10,7 @@ pub mod sqlite;
 mod writer;
 
 use async_trait::async_trait;
+use audit::{Action, Actor, AuditHead, Record};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
@@ -17,6 +19,7 @@ use postgres::{DatabaseUrl, PostgresStore};
 use records::{
     Append, Appended, ExamChange, ExamTimes, NewMessage, NewRosterEntry, SessionRecord, StoredMessage, UserRecord,
 };
+use serde_json::Value;
 use sqlite::SqliteStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -155,6 +158,18 @@ pub trait MessageStore: Send + Sync {
     async fn unacknowledged(&self, candidate: ParticipantId) -> Stored<Vec<StoredMessage>>;
 }
 
+/// The audit log. Everything else that changes the store writes its own record, in the name of whom it acts for.
+#[async_trait]
+pub trait AuditStore: Send + Sync {
+    /// The same store, acting for somebody. Without it, it acts for the server.
+    fn acting(&self, actor: Actor) -> Arc<dyn Store>;
+    /// Writes down an action that changes nothing else in the store.
+    async fn note(&self, action: Action, target: String, metadata: Value) -> Stored<()>;
+    async fn audit_head(&self) -> Stored<AuditHead>;
+    /// At most `count` records after a number, in order.
+    async fn audit_records(&self, after: u64, count: usize) -> Stored<Vec<Record>>;
+}
+
 /// How the store itself is.
 #[async_trait]
 pub trait HealthStore: Send + Sync {
@@ -167,7 +182,15 @@ pub trait HealthStore: Send + Sync {
 /// Everything that is kept.
 #[async_trait]
 pub trait Store:
-    ExamStore + RosterStore + SessionStore + UserStore + EventStore + TimelineStore + MessageStore + HealthStore
+    ExamStore
+    + RosterStore
+    + SessionStore
+    + UserStore
+    + EventStore
+    + TimelineStore
+    + MessageStore
+    + HealthStore
+    + AuditStore
 {
     /// Ends the connections after what was queued; further calls fail with [`StoreError::Closed`].
     async fn close(&self);

@@ -1,8 +1,9 @@
 //! Reading rows, whichever database they are of: what a database gives is checked like what a peer sends.
 
-use crate::store::records::{ExamTimes, SessionRecord, StoredMessage, UserRecord};
+use crate::store::audit::{Action, AuditHead, Record};
+use crate::store::records::{ExamChange, ExamTimes, SessionRecord, StoredMessage, UserRecord};
 use crate::store::{StoreError, Stored};
-use invigil_shared::chain::{ChainHead, Hash};
+use invigil_shared::chain::{ChainHead, Hash, hex};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
 use invigil_shared::role::Role;
@@ -91,6 +92,11 @@ pub fn exam(row: &impl Columns) -> Stored<ExamInfo> {
     })
 }
 
+/// What the audit log says of a step of an exam's status.
+pub fn exam_change(change: &ExamChange) -> serde_json::Value {
+    serde_json::json!({ "from": change.from.as_str(), "to": change.to.as_str(), "ends_at": change.ends_at })
+}
+
 pub fn exam_times(row: &impl Columns) -> Stored<ExamTimes> {
     Ok(ExamTimes {
         paused_at: row.maybe_integer("paused_at")?,
@@ -136,6 +142,11 @@ pub fn session(row: &impl Columns) -> Stored<SessionRecord> {
     })
 }
 
+/// A session's device key as the audit log has it.
+pub fn device(session: &SessionRecord) -> Option<String> {
+    session.device_key.as_deref().map(hex)
+}
+
 /// Where the chain of a session stands.
 pub fn chain_head(row: &impl Columns) -> Stored<ChainHead> {
     Ok(ChainHead {
@@ -172,6 +183,34 @@ pub fn payload(row: &impl Columns) -> Stored<String> {
     Ok(row.maybe_text("payload")?.unwrap_or_default())
 }
 
+/// Where the audit log stands, by its last record.
+pub fn audit_head<R: Columns>(last: Option<&R>) -> Stored<AuditHead> {
+    match last {
+        None => Ok(AuditHead::genesis()),
+        Some(row) => Ok(AuditHead {
+            seq: seq(row, "seq")?,
+            hash: hash(row, "hash")?,
+        }),
+    }
+}
+
+pub fn record(row: &impl Columns) -> Stored<Record> {
+    Ok(Record {
+        seq: seq(row, "seq")?,
+        prev: hash(row, "prev")?,
+        hash: hash(row, "hash")?,
+        salt: row.maybe_bytes("salt")?,
+        record_hash: hash(row, "record_hash")?,
+        at: row.integer("at")?,
+        actor: row.text("actor")?,
+        role: row.text("role")?,
+        action: row.text("action")?,
+        target: row.text("target")?,
+        metadata: row.text("metadata")?,
+        address: row.maybe_text("address")?,
+    })
+}
+
 const WARNING: &str = "warning";
 
 /// A message's kind as stored.
@@ -179,6 +218,14 @@ pub fn kind_text(kind: MessageKind) -> &'static str {
     match kind {
         MessageKind::Warning => WARNING,
         MessageKind::Chat | MessageKind::Unknown => "chat",
+    }
+}
+
+/// What the audit log calls the sending of a message.
+pub fn action(kind: MessageKind) -> Action {
+    match kind {
+        MessageKind::Warning => Action::Warn,
+        MessageKind::Chat | MessageKind::Unknown => Action::SendMessage,
     }
 }
 

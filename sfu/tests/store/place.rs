@@ -15,7 +15,7 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 pub struct Place {
-    directory: TempDir,
+    pub directory: TempDir,
     postgres: Option<String>,
 }
 
@@ -42,6 +42,14 @@ impl Place {
     /// As one more process has it.
     pub async fn open(&self) -> Arc<dyn Store> {
         self.try_open().await.unwrap()
+    }
+
+    /// A value of bytes in SQL.
+    pub fn blob(&self, hex: &str) -> String {
+        match self.postgres {
+            Some(_) => format!("'\\x{hex}'::bytea"),
+            None => format!("x'{hex}'"),
+        }
     }
 
     /// Changes the database behind the store's back.

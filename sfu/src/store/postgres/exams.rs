@@ -2,20 +2,28 @@
 
 use super::PostgresStore;
 use crate::clock;
+use crate::store::audit::{self, Action};
 use crate::store::records::{ExamChange, ExamTimes, MAX_EXAMS_LISTED};
-use crate::store::rows::{all, exam, exam_times, limit, listed_exam, one, to_json, unique};
+use crate::store::rows::{all, exam, exam_change as said, exam_times, limit, listed_exam, one, to_json, unique};
 use crate::store::{ExamStore, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::{ExamInfo, ExamStatus};
 use invigil_shared::id::ExamId;
+use serde_json::json;
+use std::sync::Arc;
 
 #[async_trait]
 impl ExamStore for PostgresStore {
     async fn create_exam(&self, exam: ExamInfo) -> Stored<()> {
         let policy = to_json(&exam.policy)?;
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
+                    let (id, said) = (
+                        exam.id,
+                        json!({ "code": exam.code, "title": exam.title, "policy": exam.policy }),
+                    );
                     sqlx::query(
                         "INSERT INTO exams (id, code, title, status, starts_at, ends_at, policy, created_at) \
                          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -28,10 +36,10 @@ impl ExamStore for PostgresStore {
                     .bind(exam.ends_at)
                     .bind(policy)
                     .bind(clock::now_us())
-                    .execute(connection)
+                    .execute(&mut *connection)
                     .await
                     .map_err(unique)?;
-                    Ok(())
+                    audit::record(connection, &actor, Action::CreateExam, id, &said).await
                 })
             })
             .await
@@ -57,6 +65,7 @@ impl ExamStore for PostgresStore {
     }
 
     async fn change_exam(&self, change: ExamChange) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -73,9 +82,14 @@ impl ExamStore for PostgresStore {
                         .bind(at(ExamStatus::Closed))
                         .bind(change.exam.0)
                         .bind(change.from.as_str())
-                        .execute(connection)
+                        .execute(&mut *connection)
                         .await?;
-                    Ok(done.rows_affected() == 1)
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    let said = said(&change);
+                    audit::record(connection, &actor, Action::ChangeExam, change.exam, &said).await?;
+                    Ok(true)
                 })
             })
             .await

@@ -2,20 +2,26 @@
 
 use super::PostgresStore;
 use super::timeline::insert;
+use crate::store::audit::{self, Action};
 use crate::store::records::{MAX_UNACKNOWLEDGED, NewMessage, StoredMessage};
-use crate::store::rows::{Columns, all, kind_text, limit, message};
+use crate::store::rows::{Columns, action, all, kind_text, limit, message};
 use crate::store::{MessageStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::id::{MessageId, ParticipantId};
+use serde_json::json;
 use sqlx::types::Uuid;
+use std::sync::Arc;
 
 #[async_trait]
 impl MessageStore for PostgresStore {
     async fn add_message(&self, new: NewMessage) -> Stored<()> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
                     let NewMessage { exam, message, entry } = new;
+                    let (candidate, action) = (message.candidate, action(message.kind));
+                    let said = json!({ "exam": exam, "message": message.id });
                     sqlx::query(
                         "INSERT INTO messages (id, exam, candidate, from_candidate, author, kind, text, at) \
                          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -30,7 +36,8 @@ impl MessageStore for PostgresStore {
                     .bind(message.at)
                     .execute(&mut *connection)
                     .await?;
-                    insert(connection, exam, &entry).await
+                    insert(connection, exam, &entry).await?;
+                    audit::record(connection, &actor, action, candidate, &said).await
                 })
             })
             .await
@@ -50,6 +57,7 @@ impl MessageStore for PostgresStore {
     }
 
     async fn acknowledge(&self, wanted: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -64,7 +72,8 @@ impl MessageStore for PostgresStore {
                         return Ok(false);
                     }
                     let query = "UPDATE messages SET acknowledged_at = $2, delivered_at = coalesce(delivered_at, $2) WHERE id = $1";
-                    sqlx::query(query).bind(wanted.0).bind(at).execute(connection).await?;
+                    sqlx::query(query).bind(wanted.0).bind(at).execute(&mut *connection).await?;
+                    audit::record(connection, &actor, Action::AcknowledgeMessage, wanted, &json!({})).await?;
                     Ok(true)
                 })
             })

@@ -1,6 +1,7 @@
 //! PostgreSQL, by URL: for institutions that have one already, and for several servers on one database. One connection of each
 //! process writes, in groups ([`crate::store::writer`]); a few others read.
 
+mod audit;
 mod events;
 mod exams;
 mod messages;
@@ -12,6 +13,7 @@ mod users;
 
 pub use url::DatabaseUrl;
 
+use crate::store::audit::Actor;
 use crate::store::migrations::bring_up_to_date;
 use crate::store::rows::{Columns, plain_columns};
 use crate::store::writer::{Writer, WritingConnection};
@@ -22,6 +24,7 @@ use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::types::Uuid;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Reading connections.
@@ -41,6 +44,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/postgres/migrations");
 pub struct PostgresStore {
     writer: Writer<PgConnection>,
     readers: PgPool,
+    /// For whom it acts, in the audit log.
+    actor: Arc<Actor>,
 }
 
 impl PostgresStore {
@@ -75,6 +80,7 @@ impl PostgresStore {
         Ok(Self {
             writer: Writer::start(connection, reconnect),
             readers,
+            actor: Arc::new(Actor::server()),
         })
     }
 }

@@ -2,17 +2,21 @@
 
 use super::PostgresStore;
 use super::timeline::insert;
+use crate::store::audit::{self, Action};
 use crate::store::records::SessionRecord;
-use crate::store::rows::{all, joined_session, one, session};
+use crate::store::rows::{all, device, joined_session, one, session};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
 use invigil_shared::id::{ExamId, ParticipantId, SessionId};
 use invigil_shared::timeline::TimelineEntry;
+use serde_json::json;
+use std::sync::Arc;
 
 #[async_trait]
 impl SessionStore for PostgresStore {
     async fn open_session(&self, fresh: SessionRecord) -> Stored<SessionRecord> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -30,7 +34,10 @@ impl SessionStore for PostgresStore {
                         .bind(fresh.device_key)
                         .bind(fresh.created_at)
                         .bind(fresh.chain.hash.0.to_vec());
-                    session(&query.fetch_one(connection).await?)
+                    let session = session(&query.fetch_one(&mut *connection).await?)?;
+                    let said = json!({ "exam": session.exam, "entry": session.entry, "device": device(&session) });
+                    audit::record(connection, &actor, Action::Join, session.id, &said).await?;
+                    Ok(session)
                 })
             })
             .await
@@ -50,12 +57,17 @@ impl SessionStore for PostgresStore {
     }
 
     async fn mark_joined(&self, wanted: SessionId, at: i64) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
                     let query = sqlx::query("UPDATE sessions SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL");
-                    let done = query.bind(wanted.0).bind(at).execute(connection).await?;
-                    Ok(done.rows_affected() == 1)
+                    let done = query.bind(wanted.0).bind(at).execute(&mut *connection).await?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    audit::record(connection, &actor, Action::EnterRoom, wanted, &json!({})).await?;
+                    Ok(true)
                 })
             })
             .await
@@ -79,6 +91,7 @@ impl SessionStore for PostgresStore {
     }
 
     async fn finish(&self, wanted: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -89,6 +102,7 @@ impl SessionStore for PostgresStore {
                         return Ok(false);
                     }
                     insert(connection, exam, &entry).await?;
+                    audit::record(connection, &actor, Action::Finish, wanted, &json!({ "exam": exam })).await?;
                     Ok(true)
                 })
             })

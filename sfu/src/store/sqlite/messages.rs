@@ -2,19 +2,25 @@
 
 use super::SqliteStore;
 use super::timeline::insert;
+use crate::store::audit::{self, Action};
 use crate::store::records::{MAX_UNACKNOWLEDGED, NewMessage, StoredMessage};
-use crate::store::rows::{Columns, all, kind_text, limit, message};
+use crate::store::rows::{Columns, action, all, kind_text, limit, message};
 use crate::store::{MessageStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::id::{MessageId, ParticipantId};
+use serde_json::json;
+use std::sync::Arc;
 
 #[async_trait]
 impl MessageStore for SqliteStore {
     async fn add_message(&self, new: NewMessage) -> Stored<()> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
                     let NewMessage { exam, message, entry } = new;
+                    let (candidate, action) = (message.candidate, action(message.kind));
+                    let said = json!({ "exam": exam, "message": message.id });
                     sqlx::query(
                         "INSERT INTO messages (id, exam, candidate, from_candidate, author, kind, text, at) \
                          VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -29,7 +35,8 @@ impl MessageStore for SqliteStore {
                     .bind(message.at)
                     .execute(&mut *connection)
                     .await?;
-                    insert(connection, exam, &entry).await
+                    insert(connection, exam, &entry).await?;
+                    audit::record(connection, &actor, action, candidate, &said).await
                 })
             })
             .await
@@ -54,6 +61,7 @@ impl MessageStore for SqliteStore {
     }
 
     async fn acknowledge(&self, wanted: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -64,7 +72,8 @@ impl MessageStore for SqliteStore {
                         return Ok(false);
                     }
                     let query = "UPDATE messages SET acknowledged_at = ?, delivered_at = coalesce(delivered_at, ?) WHERE id = ?";
-                    sqlx::query(query).bind(at).bind(at).bind(wanted.to_string()).execute(connection).await?;
+                    sqlx::query(query).bind(at).bind(at).bind(wanted.to_string()).execute(&mut *connection).await?;
+                    audit::record(connection, &actor, Action::AcknowledgeMessage, wanted, &json!({})).await?;
                     Ok(true)
                 })
             })

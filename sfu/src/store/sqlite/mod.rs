@@ -1,6 +1,7 @@
 //! The embedded default: SQLite in the data directory. One connection writes (WAL, `synchronous=FULL`, group commit); a few
 //! others read. Other processes (the command line) may write beside it.
 
+mod audit;
 mod events;
 mod exams;
 mod messages;
@@ -9,6 +10,7 @@ mod sessions;
 mod timeline;
 mod users;
 
+use crate::store::audit::Actor;
 use crate::store::migrations::bring_up_to_date;
 use crate::store::rows::{Columns, plain_columns};
 use crate::store::writer::{Writer, WritingConnection};
@@ -23,6 +25,7 @@ use sqlx::types::Uuid;
 use sqlx::{ConnectOptions, Connection, Executor, Row, SqliteConnection};
 use std::fs::File;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The database's file in the data directory.
@@ -41,6 +44,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
 pub struct SqliteStore {
     writer: Writer<SqliteConnection>,
     readers: SqlitePool,
+    /// For whom it acts, in the audit log.
+    actor: Arc<Actor>,
 }
 
 impl SqliteStore {
@@ -83,6 +88,7 @@ impl SqliteStore {
         Ok(Self {
             writer: Writer::start(connection, connect),
             readers,
+            actor: Arc::new(Actor::server()),
         })
     }
 }

@@ -1,20 +1,28 @@
 //! Roster entries and the keyed hashes of their secrets.
 
 use super::SqliteStore;
+use crate::store::audit::{self, Action};
 use crate::store::records::NewRosterEntry;
 use crate::store::rows::{entry, one, secret_entry, to_json, unique};
 use crate::store::{RosterStore, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
 use invigil_shared::id::{ExamId, RosterEntryId};
+use serde_json::json;
+use std::sync::Arc;
 
 #[async_trait]
 impl RosterStore for SqliteStore {
     async fn add_entry(&self, new: NewRosterEntry) -> Stored<()> {
         let allowances = to_json(&new.entry.allowances)?;
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
+                    let (id, said) = (
+                        new.entry.id,
+                        json!({ "exam": new.entry.exam, "label": new.entry.label }),
+                    );
                     sqlx::query(
                         "INSERT INTO roster (id, exam, label, seat, allowances, secret_hash, created_at) \
                          VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -26,10 +34,10 @@ impl RosterStore for SqliteStore {
                     .bind(allowances)
                     .bind(new.secret_hash)
                     .bind(new.created_at)
-                    .execute(connection)
+                    .execute(&mut *connection)
                     .await
                     .map_err(unique)?;
-                    Ok(())
+                    audit::record(connection, &actor, Action::AddRosterEntry, id, &said).await
                 })
             })
             .await

@@ -2,17 +2,21 @@
 
 use super::SqliteStore;
 use super::timeline::insert;
+use crate::store::audit::{self, Action};
 use crate::store::records::SessionRecord;
-use crate::store::rows::{all, joined_session, one, session};
+use crate::store::rows::{all, device, joined_session, one, session};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
 use invigil_shared::id::{ExamId, ParticipantId, SessionId};
 use invigil_shared::timeline::TimelineEntry;
+use serde_json::json;
+use std::sync::Arc;
 
 #[async_trait]
 impl SessionStore for SqliteStore {
     async fn open_session(&self, fresh: SessionRecord) -> Stored<SessionRecord> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -31,7 +35,10 @@ impl SessionStore for SqliteStore {
                     .execute(&mut *connection)
                     .await?;
                     let query = sqlx::query("SELECT * FROM sessions WHERE entry = ?").bind(fresh.entry.to_string());
-                    session(&query.fetch_one(connection).await?)
+                    let session = session(&query.fetch_one(&mut *connection).await?)?;
+                    let said = json!({ "exam": session.exam, "entry": session.entry, "device": device(&session) });
+                    audit::record(connection, &actor, Action::Join, session.id, &said).await?;
+                    Ok(session)
                 })
             })
             .await
@@ -52,12 +59,21 @@ impl SessionStore for SqliteStore {
     }
 
     async fn mark_joined(&self, wanted: SessionId, at: i64) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
                     let query = sqlx::query("UPDATE sessions SET joined_at = ? WHERE id = ? AND joined_at IS NULL");
-                    let done = query.bind(at).bind(wanted.to_string()).execute(connection).await?;
-                    Ok(done.rows_affected() == 1)
+                    let done = query
+                        .bind(at)
+                        .bind(wanted.to_string())
+                        .execute(&mut *connection)
+                        .await?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    audit::record(connection, &actor, Action::EnterRoom, wanted, &json!({})).await?;
+                    Ok(true)
                 })
             })
             .await
@@ -80,6 +96,7 @@ impl SessionStore for SqliteStore {
     }
 
     async fn finish(&self, wanted: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -93,6 +110,7 @@ impl SessionStore for SqliteStore {
                         return Ok(false);
                     }
                     insert(connection, exam, &entry).await?;
+                    audit::record(connection, &actor, Action::Finish, wanted, &json!({ "exam": exam })).await?;
                     Ok(true)
                 })
             })

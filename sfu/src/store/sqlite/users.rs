@@ -2,12 +2,15 @@
 
 use super::SqliteStore;
 use crate::auth::secret;
+use crate::store::audit::{self, Action};
 use crate::store::records::{SETUP_CODE, UserRecord};
 use crate::store::rows::{Columns, one, unique, user};
 use crate::store::{StoreError, Stored, UserStore};
 use async_trait::async_trait;
 use invigil_shared::id::UserId;
+use serde_json::{Value, json};
 use sqlx::SqliteConnection;
+use std::sync::Arc;
 
 const ANY_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin') AS found";
 
@@ -25,11 +28,23 @@ async fn insert(connection: &mut SqliteConnection, user: UserRecord) -> Stored<(
     Ok(())
 }
 
+/// What the audit log says of a new person.
+fn said(user: &UserRecord) -> Value {
+    json!({ "email": user.email, "role": user.role.as_str() })
+}
+
 #[async_trait]
 impl UserStore for SqliteStore {
     async fn add_user(&self, user: UserRecord) -> Stored<()> {
+        let actor = Arc::clone(&self.actor);
         self.writer
-            .write(move |connection| Box::pin(insert(connection, user)))
+            .write(move |connection| {
+                Box::pin(async move {
+                    let (id, said) = (user.id, said(&user));
+                    insert(connection, user).await?;
+                    audit::record(connection, &actor, Action::AddUser, id, &said).await
+                })
+            })
             .await
     }
 
@@ -64,6 +79,7 @@ impl UserStore for SqliteStore {
     }
 
     async fn set_up(&self, code_hash: Vec<u8>, admin: UserRecord) -> Stored<()> {
+        let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
@@ -78,7 +94,9 @@ impl UserStore for SqliteStore {
                     }
                     let query = sqlx::query("DELETE FROM settings WHERE name = ?").bind(SETUP_CODE);
                     query.execute(&mut *connection).await?;
-                    insert(connection, admin).await
+                    let (id, said) = (admin.id, said(&admin));
+                    insert(connection, admin).await?;
+                    audit::record(connection, &actor, Action::SetUp, id, &said).await
                 })
             })
             .await
