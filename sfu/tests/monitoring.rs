@@ -1,5 +1,6 @@
 //! What supervisors and monitoring see: readiness and metrics.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
+#![allow(clippy::disallowed_types)] // the bans are for core: this test has a real socket
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Each thing that goes wrong on real machines, made on purpose.
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test's failure is a panic
 
 use super::*;
 use crate::config::{DataConfig, HttpConfig, LimitsConfig, MediaConfig};

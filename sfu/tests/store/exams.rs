@@ -95,7 +95,7 @@ async fn an_exam_goes_from_status_to_status_once(place: Place) {
         ..exam("MATH-1")
     };
     store.create_exam(exam.clone()).await.unwrap();
-    assert_eq!(store.live_exams().await.unwrap(), [exam.clone()]);
+    assert_eq!(store.live_exams().await.unwrap(), std::slice::from_ref(&exam));
     let change = async |from, to, ends_at, at| {
         let exam = exam.id;
         store
