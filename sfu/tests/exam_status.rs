@@ -5,6 +5,7 @@ mod common;
 
 use common::{Client, World, device, text};
 use invigil_sfu::clock::{fresh, now_us};
+use invigil_sfu::store::records::ExamChange;
 use invigil_shared::exam::{ExamInfo, ExamStatus, Policy};
 use invigil_shared::id::ExamId;
 use invigil_shared::limits::EXAM_GRACE_S;
@@ -128,6 +129,37 @@ async fn a_closed_exam_lets_everybody_go_and_nobody_in() {
 }
 
 #[tokio::test]
+async fn what_another_server_did_is_found_when_a_step_is_refused() {
+    let world = World::start().await;
+    let exam = world.exam("EXAM-1").await;
+    let (mut candidate, _, _) = seated(&world, &exam).await;
+    let lead_token = world.user_token("l@x.org", Role::Lead).await;
+    let (mut lead, _) = world.in_room(&lead_token, exam.id).await;
+    let elsewhere = async |from, to| {
+        let (exam, ends_at, at) = (exam.id, exam.ends_at, now_us());
+        let change = ExamChange {
+            exam,
+            from,
+            to,
+            ends_at,
+            at,
+        };
+        assert!(world.store.change_exam(change).await.unwrap());
+    };
+    elsewhere(ExamStatus::Active, ExamStatus::Paused).await;
+    assert_eq!(code(&lead.request(pause()).await), "exam_transition");
+    updated(&mut candidate, "paused").await;
+    assert_eq!(code(&lead.request(go_on()).await), "ok");
+    updated(&mut candidate, "active").await;
+    elsewhere(ExamStatus::Active, ExamStatus::Closed).await;
+    lead.send(pause()).await;
+    for client in [&mut candidate, &mut lead] {
+        updated(client, "closed").await;
+        assert_eq!(client.closed().await, "exam_closed");
+    }
+}
+
+#[tokio::test]
 async fn the_clock_begins_a_waiting_exam_and_closes_one_that_is_over() {
     let world = World::start().await;
     let exam = async |code: &str, status, starts_at, ends_at| {
@@ -151,10 +183,23 @@ async fn the_clock_begins_a_waiting_exam_and_closes_one_that_is_over() {
     let times = world.store.exam_times(waiting.id).await.unwrap().unwrap();
     assert!(times.started_at.is_some_and(|at| at >= now));
 
-    // Its grace has three seconds left: long enough to come in.
-    let end = now_us() + 3_000_000 - EXAM_GRACE_S * 1_000_000;
-    let ending = exam("EXAM-2", ExamStatus::Active, end - 3_600_000_000, end).await;
+    let ending = exam("EXAM-2", ExamStatus::Active, now - 3_600_000_000, now + 3_600_000_000).await;
     let (mut last, _, _) = seated(&world, &ending).await;
+    // Another server moves its end: end and grace are over. This one learns of it when somebody comes.
+    let end = now_us() - (EXAM_GRACE_S + 1) * 1_000_000;
+    let moved = ExamChange {
+        exam: ending.id,
+        from: ExamStatus::Active,
+        to: ExamStatus::Active,
+        ends_at: end,
+        at: now_us(),
+    };
+    assert!(world.store.change_exam(moved).await.unwrap());
+    let proctor = world.user_token("p@x.org", Role::Proctor).await;
+    let mut late = world.client(&proctor).await;
+    let answer = late.request(json!({ "type": "room:join", "exam": ending.id })).await;
+    assert_eq!(code(&answer), "exam_closed");
+    assert_eq!(updated(&mut last, "active").await["ends_at"], end);
     updated(&mut last, "closed").await;
     assert_eq!(last.closed().await, "exam_closed");
     assert_eq!(

@@ -20,6 +20,10 @@ pub enum ExamStatus {
 }
 
 impl ExamStatus {
+    /// Nobody sits it any more, and nobody will.
+    pub fn is_over(self) -> bool {
+        matches!(self, ExamStatus::Closed | ExamStatus::Archived)
+    }
     pub fn as_str(self) -> &'static str {
         match self {
             ExamStatus::Draft => "draft",

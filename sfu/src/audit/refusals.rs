@@ -34,18 +34,27 @@ impl Refusals {
         *count = count.saturating_add(1);
     }
 
-    /// Writes what was counted.
+    /// Writes what was counted; what the store refuses is counted on.
     pub(super) async fn write(&self, store: &dyn Store) -> Stored<()> {
-        let counts = std::mem::take(&mut *self.0.lock());
-        for ((refused, address), count) in counts {
+        while let Some(((refused, address), count)) = self.take() {
             let action = match refused {
                 Refused::SignIn => Action::SignInRefused,
                 Refused::Join => Action::JoinRefused,
             };
             let store = store.acting(Actor::unknown(address));
-            store.note(action, String::new(), json!({ "count": count })).await?;
+            let noted = store.note(action, String::new(), json!({ "count": count })).await;
+            if noted.is_err() {
+                let mut counts = self.0.lock();
+                let again = counts.entry((refused, address)).or_default();
+                *again = again.saturating_add(count);
+                return noted;
+            }
         }
         Ok(())
+    }
+
+    fn take(&self) -> Option<((Refused, Option<IpAddr>), u64)> {
+        self.0.lock().pop_first()
     }
 }
 

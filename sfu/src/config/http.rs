@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const CERTIFICATE_FILE: &str = "certificate.pem";
-const KEY_FILE: &str = "certificate-key.pem";
+/// The private key of the self-signed certificate.
+pub const CERTIFICATE_KEY_FILE: &str = "certificate-key.pem";
 
 const DEFAULT_PORT: u16 = 8443;
 
@@ -123,7 +124,7 @@ impl HttpConfig {
         let (cert, key, self_signed) = match (&self.cert, &self.key) {
             (Some(cert), Some(key)) => (cert.clone(), key.clone(), false),
             (None, None) => {
-                let (cert, key) = (directory.join(CERTIFICATE_FILE), directory.join(KEY_FILE));
+                let (cert, key) = (directory.join(CERTIFICATE_FILE), directory.join(CERTIFICATE_KEY_FILE));
                 if !cert.exists() || !key.exists() {
                     self.make_self_signed(&cert, &key)?;
                 }

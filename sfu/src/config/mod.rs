@@ -15,7 +15,7 @@ mod settings;
 
 pub use auth::AuthConfig;
 pub use data::{DataConfig, ServerFile};
-pub use http::{Certificate, HttpConfig};
+pub use http::{CERTIFICATE_KEY_FILE, Certificate, HttpConfig};
 pub use ice::IceConfig;
 pub use limits::LimitsConfig;
 pub use log::{LogConfig, LogFormat};

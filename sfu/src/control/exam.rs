@@ -35,15 +35,40 @@ impl Control {
         let paused_for = paused_at.map_or(0, |since| now.saturating_sub(since).max(0));
         // A pause takes nothing from anybody, whether the exam goes on after it or is closed.
         let ends_at = exam.ends_at.saturating_add(paused_for);
-        let to = self.store_step(&exam, step, (ends_at, now), actor).await?;
-        {
-            let mut state = room.state.lock();
-            (state.exam.status, state.exam.ends_at) = (to, ends_at);
-            state.paused_at = (to == ExamStatus::Paused).then_some(now);
-            state.update_ends();
-            state.tell_exam(now);
+        let taken = self.store_step(&exam, step, (ends_at, now), actor).await;
+        // Also when it was refused: another server, or the command line, may have taken a step that this room has not heard of.
+        let told = self.reread(room).await;
+        taken.and(told)
+    }
+
+    /// Brings an open room in line with the store.
+    ///
+    /// # Errors
+    /// `exam_closed` when the exam is closed; the room has ended then.
+    pub(super) async fn refresh(&self, room: &OpenRoom) -> Result<(), ErrorBody> {
+        let _one_at_a_time = room.changing.lock().await;
+        self.reread(room).await?;
+        if room.state.lock().exam.status.is_over() {
+            return Err(ErrorCode::ExamClosed.into());
         }
-        if to == ExamStatus::Closed {
+        Ok(())
+    }
+
+    /// Whoever is there learns of what changed; a closed room is left. `changing` is held.
+    async fn reread(&self, room: &OpenRoom) -> Result<(), ErrorBody> {
+        let exam = self.store.exam(room.id).await?.ok_or(ErrorCode::NotFound)?;
+        let times = self.store.exam_times(room.id).await?.unwrap_or_default();
+        let over = exam.status.is_over();
+        let mut state = room.state.lock();
+        let changed = (state.exam.status, state.exam.ends_at) != (exam.status, exam.ends_at);
+        state.paused_at = times.paused_at.filter(|_| exam.status == ExamStatus::Paused);
+        state.exam = exam;
+        if changed {
+            state.update_ends();
+            state.tell_exam(clock::now_us());
+        }
+        drop(state);
+        if over {
             self.end_room(room);
         }
         Ok(())
@@ -55,7 +80,7 @@ impl Control {
         step: Step,
         (ends_at, at): (i64, i64),
         actor: Actor,
-    ) -> Result<ExamStatus, ErrorBody> {
+    ) -> Result<(), ErrorBody> {
         let to = exam_status::after(exam.status, step)?;
         let change = ExamChange {
             exam: exam.id,
@@ -65,11 +90,10 @@ impl Control {
             at,
         };
         if !self.store.acting(actor).change_exam(change).await? {
-            // Another server or the command line was first.
             return Err(ErrorBody::from(ErrorCode::ExamTransition).with("status", exam.status.as_str()));
         }
         tracing::info!(exam = %exam.id, from = exam.status.as_str(), to = to.as_str(), "an exam's status has changed");
-        Ok(to)
+        Ok(())
     }
 
     /// What the clock does with the rooms that are open.

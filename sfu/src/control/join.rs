@@ -95,7 +95,7 @@ impl Control {
     pub(super) async fn open_room(&self, exam: ExamInfo) -> Result<Arc<OpenRoom>, ErrorBody> {
         let _one_at_a_time = self.opening.lock().await;
         if let Some(room) = self.room_of_exam(exam.id) {
-            room.state.lock().exam = exam;
+            self.refresh(&room).await?;
             return Ok(room);
         }
         let now = clock::now_us();

@@ -2,7 +2,10 @@
 
 use super::Look;
 use crate::api::health::free_bytes;
-use crate::config::ServeConfig;
+use crate::audit::checkpoint::{AUDIT_KEY_FILE, CHECKPOINT_FILE};
+use crate::auth::keys::{SECRET_KEY_FILE, TOKEN_KEY_FILE};
+use crate::config::{CERTIFICATE_KEY_FILE, ServeConfig};
+use crate::store::sqlite::DATABASE_FILE;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -16,10 +19,12 @@ const CLOCK_TOLERANCE_S: i64 = 60;
 /// What holds secrets, or what is personal.
 fn private(config: &ServeConfig) -> Vec<PathBuf> {
     let own = [
-        "token-key.p8",
-        "secret-key.bin",
-        "certificate-key.pem",
-        "invigil.sqlite",
+        TOKEN_KEY_FILE,
+        SECRET_KEY_FILE,
+        AUDIT_KEY_FILE,
+        CHECKPOINT_FILE,
+        CERTIFICATE_KEY_FILE,
+        DATABASE_FILE,
     ];
     let mut files: Vec<_> = own.iter().map(|name| config.data.data_dir.join(name)).collect();
     files.extend(config.http.key.clone());

@@ -282,7 +282,7 @@ export const proctor = {
   'lead.continue': 'Continue for everyone',
   'lead.continue_text': 'Clocks go on, and the exam ends later by as long as it was paused.',
   'lead.close': 'Close the exam',
-  'lead.close_text': 'Everyone hands in and leaves, and nobody comes back in. What was sent is kept.',
+  'lead.close_text': 'The exam ends for everyone now, and nobody comes back in. What was sent is kept.',
   'lead.close_sure': 'This ends the exam for {n} candidates and can’t be undone.',
   'lead.close_sure_one': 'This ends the exam for 1 candidate and can’t be undone.',
   'lead.close_now': 'Close now',
