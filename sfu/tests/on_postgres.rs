@@ -14,6 +14,8 @@ mod messages;
 mod sessions;
 #[path = "signalling.rs"]
 mod signalling;
+#[path = "sittings.rs"]
+mod sittings;
 
 mod common;
 

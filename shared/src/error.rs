@@ -50,6 +50,12 @@ codes! {
     ExamClosed = "exam_closed",
     /// The exam can't go from its status to the one that was asked for; `status` says where it stands.
     ExamTransition = "exam_transition",
+    /// The sitting does not stand so that this can be done; `state` says how it does.
+    SittingTransition = "sitting_transition",
+    /// A proctor ended the sitting; `reason` says why.
+    SittingEnded = "sitting_ended",
+    /// A proctor did not let the candidate in; `reason` says why.
+    NotAdmitted = "not_admitted",
     RoomFull = "room_full",
     /// Too many messages of one kind; `retry_after_s` says when.
     RateLimited = "rate_limited",

@@ -81,8 +81,20 @@ pub struct Policy {
     pub exam_page_url: Option<String>,
     /// Whether a candidate is told when a proctor listens.
     pub tell_when_listening: bool,
+    /// A proctor lets each candidate in.
+    #[serde(skip_serializing_if = "is_false")]
+    pub admit_each: bool,
+    /// Whoever comes for the first time later than so many minutes after the start is let in by a proctor; none: nobody is late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_after_min: Option<u16>,
     /// Only the demo and the tests set this: a missing camera may be replaced by the test picture, which says so.
     pub allow_test_picture: bool,
+}
+
+/// What is off is left out, so that a policy looks as it did before the setting was there.
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde asks with a reference
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Default for Policy {
@@ -96,6 +108,8 @@ impl Default for Policy {
             retention_days: 30,
             exam_page_url: None,
             tell_when_listening: true,
+            admit_each: false,
+            late_after_min: None,
             allow_test_picture: false,
         }
     }

@@ -18,6 +18,7 @@ pub mod publication;
 pub mod rest;
 pub mod role;
 pub mod signal;
+pub mod sitting;
 pub mod stats;
 pub mod timeline;
 pub mod token;

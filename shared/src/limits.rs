@@ -37,6 +37,10 @@ pub const MAX_PUBLICATIONS: usize = (MAX_CAMERAS + MAX_SCREENS + MAX_MICROPHONES
 pub const MAX_LAYERS: usize = 3;
 /// A message between people, characters.
 pub const MAX_MESSAGE_CHARS: usize = 2_000;
+/// Why a proctor does something to a sitting, characters: a sentence or two, shown on the candidate's screen.
+pub const MAX_REASON_CHARS: usize = 300;
+/// Extra time that one step gives, and all of them together, minutes: a working day.
+pub const MAX_EXTRA_MIN: u16 = 480;
 /// A payload of an integrity event, bytes.
 pub const MAX_EVENT_PAYLOAD: usize = 4 * 1024;
 /// Facts of an integrity event.

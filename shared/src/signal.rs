@@ -13,6 +13,7 @@ use crate::integrity::IntegrityEvent;
 use crate::intent::Intent;
 use crate::publication::{Freshness, Layer, LayerOffer, PublicationInfo, PublicationKey, PublicationRef};
 use crate::role::Role;
+use crate::sitting::Sitting;
 use crate::stats::{ClientStats, ConnectionLevel};
 use crate::timeline::{MessageKind, Presence, TimelineEntry};
 use serde::{Deserialize, Serialize};
@@ -112,6 +113,10 @@ pub enum Action {
         participant: ParticipantId,
     },
     MuteAll,
+    /// The candidate's raised hand was seen to.
+    LowerHand {
+        participant: ParticipantId,
+    },
     Reassign {
         participant: ParticipantId,
         proctor: ParticipantId,
@@ -150,6 +155,9 @@ pub struct ParticipantInfo {
     /// When a proctor last looked at the candidate; server time, microseconds; 0 for never.
     #[serde(default)]
     pub looked_at: i64,
+    /// Candidates: how the sitting stands apart from the exam.
+    #[serde(default, skip_serializing_if = "Sitting::is_plain")]
+    pub sitting: Sitting,
 }
 
 /// What is in a room, in answer to `room:join` and again after a resume.
@@ -273,6 +281,12 @@ pub enum ClientMessage {
         #[serde(flatten)]
         action: Action,
     },
+    /// The candidate raises a hand, or takes it down. Answer: `ok`.
+    #[serde(rename = "hand:raise")]
+    HandRaise { raised: bool },
+    /// The candidate has done what a proctor asked for before letting in. Answer: `ok`.
+    #[serde(rename = "admission:request")]
+    AdmissionRequest,
     /// A proctor looked at a candidate for 3 s.
     #[serde(rename = "attention:look")]
     AttentionLook { participant: ParticipantId },
@@ -398,6 +412,13 @@ pub enum ServerMessage {
     ExamUpdated {
         exam: ExamId,
         status: ExamStatus,
+        ends_at: i64,
+        time_left: i64,
+    },
+    /// To a candidate: how the own sitting stands. `ends_at`: server time; `time_left` stands still while the clock does.
+    #[serde(rename = "sitting:updated")]
+    SittingUpdated {
+        sitting: Sitting,
         ends_at: i64,
         time_left: i64,
     },

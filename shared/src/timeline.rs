@@ -2,6 +2,7 @@
 
 use crate::id::{MessageId, ParticipantId, TimelineEntryId};
 use crate::integrity::{IntegrityKind, Observer};
+use crate::sitting::SittingStep;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -79,6 +80,15 @@ pub enum TimelineBody {
     /// A candidate joined for the first time or came back.
     Joined {
         resumed: bool,
+    },
+    /// What a proctor did to the sitting, or its candidate asked for.
+    Sitting {
+        step: SittingStep,
+        /// The proctor's name; empty for the candidate.
+        by: String,
+        reason: String,
+        /// Extra time, minutes; 0 for other steps.
+        minutes: u16,
     },
     #[serde(other)]
     Unknown,

@@ -38,12 +38,11 @@ impl Service {
                     r.participant == identity.participant && r.exam == exam
                 };
                 let record = record.filter(fits).ok_or(ErrorCode::TokenInvalid)?;
-                if record.finished_at.is_some() {
-                    return Err(ErrorCode::ExamClosed.into());
-                }
+                policy::may_sit(&record)?;
                 let entry = self.store.entry(record.entry).await?.ok_or(ErrorCode::TokenInvalid)?;
                 let info = self.store.exam(exam).await?.ok_or(ErrorCode::TokenInvalid)?;
-                policy::room_open(&info, policy::candidate_end(&info, &entry.allowances), clock::now_us())?;
+                let end = policy::open_until(&info, &entry.allowances, &record.sitting);
+                policy::room_open(&info, end, clock::now_us())?;
                 entry.label
             }
         };

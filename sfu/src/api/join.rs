@@ -18,6 +18,7 @@ use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ParticipantId, SessionId};
 use invigil_shared::rest::{JoinRequest, JoinResponse, ResumeChallenge, ResumeChallengeRequest, ResumeRequest};
 use invigil_shared::role::Role;
+use invigil_shared::sitting::Sitting;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Instant;
@@ -46,7 +47,8 @@ pub async fn join(
         service.refusals.count(Refused::Join, peer.ip());
         return Err(attempt.failed(ErrorCode::SecretWrong).into());
     };
-    policy::room_open(&exam, policy::candidate_end(&exam, &entry.allowances), clock::now_us())?;
+    // Whether the candidate's own time is over is known with the session.
+    policy::room_open(&exam, i64::MAX, clock::now_us())?;
     let id = clock::fresh(SessionId::from_parts);
     let fresh = SessionRecord {
         id,
@@ -59,6 +61,8 @@ pub async fn join(
         finished_at: None,
         looked_at: 0,
         chain: ChainHead::new(id),
+        sitting: Sitting::default(),
+        sitting_revision: 0,
     };
     // Whose session it is is known when it is opened; until then its roster entry acts.
     let actor = Actor {
@@ -90,9 +94,12 @@ fn respond(
     exam: ExamInfo,
     entry: RosterEntry,
 ) -> Result<Json<JoinResponse>, ApiError> {
-    if record.finished_at.is_some() {
-        return Err(ErrorCode::ExamClosed.into());
-    }
+    policy::may_sit(record)?;
+    policy::room_open(
+        &exam,
+        policy::open_until(&exam, &entry.allowances, &record.sitting),
+        clock::now_us(),
+    )?;
     let person = Person::Candidate {
         session: record.id,
         exam: exam.id,
@@ -139,7 +146,6 @@ pub async fn resume(
     }
     let exam = service.store.exam(record.exam).await?.ok_or_else(refused)?;
     let entry = service.store.entry(record.entry).await?.ok_or_else(refused)?;
-    policy::room_open(&exam, policy::candidate_end(&exam, &entry.allowances), clock::now_us())?;
     let answer = respond(&service, &record, exam, entry)?;
     let person = Person::Candidate {
         session: record.id,

@@ -25,9 +25,11 @@ fn status(code: ErrorCode) -> StatusCode {
         }
         E::NotAuthenticated | E::TokenInvalid | E::TokenExpired => StatusCode::UNAUTHORIZED,
         E::SecretWrong | E::CredentialsWrong | E::SetupCodeWrong | E::ResumeRefused => StatusCode::UNAUTHORIZED,
-        E::Forbidden | E::ExamNotOpen | E::ExamClosed => StatusCode::FORBIDDEN,
+        E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted => StatusCode::FORBIDDEN,
         E::NotFound | E::TransportUnknown => StatusCode::NOT_FOUND,
-        E::SessionElsewhere | E::ExamTransition | E::NotInRoom | E::FingerprintMismatch => StatusCode::CONFLICT,
+        E::SessionElsewhere | E::ExamTransition | E::SittingTransition | E::NotInRoom | E::FingerprintMismatch => {
+            StatusCode::CONFLICT
+        }
         E::TooLarge | E::MessageTooLong => StatusCode::PAYLOAD_TOO_LARGE,
         E::RateLimited | E::SecretThrottled | E::TransportLimit | E::PublicationLimit => StatusCode::TOO_MANY_REQUESTS,
         E::VersionTooOld => StatusCode::UPGRADE_REQUIRED,

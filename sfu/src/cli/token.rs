@@ -14,6 +14,7 @@ use clap::Args;
 use invigil_shared::chain::ChainHead;
 use invigil_shared::id::{ParticipantId, SessionId};
 use invigil_shared::role::Role;
+use invigil_shared::sitting::Sitting;
 use serde_json::json;
 
 #[derive(Args, Debug)]
@@ -108,6 +109,8 @@ async fn candidate(
         finished_at: None,
         looked_at: 0,
         chain: ChainHead::new(id),
+        sitting: Sitting::default(),
+        sitting_revision: 0,
     };
     let record = data.store.open_session(fresh).await?;
     if record.finished_at.is_some() {

@@ -123,6 +123,14 @@ impl Control {
             let Some(step) = exam_status::due(exam, last_end, now) else {
                 continue;
             };
+            if step == Step::Close {
+                // Somebody may have been given more time, or be paused: the room knows.
+                match self.open_room(exam.clone()).await {
+                    Ok(room) => self.follow_clock(&room).await,
+                    Err(error) => tracing::warn!(exam = %exam.id, %error, "an exam that is over was not looked at"),
+                }
+                continue;
+            }
             if let Err(error) = self.store_step(exam, step, (exam.ends_at, now), Actor::server()).await {
                 tracing::warn!(exam = %exam.id, ?step, %error, "an exam did not take the step that is due");
             }

@@ -3,6 +3,7 @@
 use super::messages::for_candidate;
 use super::placement::Weight;
 use super::room::{Candidate, Member, Part, Room, Watcher};
+use super::sitting::hold_newcomer;
 use super::state::{FromStore, frames};
 use super::{Answer, Control, Link, OK, OpenRoom, policy};
 use crate::auth::Identity;
@@ -16,6 +17,7 @@ use invigil_shared::id::{ExamId, ParticipantId, SessionId, TimelineEntryId};
 use invigil_shared::limits::{MAX_PARTICIPANTS, MAX_TIMELINE_BACKLOG};
 use invigil_shared::role::Role;
 use invigil_shared::signal::{ParticipantInfo, ServerMessage};
+use invigil_shared::sitting::Sitting;
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
 use parking_lot::Mutex;
@@ -34,6 +36,7 @@ fn member(id: ParticipantId, role: Role, label: String, seat: Option<String>, no
         presence_since: now,
         connection: ConnectionLevel::Lost,
         looked_at: 0,
+        sitting: Sitting::default(),
     };
     Member {
         info,
@@ -48,7 +51,7 @@ fn member(id: ParticipantId, role: Role, label: String, seat: Option<String>, no
 fn candidate_member(exam: &ExamInfo, record: &SessionRecord, entry: &RosterEntry, now: i64) -> Member {
     let candidate = Candidate {
         session: record.id,
-        ends_at: policy::candidate_end(exam, &entry.allowances),
+        ends_at: policy::sitting_end(exam, &entry.allowances, &record.sitting),
         allowances: entry.allowances.clone(),
         publications: BTreeMap::new(),
         listening: false,
@@ -64,6 +67,7 @@ fn candidate_member(exam: &ExamInfo, record: &SessionRecord, entry: &RosterEntry
         Part::Candidate(candidate),
     );
     member.info.looked_at = record.looked_at;
+    member.info.sitting = record.sitting.clone();
     if let Some(at) = record.finished_at {
         (member.info.presence, member.info.presence_since) = (Presence::Finished, at);
     }
@@ -127,16 +131,25 @@ impl Control {
     ) -> Result<Seated, ErrorBody> {
         let info = self.exam_for(identity, exam).await?;
         let record = self.store.session(session).await?.ok_or(ErrorCode::NotFound)?;
-        if record.finished_at.is_some() {
-            return Err(ErrorCode::ExamClosed.into());
-        }
+        policy::may_sit(&record)?;
         let entry = self.store.entry(record.entry).await?.ok_or(ErrorCode::NotFound)?;
         let now = clock::now_us();
-        policy::room_open(&info, policy::candidate_end(&info, &entry.allowances), now)?;
+        policy::room_open(
+            &info,
+            policy::open_until(&info, &entry.allowances, &record.sitting),
+            now,
+        )?;
+        let store = self.store.acting(Actor::of(identity, address));
+        let record = hold_newcomer(store.as_ref(), record, policy::waits(&info, now), now).await?;
+        policy::may_sit(&record)?;
         let room = self.open_room(info).await?;
         {
             let mut state = room.state.lock();
-            if !state.members.contains_key(&record.participant) {
+            if let Some(member) = state.members.get_mut(&record.participant) {
+                // Another server may have changed it.
+                member.info.sitting = record.sitting.clone();
+                state.update_ends();
+            } else {
                 if state.members.len() >= MAX_PARTICIPANTS {
                     return Err(ErrorCode::RoomFull.into());
                 }
@@ -146,7 +159,6 @@ impl Control {
             let weight = Weight::of_role(identity.role);
             self.move_in(record.participant, exam, weight)?;
         }
-        let store = self.store.acting(Actor::of(identity, address));
         let first = store.mark_joined(session, now).await?;
         Ok(Seated { room, record, first })
     }

@@ -164,7 +164,7 @@ impl Control {
         OK
     }
 
-    /// A warning, or a step of the whole exam; this version has no other actions.
+    /// A warning, a step of one sitting, or of the whole exam.
     pub(super) async fn action(&self, link: &Link, action: Action) -> Answer {
         link.watching()?;
         match action {
@@ -172,7 +172,10 @@ impl Control {
                 self.send_message(link, Some(participant), MessageKind::Warning, reason)
                     .await
             }
-            action => self.act_on_exam(link, &action).await,
+            Action::Pause { participant: None, .. } | Action::Continue { participant: None } | Action::Close { .. } => {
+                self.act_on_exam(link, &action).await
+            }
+            action => self.act_on_sitting(link, &action).await,
         }
     }
 }

@@ -17,6 +17,8 @@ mod placement;
 pub mod policy;
 pub mod room;
 mod shard_events;
+mod sitting;
+pub mod sitting_step;
 mod state;
 mod viewer;
 
@@ -32,6 +34,7 @@ use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
 use invigil_shared::signal::{ClientMessage, ServerMessage};
+use invigil_shared::sitting::SittingStep;
 use outbox::Outbox;
 use parking_lot::Mutex;
 use permission::Act;
@@ -150,6 +153,9 @@ impl Control {
             ClientMessage::MessageSend { to, kind, text } => self.send_message(link, to, kind, text).await,
             ClientMessage::MessageAcknowledge { message } => self.acknowledge(link, message).await,
             ClientMessage::Action { action } => self.action(link, action).await,
+            ClientMessage::HandRaise { raised: true } => self.step_of_candidate(link, SittingStep::RaiseHand).await,
+            ClientMessage::HandRaise { raised: false } => self.step_of_candidate(link, SittingStep::LowerHand).await,
+            ClientMessage::AdmissionRequest => self.step_of_candidate(link, SittingStep::Ready).await,
             ClientMessage::AttentionLook { participant } => self.look(link, participant).await,
             ClientMessage::StatsReport { stats } => self.stats(link, stats),
             ClientMessage::SessionFinish => self.finish(link).await,

@@ -18,6 +18,8 @@ pub enum Act {
     ReportEvents,
     /// Hand in.
     Finish,
+    /// Raise a hand, or ask again to be let in.
+    Ask,
     /// Read what proctors wrote.
     ReadMessages,
     /// Write to the other side: a candidate to those who watch, they to one candidate.
@@ -29,6 +31,8 @@ pub enum Act {
     Warn,
     /// Let a waiting candidate in, ask again, or reject.
     Admit,
+    /// Take a raised hand down.
+    LowerHand,
     /// Pause, continue or lock one candidate.
     PauseOne,
     /// Give one candidate more time.
@@ -56,12 +60,14 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::Publish, "publish camera, screen, microphone", "c"),
     (Act::ReportEvents, "report integrity events", "c"),
     (Act::Finish, "hand in", "c"),
+    (Act::Ask, "raise a hand, ask to be let in", "c"),
     (Act::ReadMessages, "acknowledge messages", "c"),
     (Act::WriteMessages, "write messages", "cpla"),
     (Act::Watch, "receive pictures and sound", "pla"),
     (Act::Look, "be noted as having looked", "pla"),
     (Act::Warn, "warn", "pla"),
     (Act::Admit, "admit, ask again, reject", "pla"),
+    (Act::LowerHand, "see to a raised hand", "pla"),
     (Act::PauseOne, "pause, continue, lock one candidate", "pla"),
     (Act::ExtraTime, "give extra time", "pla"),
     (Act::MuteOne, "mute one candidate", "pla"),
@@ -119,6 +125,7 @@ pub fn of(message: &ClientMessage) -> Option<Act> {
         ClientMessage::MessageSend { .. } => Some(Act::WriteMessages),
         ClientMessage::MessageAcknowledge { .. } => Some(Act::ReadMessages),
         ClientMessage::Action { action } => of_action(action),
+        ClientMessage::HandRaise { .. } | ClientMessage::AdmissionRequest => Some(Act::Ask),
         ClientMessage::AttentionLook { .. } => Some(Act::Look),
         ClientMessage::SessionFinish => Some(Act::Finish),
         // Which room, and whose transport, is asked where it is known.
@@ -141,6 +148,7 @@ fn of_action(action: &Action) -> Option<Act> {
     match action {
         Action::Warn { .. } => Some(Act::Warn),
         Action::Admit { .. } | Action::AskAgain { .. } | Action::Reject { .. } => Some(Act::Admit),
+        Action::LowerHand { .. } => Some(Act::LowerHand),
         Action::Pause { participant: None, .. } | Action::Continue { participant: None } => Some(Act::PauseExam),
         Action::Pause { .. } | Action::Continue { .. } | Action::Lock { .. } => Some(Act::PauseOne),
         Action::ExtraTime { .. } => Some(Act::ExtraTime),
@@ -166,12 +174,14 @@ mod tests {
         Publish       x - - - -
         ReportEvents  x - - - -
         Finish        x - - - -
+        Ask           x - - - -
         ReadMessages  x - - - -
         WriteMessages x x x - x
         Watch         - x x - x
         Look          - x x - x
         Warn          - x x - x
         Admit         - x x - x
+        LowerHand     - x x - x
         PauseOne      - x x - x
         ExtraTime     - x x - x
         MuteOne       - x x - x

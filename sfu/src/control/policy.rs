@@ -3,6 +3,7 @@
 use super::permission::{self, Act};
 use crate::auth::Identity;
 use crate::auth::identity::Person;
+use crate::store::records::SessionRecord;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, Policy, SourceRule};
 use invigil_shared::intent::Intent;
@@ -10,6 +11,7 @@ use invigil_shared::limits::{
     AUDIO_SLOTS, EXAM_GRACE_S, MAX_CAMERAS, MAX_INTENTS, MAX_LAYERS, MAX_MICROPHONES, MAX_SCREENS, VIDEO_SLOTS,
 };
 use invigil_shared::publication::{Kind, LayerOffer, PublicationKey};
+use invigil_shared::sitting::{Admission, Sitting};
 
 /// Microseconds that a session stays after its exam's end.
 pub const GRACE_US: i64 = EXAM_GRACE_S * 1_000_000;
@@ -19,6 +21,43 @@ pub fn candidate_end(exam: &ExamInfo, allowances: &Allowances) -> i64 {
     let duration = exam.ends_at.saturating_sub(exam.starts_at).max(0);
     exam.ends_at
         .saturating_add(duration.saturating_mul(i64::from(allowances.extra_time_percent)) / 100)
+}
+
+/// When the exam ends for a sitting: with what proctors gave and own pauses gave back.
+pub fn sitting_end(exam: &ExamInfo, allowances: &Allowances, sitting: &Sitting) -> i64 {
+    candidate_end(exam, allowances).saturating_add(sitting.extra_us())
+}
+
+/// Until when a candidate may come: one whose own clock stands is never too late.
+pub fn open_until(exam: &ExamInfo, allowances: &Allowances, sitting: &Sitting) -> i64 {
+    match sitting.pause {
+        Some(_) => i64::MAX,
+        None => sitting_end(exam, allowances, sitting),
+    }
+}
+
+/// Whether a session may go on.
+///
+/// # Errors
+/// `sitting_ended` and `not_admitted` with the reason, `exam_closed` when the candidate has handed in.
+pub fn may_sit(session: &SessionRecord) -> Result<(), ErrorBody> {
+    let sitting = &session.sitting;
+    let because = |code: ErrorCode| Err(ErrorBody::from(code).with("reason", &sitting.reason));
+    match (sitting.ended, sitting.admission, session.finished_at) {
+        (true, ..) => because(ErrorCode::SittingEnded),
+        (false, Admission::Rejected, _) => because(ErrorCode::NotAdmitted),
+        (false, _, Some(_)) => Err(ErrorCode::ExamClosed.into()),
+        (false, _, None) => Ok(()),
+    }
+}
+
+/// Whether somebody who comes for the first time waits for a proctor, and whether that is because of being late.
+pub fn waits(exam: &ExamInfo, now: i64) -> Option<bool> {
+    let late = exam
+        .policy
+        .late_after_min
+        .is_some_and(|minutes| now > exam.starts_at.saturating_add(i64::from(minutes) * 60_000_000));
+    (late || exam.policy.admit_each).then_some(late)
 }
 
 /// Whether the exam's room is open. `end` is the end that counts for the person.

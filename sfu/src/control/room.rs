@@ -305,20 +305,24 @@ impl Room {
     }
 
     /// When the exam ends for a member, as its clock stands.
-    fn end_for(&self, member: &Member) -> i64 {
+    pub fn end_for(&self, member: &Member) -> i64 {
         member.candidate().map_or(self.exam.ends_at, |c| c.ends_at)
     }
 
     /// Microseconds left for a member; they stand still during a pause.
     pub fn time_left(&self, member: &Member, now: i64) -> i64 {
-        (self.end_for(member) - self.paused_at.unwrap_or(now)).max(0)
+        let left = match member.info.sitting.pause {
+            Some(pause) => pause.left_us,
+            None => self.end_for(member) - self.paused_at.unwrap_or(now),
+        };
+        left.max(0)
     }
 
     /// Every candidate's end, after that of the exam has moved.
     pub fn update_ends(&mut self) {
         for member in self.members.values_mut() {
-            if let Some(candidate) = member.candidate_mut() {
-                candidate.ends_at = policy::candidate_end(&self.exam, &candidate.allowances);
+            if let Part::Candidate(candidate) = &mut member.part {
+                candidate.ends_at = policy::sitting_end(&self.exam, &candidate.allowances, &member.info.sitting);
             }
         }
     }
@@ -337,9 +341,11 @@ impl Room {
         }
     }
 
-    /// When the room may be forgotten: with the last candidate's end and grace; never as long as the exam is paused.
+    /// When the room may be forgotten: with the last candidate's end and grace; never as long as the exam, or the sitting of
+    /// anybody who has not handed in, is paused.
     pub fn last_end(&self) -> i64 {
-        if self.paused_at.is_some() {
+        let stands = |m: &Member| m.info.sitting.pause.is_some() && m.info.presence != Presence::Finished;
+        if self.paused_at.is_some() || self.members.values().any(stands) {
             return i64::MAX;
         }
         let ends = self.members.values().filter_map(|m| m.candidate()).map(|c| c.ends_at);

@@ -51,6 +51,7 @@ fn sit(room: &Arc<OpenRoom>, n: u8) -> (Link, OutboxReader) {
             presence_since: 0,
             connection: ConnectionLevel::Good,
             looked_at: 0,
+            sitting: invigil_shared::sitting::Sitting::default(),
         },
         client: Some(outbox.clone()),
         joining: None,

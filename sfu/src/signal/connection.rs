@@ -130,7 +130,7 @@ async fn say_goodbye(mut sink: Sink, reason: ErrorBody) {
 /// The close code (RFC 6455 section 7.4) of a reason; the reason itself is our stable code.
 fn close_code(code: ErrorCode) -> u16 {
     match code {
-        ErrorCode::ExamClosed => 1000,
+        ErrorCode::ExamClosed | ErrorCode::SittingEnded | ErrorCode::NotAdmitted => 1000,
         ErrorCode::TooLarge => 1009,
         ErrorCode::Internal | ErrorCode::StorageFailed => 1011,
         ErrorCode::ServerDraining => 1012,

@@ -17,7 +17,8 @@ use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, Sessio
 use invigil_shared::timeline::TimelineEntry;
 use postgres::{DatabaseUrl, PostgresStore};
 use records::{
-    Append, Appended, ExamChange, ExamTimes, NewMessage, NewRosterEntry, SessionRecord, StoredMessage, UserRecord,
+    Append, Appended, ExamChange, ExamTimes, NewMessage, NewRosterEntry, SessionRecord, SittingChange, StoredMessage,
+    UserRecord,
 };
 use serde_json::Value;
 use sqlite::SqliteStore;
@@ -114,6 +115,9 @@ pub trait SessionStore: Send + Sync {
     /// Notes the first `room:join`; true when it was the first.
     async fn mark_joined(&self, id: SessionId, at: i64) -> Stored<bool>;
     async fn mark_looked(&self, participant: ParticipantId, at: i64) -> Stored<()>;
+    /// Changes how a sitting stands, with its timeline entry, and ends the session when the sitting is ended; false when it was
+    /// changed, or had ended, since the revision that the change was decided on.
+    async fn change_sitting(&self, change: SittingChange) -> Stored<bool>;
     /// Ends a session and writes its timeline entry with it; false when it had ended before.
     async fn finish(&self, id: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool>;
 }

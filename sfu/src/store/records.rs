@@ -6,6 +6,7 @@ use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, Timeli
 use invigil_shared::integrity::{IntegrityEvent, IntegrityPayload};
 use invigil_shared::role::Role;
 use invigil_shared::signal::Message;
+use invigil_shared::sitting::Sitting;
 use invigil_shared::timeline::TimelineEntry;
 
 /// Exams that a list holds; older ones are found by the command line.
@@ -56,6 +57,24 @@ pub struct SessionRecord {
     pub finished_at: Option<i64>,
     pub looked_at: i64,
     pub chain: ChainHead,
+    pub sitting: Sitting,
+    /// Counted up by every change of `sitting`.
+    pub sitting_revision: i64,
+}
+
+/// A step of one sitting.
+#[derive(Clone, Debug)]
+pub struct SittingChange {
+    pub session: SessionId,
+    pub exam: ExamId,
+    /// The revision that it was decided on.
+    pub revision: i64,
+    /// What was done, for the audit log.
+    pub step: &'static str,
+    pub sitting: Sitting,
+    /// For the timeline; none when the step is told by something else.
+    pub entry: Option<TimelineEntry>,
+    pub at: i64,
 }
 
 /// A person with an account.

@@ -1,13 +1,14 @@
 //! Reading rows, whichever database they are of: what a database gives is checked like what a peer sends.
 
 use crate::store::audit::{Action, AuditHead, Record};
-use crate::store::records::{ExamChange, ExamTimes, SessionRecord, StoredMessage, UserRecord};
+use crate::store::records::{ExamChange, ExamTimes, SessionRecord, SittingChange, StoredMessage, UserRecord};
 use crate::store::{StoreError, Stored};
 use invigil_shared::chain::{ChainHead, Hash, hex};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
 use invigil_shared::role::Role;
 use invigil_shared::signal::Message;
+use invigil_shared::sitting::Sitting;
 use invigil_shared::timeline::{MessageKind, TimelineBody, TimelineEntry};
 use serde::de::DeserializeOwned;
 use sqlx::types::Uuid;
@@ -139,6 +140,22 @@ pub fn session(row: &impl Columns) -> Stored<SessionRecord> {
         finished_at: row.maybe_integer("finished_at")?,
         looked_at: row.integer("looked_at")?,
         chain: chain_head(row)?,
+        sitting: json(row, "sitting")?,
+        sitting_revision: row.integer("sitting_revision")?,
+    })
+}
+
+/// What the audit log says of a step of a sitting: why, in somebody's words, is not in it.
+pub fn sitting_change(change: &SittingChange) -> serde_json::Value {
+    let Sitting {
+        admission,
+        late,
+        extra_min,
+        given_back_us,
+        ..
+    } = change.sitting;
+    serde_json::json!({
+        "step": change.step, "admission": admission, "late": late, "extra_min": extra_min, "given_back_us": given_back_us,
     })
 }
 

@@ -9,6 +9,7 @@ use invigil_shared::chain::ChainHead;
 use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, Policy, RosterEntry};
 use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
 use invigil_shared::role::Role;
+use invigil_shared::sitting::Sitting;
 use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use std::sync::Arc;
@@ -115,6 +116,8 @@ pub fn session(entry: &RosterEntry) -> SessionRecord {
         finished_at: None,
         looked_at: 0,
         chain: ChainHead::new(id),
+        sitting: Sitting::default(),
+        sitting_revision: 0,
     }
 }
 

@@ -4,12 +4,15 @@ use crate::over_both;
 use crate::place::{Place, entry, exam, presence, seated, session};
 use invigil_sfu::clock::fresh;
 use invigil_sfu::store::StoreError;
+use invigil_sfu::store::records::SittingChange;
 use invigil_shared::id::{ParticipantId, SessionId};
+use invigil_shared::sitting::Sitting;
 
 over_both!(
     an_entry_has_one_session_and_its_first_device,
     joining_looking_and_finishing_are_noted,
     a_session_ends_once_with_its_entry,
+    a_sitting_changes_from_the_revision_that_was_seen,
     the_timeline_is_the_newest_in_order,
 );
 
@@ -66,6 +69,52 @@ async fn a_session_ends_once_with_its_entry(place: Place) {
     assert!(!store.finish(seat.id, seat.exam, again).await.unwrap());
     assert_eq!(store.session(seat.id).await.unwrap().unwrap().finished_at, Some(900));
     assert_eq!(store.timeline(seat.exam, 10).await.unwrap(), [ending]);
+}
+
+async fn a_sitting_changes_from_the_revision_that_was_seen(place: Place) {
+    let store = place.open().await;
+    let seat = seated(&*store, "A-01").await;
+    assert_eq!((&seat.sitting, seat.sitting_revision), (&Sitting::default(), 0));
+    let change = |revision, sitting: Sitting, at| SittingChange {
+        session: seat.id,
+        exam: seat.exam,
+        revision,
+        step: "lock",
+        sitting,
+        entry: Some(presence(seat.participant, at)),
+        at,
+    };
+    let locked = Sitting {
+        locked: true,
+        reason: "a phone".into(),
+        ..Sitting::default()
+    };
+    assert!(store.change_sitting(change(0, locked.clone(), 10)).await.unwrap());
+    assert!(
+        !store.change_sitting(change(0, Sitting::default(), 20)).await.unwrap(),
+        "somebody was faster"
+    );
+    let stored = store.session(seat.id).await.unwrap().unwrap();
+    assert_eq!(
+        (&stored.sitting, stored.sitting_revision, stored.finished_at),
+        (&locked, 1, None)
+    );
+    let ended = Sitting {
+        ended: true,
+        ..locked.clone()
+    };
+    assert!(store.change_sitting(change(1, ended, 30)).await.unwrap());
+    let stored = store.session(seat.id).await.unwrap().unwrap();
+    assert_eq!(stored.finished_at, Some(30), "an ended sitting ends its session");
+    assert!(!store.change_sitting(change(2, locked, 40)).await.unwrap(), "for good");
+    let at: Vec<i64> = store
+        .timeline(seat.exam, 10)
+        .await
+        .unwrap()
+        .iter()
+        .map(|e| e.at)
+        .collect();
+    assert_eq!(at, [10, 30], "an entry is written with its change");
 }
 
 async fn the_timeline_is_the_newest_in_order(place: Place) {

@@ -12,6 +12,7 @@ use invigil_shared::publication::{
 };
 use invigil_shared::role::Role;
 use invigil_shared::signal::*;
+use invigil_shared::sitting::{Admission, OwnPause, Sitting};
 use invigil_shared::stats::{ClientStats, ConnectionLevel};
 use invigil_shared::timeline::{MessageKind, Presence, Severity, TimelineBody, TimelineEntry};
 use std::collections::BTreeMap;
@@ -115,6 +116,7 @@ fn info() -> ParticipantInfo {
         presence_since: AT,
         connection: ConnectionLevel::Good,
         looked_at: 0,
+        sitting: Sitting::default(),
     }
 }
 pub fn payload() -> IntegrityPayload {
@@ -250,6 +252,8 @@ pub fn client_messages() -> Vec<ClientMessage> {
                 reason: "fire alarm".into(),
             },
         },
+        M::HandRaise { raised: true },
+        M::AdmissionRequest,
         M::AttentionLook {
             participant: participant(2),
         },
@@ -383,6 +387,24 @@ pub fn server_messages() -> Vec<ServerMessage> {
             status: ExamStatus::Active,
             ends_at: AT,
             time_left: 60_000_000,
+        },
+        M::SittingUpdated {
+            sitting: Sitting {
+                admission: Admission::Admitted,
+                late: true,
+                reason: "Wait for the doctor.".into(),
+                pause: Some(OwnPause {
+                    since: AT,
+                    left_us: 3_600_000_000,
+                }),
+                locked: false,
+                hand_since: Some(AT - 1_000_000),
+                extra_min: 10,
+                given_back_us: 0,
+                ended: false,
+            },
+            ends_at: AT + 3_600_000_000,
+            time_left: 3_600_000_000,
         },
         M::Listening { listening: true },
         M::Pong {

@@ -284,6 +284,16 @@ impl Actor {
                     tracing::warn!(%error, "an acknowledgement was not sent");
                 }
             }
+            Effect::RaiseHand(raised) => {
+                if let Some(Err(error)) = self.client.as_ref().map(|client| client.raise_hand(raised)) {
+                    tracing::warn!(%error, "a hand was not raised");
+                }
+            }
+            Effect::AskAdmission => {
+                if let Some(Err(error)) = self.client.as_ref().map(CandidateClient::ask_admission) {
+                    tracing::warn!(%error, "being ready was not sent");
+                }
+            }
             Effect::Finish => {
                 if let Some(Err(error)) = self.client.as_ref().map(CandidateClient::finish) {
                     tracing::warn!(%error, "handing in was not sent");
@@ -401,13 +411,37 @@ impl Actor {
             },
             CandidateEvent::Action { action, .. } => Input::Action(action),
             CandidateEvent::Listening(listening) => Input::Listening(listening),
-            CandidateEvent::ExamUpdated { status, ends_at, .. } => Input::ExamUpdated { status, ends_at },
+            CandidateEvent::ExamUpdated {
+                status,
+                ends_at,
+                time_left,
+            } => Input::ExamUpdated {
+                status,
+                ends_at,
+                time_left,
+            },
+            CandidateEvent::Sitting {
+                sitting,
+                ends_at,
+                time_left,
+            } => Input::Sitting {
+                sitting,
+                ends_at,
+                time_left,
+            },
             CandidateEvent::IntegrityAck(_) => Input::Unsent(self.client.as_ref().map_or(0, CandidateClient::unsent)),
             CandidateEvent::Finished => Input::Ended,
             CandidateEvent::Ended {
-                reason: None | Some(ErrorCode::ExamClosed),
+                reason: None | Some(ErrorCode::ExamClosed | ErrorCode::SittingEnded | ErrorCode::NotAdmitted),
             } => Input::Ended,
             CandidateEvent::Ended { reason: Some(code) } => Input::Dropped(code.into()),
+            // The connection's own end has the code only: what was told before says more.
+            CandidateEvent::Error(error)
+                if matches!(error.code, ErrorCode::SittingEnded | ErrorCode::NotAdmitted)
+                    && !error.params.is_empty() =>
+            {
+                Input::Out(error)
+            }
             CandidateEvent::Error(error) => {
                 tracing::warn!(%error, "the server refused something");
                 return;

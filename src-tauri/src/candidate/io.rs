@@ -9,6 +9,7 @@ use invigil_shared::integrity::IntegrityKind;
 use invigil_shared::publication::PublicationKey;
 use invigil_shared::rest::JoinResponse;
 use invigil_shared::signal::{Action, Message, RoomState};
+use invigil_shared::sitting::Sitting;
 use invigil_view::candidate::{CandidateCommand, DeviceChoice};
 use std::collections::BTreeMap;
 
@@ -40,7 +41,15 @@ pub enum Input {
     ExamUpdated {
         status: ExamStatus,
         ends_at: i64,
+        time_left: i64,
     },
+    Sitting {
+        sitting: Sitting,
+        ends_at: i64,
+        time_left: i64,
+    },
+    /// Why the server lets the candidate in no more; the end follows.
+    Out(ErrorBody),
     Listening(bool),
     Unsent(u32),
     /// The session ended well, or was ended.
@@ -90,6 +99,8 @@ pub enum Effect {
         text: String,
     },
     Acknowledge(MessageId),
+    RaiseHand(bool),
+    AskAdmission,
     Finish,
 }
 

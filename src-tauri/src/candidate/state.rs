@@ -8,15 +8,16 @@ use crate::call::{CallFailure, question, refusal};
 use crate::link::LinkTracker;
 use crate::ui_port::Change;
 use invigil_shared::error::ErrorBody;
-use invigil_shared::exam::{ExamInfo, ExamStatus, SourceRule};
+use invigil_shared::exam::{ExamInfo, SourceRule};
 use invigil_shared::id::MessageId;
 use invigil_shared::integrity::IntegrityKind;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::publication::{PublicationKey, SourceState};
 use invigil_shared::rest::{JoinLink, JoinResponse};
 use invigil_shared::signal::{Action, Message, RoomState};
+use invigil_shared::sitting::{Admission, Sitting};
 use invigil_shared::timeline::MessageKind;
-use invigil_view::candidate::{CandidateCommand, CandidateStep, CandidateView, ChatLine, Mark, SourceView};
+use invigil_view::candidate::{CandidateCommand, CandidateStep, CandidateView, ChatLine, EndedView, Mark, SourceView};
 use invigil_view::common::{CertificateQuestion, LinkView, Notice};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -71,7 +72,9 @@ pub struct CandidateState {
     link: LinkTracker,
     ends_at: Option<i64>,
     clock_offset: i64,
-    paused: bool,
+    left_us: Option<i64>,
+    sitting: Sitting,
+    ended: Option<EndedView>,
     warnings: VecDeque<ChatLine>,
     chat: VecDeque<ChatLine>,
     own_lines: u64,
@@ -98,7 +101,9 @@ impl CandidateState {
             link: LinkTracker::default(),
             ends_at: None,
             clock_offset: 0,
-            paused: false,
+            left_us: None,
+            sitting: Sitting::default(),
+            ended: None,
             warnings: VecDeque::new(),
             chat: VecDeque::new(),
             own_lines: 0,
@@ -130,7 +135,11 @@ impl CandidateState {
             mark: self.mark(),
             ends_at: self.ends_at,
             clock_offset: self.clock_offset,
-            paused: self.paused,
+            left_us: self.left_us,
+            cover: self.cover(),
+            extra_min: self.sitting.extra_min,
+            hand_raised: self.sitting.hand_since.is_some(),
+            ended: self.ended.clone(),
             warning: self.warnings.front().cloned(),
             chat: self.chat.iter().cloned().collect(),
             unsent: self.unsent,
@@ -248,13 +257,22 @@ impl CandidateState {
                 }
             }
             Input::Action(action) => self.action(&action, effects),
-            Input::ExamUpdated { status, ends_at } => {
-                self.ends_at = Some(ends_at);
-                self.paused = status == ExamStatus::Paused;
+            Input::ExamUpdated {
+                status,
+                ends_at,
+                time_left,
+            } => {
                 if let Some(exam) = &mut self.exam {
                     exam.status = status;
                 }
+                self.timed(ends_at, time_left);
             }
+            Input::Sitting {
+                sitting,
+                ends_at,
+                time_left,
+            } => self.sat(sitting, ends_at, time_left),
+            Input::Out(error) => self.told_out(&error),
             Input::Listening(listening) => self.listening = listening,
             Input::Unsent(unsent) => {
                 let changed = std::mem::replace(&mut self.unsent, unsent) != unsent;
@@ -346,6 +364,16 @@ impl CandidateState {
                     effects.push(Effect::Acknowledge(message));
                 }
             }
+            CandidateCommand::RaiseHand { raised } => {
+                if self.step == CandidateStep::Exam {
+                    effects.push(Effect::RaiseHand(raised));
+                }
+            }
+            CandidateCommand::Ready => {
+                if self.sitting.admission == Admission::AskedAgain {
+                    effects.push(Effect::AskAdmission);
+                }
+            }
             CandidateCommand::HandIn => {
                 if self.step == CandidateStep::Exam {
                     self.finish(effects, true);
@@ -380,9 +408,8 @@ impl CandidateState {
     }
 
     fn room(&mut self, room: RoomState) {
-        self.ends_at = Some(room.server_time + room.time_left);
-        self.paused = room.exam.status == ExamStatus::Paused;
         self.exam = Some(room.exam);
+        self.sat(room.you.sitting, room.server_time + room.time_left, room.time_left);
         room.messages.into_iter().for_each(|message| self.received(message));
     }
 
@@ -442,8 +469,6 @@ impl CandidateState {
 
     fn action(&mut self, action: &Action, effects: &mut Vec<Effect>) {
         match action {
-            Action::Pause { .. } => self.paused = true,
-            Action::Continue { .. } => self.paused = false,
             Action::End { .. } | Action::Remove { .. } | Action::Close { .. } => self.finish(effects, false),
             _ => {}
         }
@@ -459,7 +484,7 @@ impl CandidateState {
         if self.step != CandidateStep::Exam {
             return;
         }
-        (self.step, self.listening, self.paused, self.busy) = (CandidateStep::Finished, false, false, false);
+        (self.step, self.listening, self.busy) = (CandidateStep::Finished, false, false);
         self.warnings.clear();
         self.sources.iter_mut().for_each(Source::switch_off);
         effects.push(Effect::CloseSources);
@@ -513,5 +538,6 @@ impl CandidateState {
 }
 
 mod joining;
+mod sitting;
 #[cfg(test)]
 mod tests;

@@ -16,10 +16,10 @@ use invigil_client::proctor::{ProctorClient, ProctorConfig, ProctorEvent};
 use invigil_client::rest::Api;
 use invigil_client::{ClientError, ClientInfo, LinkState};
 use invigil_shared::error::{ErrorBody, ErrorCode};
-use invigil_shared::id::ExamId;
+use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::rest::{SetupRequest, SignInResponse};
 use invigil_shared::signal::{Action, AudioLevel};
-use invigil_view::proctor::{ExamStep, LevelsView, ProctorCommand, ProctorView};
+use invigil_view::proctor::{ExamStep, LevelsView, ProctorCommand, ProctorView, SittingAct};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -284,19 +284,23 @@ impl Actor {
                 }
             }
             Effect::ActOnExam(step) => {
-                let action = match step {
+                self.act(match step {
                     ExamStep::Pause => Action::Pause {
                         participant: None,
                         reason: String::new(),
                     },
                     ExamStep::Continue => Action::Continue { participant: None },
                     ExamStep::Close => Action::Close { reason: String::new() },
-                };
-                if !matches!(self.client.as_ref().map(|client| client.act(action)), Some(Ok(()))) {
-                    self.inputs.send(Input::ActFailed(ErrorBody::from(ErrorCode::Internal)));
-                }
+                });
             }
+            Effect::ActOn(participant, act) => self.act(action(participant, act)),
             Effect::DecodeInRust => self.pictures.decode_here(),
+        }
+    }
+
+    fn act(&self, action: Action) {
+        if !matches!(self.client.as_ref().map(|client| client.act(action)), Some(Ok(()))) {
+            self.inputs.send(Input::ActFailed(ErrorBody::from(ErrorCode::Internal)));
         }
     }
 
@@ -422,7 +426,7 @@ impl Actor {
             ProctorEvent::AttentionLooked { participant, at } => Input::Looked { participant, at },
             ProctorEvent::ExamUpdated { status, ends_at, .. } => Input::ExamUpdated { status, ends_at },
             ProctorEvent::Ended { reason } => Input::Refused(reason.unwrap_or(ErrorCode::ExamClosed).into()),
-            ProctorEvent::Error(error) if error.code == ErrorCode::ExamTransition => Input::ActFailed(error),
+            ProctorEvent::ActionRefused(error) => Input::ActFailed(error),
             ProctorEvent::Error(error) => {
                 tracing::warn!(%error, "the server refused something");
                 return;
@@ -464,6 +468,29 @@ impl Actor {
 }
 
 /// Meters: 0 at [`SILENCE_DBOV`] to 100 at full scale.
+fn action(participant: ParticipantId, act: SittingAct) -> Action {
+    match act {
+        SittingAct::Admit => Action::Admit { participant },
+        SittingAct::AskAgain { reason } => Action::AskAgain { participant, reason },
+        SittingAct::Reject { reason } => Action::Reject { participant, reason },
+        SittingAct::Pause { reason } => Action::Pause {
+            participant: Some(participant),
+            reason,
+        },
+        SittingAct::Continue => Action::Continue {
+            participant: Some(participant),
+        },
+        SittingAct::Lock { reason } => Action::Lock { participant, reason },
+        SittingAct::ExtraTime { minutes, reason } => Action::ExtraTime {
+            participant,
+            minutes,
+            reason,
+        },
+        SittingAct::LowerHand => Action::LowerHand { participant },
+        SittingAct::End { reason } => Action::End { participant, reason },
+    }
+}
+
 fn meters(levels: &[AudioLevel]) -> LevelsView {
     let shown = |level: &AudioLevel| {
         let above = u32::from(SILENCE_DBOV.saturating_sub(level.level));

@@ -278,6 +278,7 @@ impl Room {
             presence_since: info.presence_since,
             connection: info.connection,
             looked_at: info.looked_at,
+            sitting: info.sitting.clone(),
             publications: publications.collect(),
             open_signal: candidate.open.last().cloned(),
             unread: candidate.unread,

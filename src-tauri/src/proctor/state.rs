@@ -21,7 +21,7 @@ use invigil_shared::role::Role;
 use invigil_shared::signal::{AudioLevel, ParticipantInfo, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
 use invigil_view::common::{CertificateQuestion, Notice};
-use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, WantedPicture};
+use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, WantedPicture};
 
 /// "Sent" stays this long, microseconds.
 const SENT_US: i64 = 6 * SECOND;
@@ -59,7 +59,7 @@ pub enum Input {
         delivered: bool,
     },
     MessageFailed(ErrorBody),
-    /// The server refused what a lead asked for.
+    /// The server refused what was to be done to a sitting or the exam.
     ActFailed(ErrorBody),
     MessageAcknowledged(MessageId),
     Looked {
@@ -116,6 +116,7 @@ pub enum Effect {
         text: String,
     },
     ActOnExam(ExamStep),
+    ActOn(ParticipantId, SittingAct),
     DecodeInRust,
 }
 
@@ -425,6 +426,11 @@ impl ProctorState {
             ProctorCommand::Exam { step } => {
                 if self.leads {
                     effects.push(Effect::ActOnExam(step));
+                }
+            }
+            ProctorCommand::Act { participant, act } => {
+                if self.room.has(participant) {
+                    effects.push(Effect::ActOn(participant, act));
                 }
             }
             ProctorCommand::DecodeInRust => {

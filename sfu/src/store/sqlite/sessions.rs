@@ -3,8 +3,8 @@
 use super::SqliteStore;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
-use crate::store::records::SessionRecord;
-use crate::store::rows::{all, device, joined_session, one, session};
+use crate::store::records::{SessionRecord, SittingChange};
+use crate::store::rows::{all, device, joined_session, one, session, sitting_change, to_json};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
@@ -90,6 +90,39 @@ impl SessionStore for SqliteStore {
                     } else {
                         Err(StoreError::Missing)
                     }
+                })
+            })
+            .await
+    }
+
+    async fn change_sitting(&self, change: SittingChange) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
+        let said = sitting_change(&change);
+        let sitting = to_json(&change.sitting)?;
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(
+                        "UPDATE sessions SET sitting = ?, sitting_revision = sitting_revision + 1, \
+                         finished_at = CASE WHEN ? THEN ? ELSE finished_at END \
+                         WHERE id = ? AND sitting_revision = ? AND finished_at IS NULL",
+                    );
+                    let done = query
+                        .bind(sitting)
+                        .bind(change.sitting.ended)
+                        .bind(change.at)
+                        .bind(change.session.to_string())
+                        .bind(change.revision)
+                        .execute(&mut *connection)
+                        .await?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    if let Some(entry) = &change.entry {
+                        insert(connection, change.exam, entry).await?;
+                    }
+                    audit::record(connection, &actor, Action::ChangeSitting, change.session, &said).await?;
+                    Ok(true)
                 })
             })
             .await

@@ -24,6 +24,7 @@ use invigil_shared::limits::{MAX_LAYERS, MAX_MESSAGE_CHARS, MAX_PUBLICATIONS};
 use invigil_shared::publication::{Freshness, Layer, LayerOffer, PublicationKey};
 use invigil_shared::rest::JoinResponse;
 use invigil_shared::signal::{Action, Message, RoomState};
+use invigil_shared::sitting::Sitting;
 use invigil_shared::stats::ClientStats;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -87,6 +88,12 @@ pub enum CandidateEvent {
         action: Action,
     },
     Listening(bool),
+    /// How the own sitting stands. `ends_at` and `time_left`: server time and a duration, microseconds.
+    Sitting {
+        sitting: Sitting,
+        ends_at: i64,
+        time_left: i64,
+    },
     /// `ends_at` and `time_left`: server time and a duration, microseconds.
     ExamUpdated {
         status: ExamStatus,
@@ -121,6 +128,8 @@ pub(crate) enum Command {
         text: String,
     },
     Acknowledge(MessageId),
+    RaiseHand(bool),
+    AskAdmission,
     Stats(ClientStats),
     /// The journal has something new.
     Journal,
@@ -245,6 +254,16 @@ impl CandidateClient {
     /// "I understand", or read.
     pub fn acknowledge(&self, message: MessageId) -> Result<(), ClientError> {
         self.command(Command::Acknowledge(message))
+    }
+
+    /// Raises the hand, or takes it down. [`CandidateEvent::Sitting`] follows when the server has it.
+    pub fn raise_hand(&self, raised: bool) -> Result<(), ClientError> {
+        self.command(Command::RaiseHand(raised))
+    }
+
+    /// Says that what a proctor asked for before letting in is done.
+    pub fn ask_admission(&self) -> Result<(), ClientError> {
+        self.command(Command::AskAdmission)
     }
 
     /// This machine's figures; round trip and loss are filled in here.

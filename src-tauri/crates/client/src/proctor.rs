@@ -111,6 +111,8 @@ pub enum ProctorEvent {
     Ended {
         reason: Option<ErrorCode>,
     },
+    /// The server refused an action.
+    ActionRefused(ErrorBody),
     /// Something that was asked for did not happen.
     Error(ErrorBody),
 }
@@ -200,7 +202,7 @@ impl ProctorClient {
         self.command(Command::Keyframe { source, layer })
     }
 
-    /// What a proctor does to a candidate, or a lead to the room. A refusal comes as [`ProctorEvent::Error`].
+    /// What a proctor does to a candidate, or a lead to the room. A refusal comes as [`ProctorEvent::ActionRefused`].
     pub fn act(&self, action: Action) -> Result<(), ClientError> {
         self.command(Command::Act(action))
     }

@@ -191,6 +191,8 @@ pub(crate) fn is_final_code(code: ErrorCode) -> bool {
             | ErrorCode::Forbidden
             | ErrorCode::NotFound
             | ErrorCode::ExamClosed
+            | ErrorCode::SittingEnded
+            | ErrorCode::NotAdmitted
             | ErrorCode::SessionElsewhere
             | ErrorCode::ResumeRefused
             | ErrorCode::Replaced

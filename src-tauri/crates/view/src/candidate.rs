@@ -77,6 +77,37 @@ pub struct ChatLine {
     pub sent: bool,
 }
 
+/// Why the exam page is covered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "why", rename_all = "snake_case")]
+#[ts(export)]
+pub enum Cover {
+    /// The exam begins at this server time, microseconds.
+    NotBegun {
+        #[ts(type = "number")]
+        starts_at: i64,
+    },
+    /// A proctor has to let the candidate in.
+    Waiting { late: bool },
+    /// A proctor wants to see something first.
+    AskedAgain { reason: String },
+    /// The whole exam stands.
+    ExamPaused,
+    /// Only this candidate's clock stands.
+    Paused { reason: String },
+    /// The clock goes on.
+    Locked { reason: String },
+}
+
+/// How the sitting ended, when the candidate did not hand in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct EndedView {
+    /// Not let in, rather than ended.
+    pub rejected: bool,
+    pub reason: String,
+}
+
 /// Everything that the candidate's window shows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
@@ -103,7 +134,14 @@ pub struct CandidateView {
     /// Server time minus this machine's wall clock, microseconds.
     #[ts(type = "number")]
     pub clock_offset: i64,
-    pub paused: bool,
+    /// What is left while the clock stands, microseconds; none while it goes.
+    #[ts(type = "number | null")]
+    pub left_us: Option<i64>,
+    pub cover: Option<Cover>,
+    /// Minutes that proctors gave.
+    pub extra_min: u16,
+    pub hand_raised: bool,
+    pub ended: Option<EndedView>,
     pub warning: Option<ChatLine>,
     pub chat: Vec<ChatLine>,
     /// Signals not yet acknowledged by the server.
@@ -155,6 +193,11 @@ pub enum CandidateCommand {
     Acknowledge {
         message: MessageId,
     },
+    RaiseHand {
+        raised: bool,
+    },
+    /// What a proctor asked for is done.
+    Ready,
     HandIn,
     DismissNotice,
 }

@@ -5,6 +5,7 @@ use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::publication::{Layer, PublicationKey, PublicationRef, SourceState};
 use invigil_shared::rest::ExamListItem;
+use invigil_shared::sitting::Sitting;
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{MessageKind, Presence, TimelineEntry};
 use serde::{Deserialize, Serialize};
@@ -48,6 +49,8 @@ pub struct CandidateTile {
     /// Server time, microseconds; 0 for never.
     #[ts(type = "number")]
     pub looked_at: i64,
+    /// What sets it apart from the exam.
+    pub sitting: Sitting,
     pub publications: Vec<PublicationView>,
     /// Newest signal whose end has not been observed.
     pub open_signal: Option<TimelineEntry>,
@@ -133,6 +136,22 @@ pub enum ExamStep {
     Close,
 }
 
+/// What a proctor does to one sitting. Reasons are shown to the candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "act", rename_all = "snake_case")]
+#[ts(export)]
+pub enum SittingAct {
+    Admit,
+    AskAgain { reason: String },
+    Reject { reason: String },
+    Pause { reason: String },
+    Continue,
+    Lock { reason: String },
+    ExtraTime { minutes: u16, reason: String },
+    LowerHand,
+    End { reason: String },
+}
+
 /// What the window may ask for. Tauri command `proctor_command`, one argument `command`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -182,6 +201,11 @@ pub enum ProctorCommand {
     /// A step of the whole exam, for leads.
     Exam {
         step: ExamStep,
+    },
+    /// Something done to one sitting.
+    Act {
+        participant: ParticipantId,
+        act: SittingAct,
     },
     /// The web view can't decode (or failed too often): decode in Rust.
     DecodeInRust,

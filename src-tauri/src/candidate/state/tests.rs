@@ -3,12 +3,13 @@
 use super::*;
 use crate::clock::SECOND;
 use invigil_shared::error::ErrorCode;
-use invigil_shared::exam::{Allowances, Policy};
+use invigil_shared::exam::{Allowances, ExamStatus, Policy};
 use invigil_shared::id::{ExamId, ParticipantId, SessionId};
 use invigil_shared::role::Role;
 use invigil_shared::signal::ParticipantInfo;
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::Presence;
+use invigil_view::candidate::Cover;
 
 fn exam(policy: Policy) -> ExamInfo {
     let id = ExamId::from_parts(1, [1; 10]);
@@ -383,6 +384,7 @@ fn the_room_brings_time_left_and_what_was_not_acknowledged() {
         presence_since: 0,
         connection: ConnectionLevel::Good,
         looked_at: 0,
+        sitting: Sitting::default(),
     };
     let room = RoomState {
         exam: ExamInfo {
@@ -401,7 +403,8 @@ fn the_room_brings_time_left_and_what_was_not_acknowledged() {
     state.handle(Input::Room(Box::new(room.clone())), 0);
     state.handle(Input::Room(Box::new(room)), 0);
     let view = state.view();
-    assert_eq!((view.ends_at, view.paused), (Some(70 * SECOND), true));
+    assert_eq!((view.ends_at, view.left_us), (Some(70 * SECOND), Some(60 * SECOND)));
+    assert_eq!(view.cover, Some(Cover::ExamPaused));
     assert_eq!(view.warning.as_ref().unwrap().text, "text 1");
     assert_eq!(view.chat.len(), 1, "a message that came before is not shown twice");
     let id = view.warning.unwrap().id;
@@ -499,3 +502,5 @@ fn another_device_that_took_over_is_no_hand_in() {
     assert_eq!(view.notice, Some(Notice::new("replaced")));
     assert!(view.sources.is_empty());
 }
+
+mod sitting;

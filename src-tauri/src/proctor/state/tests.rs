@@ -9,6 +9,7 @@ use invigil_shared::integrity::{IntegrityKind, Observer};
 use invigil_shared::intent::Priority;
 use invigil_shared::publication::{LayerOffer, SourceState};
 use invigil_shared::role::Role;
+use invigil_shared::sitting::Sitting;
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{Presence, Severity, TimelineBody};
 use invigil_view::common::LinkView;
@@ -42,6 +43,7 @@ fn participant(n: u8) -> ParticipantInfo {
         presence_since: 0,
         connection: ConnectionLevel::Good,
         looked_at: 0,
+        sitting: Sitting::default(),
     }
 }
 

@@ -3,6 +3,7 @@ import type { ConnectionLevel } from "./ConnectionLevel";
 import type { ParticipantId } from "./ParticipantId";
 import type { Presence } from "./Presence";
 import type { PublicationView } from "./PublicationView";
+import type { Sitting } from "./Sitting";
 import type { TimelineEntry } from "./TimelineEntry";
 
 /**
@@ -12,7 +13,11 @@ export type CandidateTile = { participant: ParticipantId, label: string, seat: s
 /**
  * Server time, microseconds; 0 for never.
  */
-looked_at: number, publications: Array<PublicationView>, 
+looked_at: number, 
+/**
+ * What sets it apart from the exam.
+ */
+sitting: Sitting, publications: Array<PublicationView>, 
 /**
  * Newest signal whose end has not been observed.
  */

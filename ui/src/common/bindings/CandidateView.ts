@@ -2,6 +2,8 @@
 import type { CandidateStep } from "./CandidateStep";
 import type { CertificateQuestion } from "./CertificateQuestion";
 import type { ChatLine } from "./ChatLine";
+import type { Cover } from "./Cover";
+import type { EndedView } from "./EndedView";
 import type { ExamInfo } from "./ExamInfo";
 import type { LinkView } from "./LinkView";
 import type { Mark } from "./Mark";
@@ -31,7 +33,15 @@ ends_at: number | null,
 /**
  * Server time minus this machine's wall clock, microseconds.
  */
-clock_offset: number, paused: boolean, warning: ChatLine | null, chat: Array<ChatLine>, 
+clock_offset: number, 
+/**
+ * What is left while the clock stands, microseconds; none while it goes.
+ */
+left_us: number | null, cover: Cover | null, 
+/**
+ * Minutes that proctors gave.
+ */
+extra_min: number, hand_raised: boolean, ended: EndedView | null, warning: ChatLine | null, chat: Array<ChatLine>, 
 /**
  * Signals not yet acknowledged by the server.
  */

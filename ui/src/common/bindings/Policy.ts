@@ -26,6 +26,14 @@ exam_page_url: string | null,
  */
 tell_when_listening: boolean, 
 /**
+ * A proctor lets each candidate in.
+ */
+admit_each: boolean, 
+/**
+ * Whoever comes for the first time later than so many minutes after the start is let in by a proctor; none: nobody is late.
+ */
+late_after_min: number | null, 
+/**
  * Only the demo and the tests set this: a missing camera may be replaced by the test picture, which says so.
  */
 allow_test_picture: boolean, };

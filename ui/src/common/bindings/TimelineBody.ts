@@ -5,6 +5,7 @@ import type { MessageKind } from "./MessageKind";
 import type { Observer } from "./Observer";
 import type { Presence } from "./Presence";
 import type { Severity } from "./Severity";
+import type { SittingStep } from "./SittingStep";
 
 /**
  * What happened.
@@ -13,4 +14,12 @@ export type TimelineBody = { "what": "integrity", kind: IntegrityKind, seq: numb
 /**
  * For an end: the sequence number of its beginning.
  */
-begins: number | null, } | { "what": "chain_broken", code: string, seq: number, severity: Severity, } | { "what": "presence", presence: Presence, } | { "what": "message", message: MessageId, kind: MessageKind, from_candidate: boolean, text: string, delivered: boolean, acknowledged: boolean, } | { "what": "joined", resumed: boolean, } | { "what": "unknown" };
+begins: number | null, } | { "what": "chain_broken", code: string, seq: number, severity: Severity, } | { "what": "presence", presence: Presence, } | { "what": "message", message: MessageId, kind: MessageKind, from_candidate: boolean, text: string, delivered: boolean, acknowledged: boolean, } | { "what": "joined", resumed: boolean, } | { "what": "sitting", step: SittingStep, 
+/**
+ * The proctor's name; empty for the candidate.
+ */
+by: string, reason: string, 
+/**
+ * Extra time, minutes; 0 for other steps.
+ */
+minutes: number, } | { "what": "unknown" };

@@ -32,6 +32,7 @@ const JOURNAL_AGAIN: Duration = Duration::from_secs(1);
 enum About {
     Chat(ChatTicket),
     Acknowledge,
+    Ask,
     Finish,
 }
 
@@ -346,6 +347,18 @@ impl Running {
             ServerMessage::MessageReceived { message } => self.emit(CandidateEvent::Message(message)).await,
             ServerMessage::Action { at, action } => self.emit(CandidateEvent::Action { at, action }).await,
             ServerMessage::Listening { listening } => self.emit(CandidateEvent::Listening(listening)).await,
+            ServerMessage::SittingUpdated {
+                sitting,
+                ends_at,
+                time_left,
+            } => {
+                self.emit(CandidateEvent::Sitting {
+                    sitting,
+                    ends_at,
+                    time_left,
+                })
+                .await;
+            }
             ServerMessage::ExamUpdated {
                 status,
                 ends_at,
@@ -449,6 +462,8 @@ impl Running {
                 self.outbox
                     .push(About::Acknowledge, ClientMessage::MessageAcknowledge { message }, link)
             }
+            Command::RaiseHand(raised) => self.outbox.push(About::Ask, ClientMessage::HandRaise { raised }, link),
+            Command::AskAdmission => self.outbox.push(About::Ask, ClientMessage::AdmissionRequest, link),
             Command::Finish => self.outbox.push(About::Finish, ClientMessage::SessionFinish, link),
             Command::NetworkChanged => {
                 let _ = self.keeper.input.send(KeeperInput::NetworkChanged).await;

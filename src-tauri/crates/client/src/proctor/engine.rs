@@ -432,7 +432,7 @@ impl Running {
                 ticket,
                 result: Err(body_of(&error)),
             },
-            (About::Action, Err(error)) => ProctorEvent::Error(body_of(&error)),
+            (About::Action, Err(error)) => ProctorEvent::ActionRefused(body_of(&error)),
             (_, Ok(_)) => return,
         };
         self.emit(event).await;

@@ -1,0 +1,235 @@
+//! One candidate's sitting, changed by a proctor or by its candidate: stored first, then those whom it concerns are told.
+
+use super::join::entry_now;
+use super::sitting_step::{self, Moment};
+use super::{Answer, Control, Link, OK, OpenRoom};
+use crate::clock;
+use crate::store::Store;
+use crate::store::records::{SessionRecord, SittingChange};
+use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::{ParticipantId, SessionId};
+use invigil_shared::publication::PublicationRef;
+use invigil_shared::signal::{Action, ServerMessage};
+use invigil_shared::sitting::{Admission, Sitting, SittingStep};
+use invigil_shared::timeline::{Presence, TimelineBody};
+use std::sync::Arc;
+
+/// Tries of a change when another server changes the same sitting.
+const TRIES: usize = 3;
+
+/// A step, with who takes it and why.
+struct Wish<'a> {
+    step: SittingStep,
+    /// The proctor's name; empty for the candidate.
+    by: &'a str,
+    reason: &'a str,
+    minutes: u16,
+}
+
+impl Control {
+    /// A proctor does something to one candidate.
+    pub(super) async fn act_on_sitting(&self, link: &Link, action: &Action) -> Answer {
+        let (participant, step, reason, minutes) = match action {
+            Action::Admit { participant } => (participant, SittingStep::Admit, "", 0),
+            Action::AskAgain { participant, reason } => (participant, SittingStep::AskAgain, reason.as_str(), 0),
+            Action::Reject { participant, reason } => (participant, SittingStep::Reject, reason.as_str(), 0),
+            Action::Pause {
+                participant: Some(participant),
+                reason,
+            } => (participant, SittingStep::Pause, reason.as_str(), 0),
+            Action::Continue {
+                participant: Some(participant),
+            } => (participant, SittingStep::Continue, "", 0),
+            Action::Lock { participant, reason } => (participant, SittingStep::Lock, reason.as_str(), 0),
+            Action::ExtraTime {
+                participant,
+                minutes,
+                reason,
+            } => (participant, SittingStep::ExtraTime, reason.as_str(), *minutes),
+            Action::LowerHand { participant } => (participant, SittingStep::LowerHand, "", 0),
+            Action::End { participant, reason } => (participant, SittingStep::End, reason.as_str(), 0),
+            _ => return Err(ErrorCode::Unsupported.into()),
+        };
+        let room = Arc::clone(link.watching()?);
+        let by = link.name.as_str();
+        let wish = Wish {
+            step,
+            by,
+            reason,
+            minutes,
+        };
+        self.change_sitting(&room, link, *participant, &wish).await
+    }
+
+    /// The candidate raises a hand, or says that what was asked for is done.
+    pub(super) async fn step_of_candidate(&self, link: &Link, step: SittingStep) -> Answer {
+        let (room, _) = link.sitting()?;
+        let wish = Wish {
+            step,
+            by: "",
+            reason: "",
+            minutes: 0,
+        };
+        self.change_sitting(&Arc::clone(room), link, link.identity.participant, &wish)
+            .await
+    }
+
+    async fn change_sitting(
+        &self,
+        room: &Arc<OpenRoom>,
+        link: &Link,
+        participant: ParticipantId,
+        wish: &Wish<'_>,
+    ) -> Answer {
+        let session = room.state.lock().candidate(participant).map(|c| c.session);
+        let session = session.ok_or(ErrorCode::NotFound)?;
+        let _one_at_a_time = room.changing.lock().await;
+        let store = self.store.acting(link.actor());
+        for _ in 0..TRIES {
+            let record = store.session(session).await?.ok_or(ErrorCode::NotFound)?;
+            let moment = moment(room, participant, &record)?;
+            let sitting = sitting_step::after(&record.sitting, wish.step, wish.reason, wish.minutes, moment)?;
+            if sitting == record.sitting {
+                return OK;
+            }
+            let entry = entry_now(
+                participant,
+                TimelineBody::Sitting {
+                    step: wish.step,
+                    by: wish.by.to_owned(),
+                    reason: wish.reason.trim().to_owned(),
+                    minutes: wish.minutes,
+                },
+            );
+            let change = SittingChange {
+                session,
+                exam: room.id,
+                revision: record.sitting_revision,
+                step: wish.step.as_str(),
+                sitting: sitting.clone(),
+                entry: Some(entry.clone()),
+                at: moment.now,
+            };
+            if store.change_sitting(change).await? {
+                room.state.lock().tell_timeline(entry);
+                self.apply_sitting(room, participant, sitting);
+                return OK;
+            }
+        }
+        Err(ErrorBody::from(ErrorCode::SittingTransition).with("state", "changing"))
+    }
+
+    /// Brings the room in line with how a sitting is stored, and tells its candidate and those who watch. Who is out is let go.
+    fn apply_sitting(&self, room: &OpenRoom, participant: ParticipantId, sitting: Sitting) {
+        let mut state = room.state.lock();
+        let now = clock::now_us();
+        let (ended, out) = (sitting.ended, is_out(&sitting));
+        let Some(member) = state.members.get_mut(&participant) else {
+            return;
+        };
+        member.info.sitting = sitting.clone();
+        state.update_ends();
+        let Some(member) = state.members.get(&participant) else {
+            return;
+        };
+        let message = ServerMessage::SittingUpdated {
+            ends_at: state.end_for(member),
+            time_left: state.time_left(member, now),
+            sitting,
+        };
+        state.tell(participant, message);
+        if out {
+            self.let_go(room, &mut state, participant, ended, now);
+        }
+        state.tell_updated(participant);
+        drop(state);
+        if out {
+            self.show_viewers(room.id);
+        }
+    }
+
+    /// Ends what a candidate sends and its connection, under the room's lock.
+    fn let_go(
+        &self,
+        room: &OpenRoom,
+        state: &mut super::room::Room,
+        participant: ParticipantId,
+        ended: bool,
+        now: i64,
+    ) {
+        let mut removed = Vec::new();
+        if let Some(member) = state.members.get_mut(&participant) {
+            member.transports.clear();
+            let code = if ended {
+                ErrorCode::SittingEnded
+            } else {
+                ErrorCode::NotAdmitted
+            };
+            let reason = member.info.sitting.reason.clone();
+            if let Some(client) = member.client.take() {
+                client.close(ErrorBody::from(code).with("reason", reason));
+            }
+            if let Some(candidate) = member.candidate_mut() {
+                removed.extend(std::mem::take(&mut candidate.publications).into_keys());
+            }
+            member.set_presence(if ended { Presence::Finished } else { Presence::Lost }, now);
+        }
+        for publication in removed {
+            let source = PublicationRef {
+                participant,
+                publication,
+            };
+            state.tell_watchers(ServerMessage::PublicationRemoved { source });
+        }
+        self.displace_from(participant, room.id);
+    }
+}
+
+/// Whoever comes for the first time waits for a proctor where the exam's policy says so. The record as it is stored then.
+pub(super) async fn hold_newcomer(
+    store: &dyn Store,
+    record: SessionRecord,
+    waits: Option<bool>,
+    now: i64,
+) -> Result<SessionRecord, ErrorBody> {
+    let Some(late) = waits.filter(|_| record.joined_at.is_none() && record.sitting_revision == 0) else {
+        return Ok(record);
+    };
+    let sitting = Sitting {
+        admission: Admission::Waiting,
+        late,
+        ..record.sitting
+    };
+    let change = SittingChange {
+        session: record.id,
+        exam: record.exam,
+        revision: 0,
+        step: "wait",
+        sitting,
+        entry: None,
+        at: now,
+    };
+    store.change_sitting(change).await?;
+    // As it stands now, whoever changed it.
+    stored(store, record.id).await
+}
+
+async fn stored(store: &dyn Store, session: SessionId) -> Result<SessionRecord, ErrorBody> {
+    Ok(store.session(session).await?.ok_or(ErrorCode::NotFound)?)
+}
+
+fn is_out(sitting: &Sitting) -> bool {
+    sitting.ended || sitting.admission == Admission::Rejected
+}
+
+fn moment(room: &OpenRoom, participant: ParticipantId, record: &SessionRecord) -> Result<Moment, ErrorBody> {
+    let now = clock::now_us();
+    let state = room.state.lock();
+    let candidate = state.candidate(participant).ok_or(ErrorCode::NotFound)?;
+    let end = super::policy::sitting_end(&state.exam, &candidate.allowances, &record.sitting);
+    Ok(Moment {
+        now,
+        left_us: end.saturating_sub(state.paused_at.unwrap_or(now)),
+        finished: record.finished_at.is_some(),
+    })
+}
