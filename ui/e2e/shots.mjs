@@ -28,13 +28,13 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'focus', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
-const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'finished', 'finished-wait'];
+const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'wall-busy', 'focus', 'focus-waiting', 'focus-paused', 'focus-ended', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
+const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'exam-paused-one', 'exam-locked', 'exam-early', 'exam-waiting', 'exam-asked', 'ended', 'rejected', 'finished', 'finished-wait'];
 const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
 const key = {
-  1024: ['proctor/wall', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat'],
+  1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat'],
   1920: ['proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning'],
-  theme: ['proctor/wall', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
+  theme: ['proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
 const press = (key) => (page) => page.keyboard.press(key);
 const then = {
@@ -47,6 +47,10 @@ const then = {
   'proctor/wall-rails': ['wall', async (page) => { const b = page.getByRole('button', { name: 'Open the timeline' }); if (await b.isVisible()) await b.click(); }],
   'proctor/wall-filter': ['wall', press('3')],
   'proctor/focus-warn': ['focus', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please unplug the second display. Your exam goes on as soon as it is gone.'); }],
+  'proctor/focus-act': ['focus', press('a')],
+  'proctor/focus-act-extra': ['focus', async (page) => { await page.keyboard.press('a'); await page.getByRole('button', { name: /^Extra time/ }).click(); await page.locator('#act-reason').fill('The network was down.'); }],
+  'proctor/focus-act-waiting': ['focus-waiting', press('a')],
+  'proctor/focus-act-ask': ['focus-waiting', async (page) => { await page.getByRole('button', { name: 'Ask again' }).click(); await page.locator('#act-reason').fill('Please show your desk and both hands.'); }],
   'proctor/focus-warn-waiting': ['focus-lost', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please come back.'); await page.keyboard.press('Control+Enter'); }],
   'proctor/focus-swap': ['focus', press('s')],
   'proctor/signin-setup': ['signin', (page) => page.getByRole('button', { name: 'First start' }).click()],

@@ -22,6 +22,7 @@ import FileCheck from '@lucide/svelte/icons/file-check';
 import Fingerprint from '@lucide/svelte/icons/fingerprint-pattern';
 import Flag from '@lucide/svelte/icons/flag';
 import Gauge from '@lucide/svelte/icons/gauge';
+import Hand from '@lucide/svelte/icons/hand';
 import Headphones from '@lucide/svelte/icons/headphones';
 import Hourglass from '@lucide/svelte/icons/hourglass';
 import ImageOff from '@lucide/svelte/icons/image-off';
@@ -38,6 +39,7 @@ import MessageSquareWarning from '@lucide/svelte/icons/message-square-warning';
 import Mic from '@lucide/svelte/icons/mic';
 import MicOff from '@lucide/svelte/icons/mic-off';
 import Minus from '@lucide/svelte/icons/minus';
+import Lock from '@lucide/svelte/icons/lock';
 import Monitor from '@lucide/svelte/icons/monitor';
 import MonitorCheck from '@lucide/svelte/icons/monitor-check';
 import MonitorOff from '@lucide/svelte/icons/monitor-off';
@@ -87,6 +89,7 @@ export const icons = {
   forward: ArrowRight,
   frozen: Snowflake,
   grid: LayoutGrid,
+  hand: Hand,
   headphones: Headphones,
   high: OctagonAlert,
   info: Circle,
@@ -98,6 +101,7 @@ export const icons = {
   live: CircleDot,
   loading: Loader,
   low: Diamond,
+  lock: Lock,
   lost: WifiOff,
   medium: TriangleAlert,
   message: MessageSquare,

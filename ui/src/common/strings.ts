@@ -47,6 +47,11 @@ export const strings = {
   'notice.exam_not_open': 'The exam is not open yet. Try again when it opens.',
   'notice.exam_transition': 'The exam had changed before you asked. Look at it again.',
   'notice.exam_closed': 'This exam is over.',
+  'notice.sitting_transition': 'This candidate’s exam had changed before you asked. Look at it again.',
+  'notice.sitting_ended': 'A proctor ended your exam.',
+  'notice.sitting_ended_because': 'A proctor ended your exam: “{reason}”',
+  'notice.not_admitted': 'A proctor did not let you in. Ask them what to do.',
+  'notice.not_admitted_because': 'A proctor did not let you in: “{reason}”',
   'notice.room_full': 'This exam has no free place on the server. Tell your institution.',
   'notice.rate_limited': 'That was too much at once. Try again in a moment.',
   'notice.rate_limited_in': 'That was too much at once. Try again in {retry_after_s} s.',
@@ -92,10 +97,10 @@ export const isKey = (key: string): key is StringKey => Object.hasOwn(strings, k
 
 /** The words of a notice. A parameter that has a sentence of its own picks that sentence. */
 export function notice(code: string, params: Params = {}): string {
-  const detailed = { tries_left: '_left', retry_after_s: '_in' } as const;
+  const detailed = { tries_left: '_left', retry_after_s: '_in', reason: '_because' } as const;
   for (const [name, suffix] of Object.entries(detailed)) {
     const key = `notice.${code}${suffix}`;
-    if (name in params && isKey(key)) return t(key, params);
+    if ((params[name] ?? '') !== '' && isKey(key)) return t(key, params);
   }
   const key = `notice.${code}`;
   return isKey(key) ? t(key, params) : t('notice.unknown', params);

@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import type { CandidateTile } from '../common/bindings/CandidateTile';
 import type { PublicationView } from '../common/bindings/PublicationView';
+import type { Sitting } from '../common/bindings/Sitting';
 import { attention, byLabel, DUE_US, freshness, freshnessWords, middle, nextUnwatched, OVERDUE_US, passes, pictureChip, tileName } from './facts';
 
 const S = 1e6;
 const now = 1_790_000_000 * S;
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
+const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false };
 const candidate = (over: Partial<CandidateTile> = {}): CandidateTile => ({
   participant: 'p',
   label: 'Candidate 014',
@@ -17,6 +19,7 @@ const candidate = (over: Partial<CandidateTile> = {}): CandidateTile => ({
   publications: [pub('camera/0'), pub('screen/0'), pub('microphone/0')],
   open_signal: null,
   unread: 0,
+  sitting: plain,
   ...over,
 });
 

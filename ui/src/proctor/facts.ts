@@ -8,6 +8,7 @@ import { clock, duration, timeOfDay } from '../common/format';
 import type { IconName } from '../common/icons';
 import type { HandleStatus } from '../common/media/types';
 import { t } from '../common/strings';
+import { hasHandUp, isWaiting, sittingEventIcon, sittingTitle, sittingWords } from './sitting';
 
 const S = 1_000_000;
 /** A publisher reports once a second; five missed reports are no delay any more. */
@@ -64,6 +65,8 @@ export interface Middle {
 
 /** Words in the middle of a tile that has no live picture to show; null when the picture speaks. */
 export function middle(candidate: CandidateTile, large: Large, status: HandleStatus, now: number): Middle | null {
+  if (candidate.sitting.ended) return { icon: 'finished', head: t('tile.ended'), text: t('tile.ended_text', { time: timeOfDay(candidate.presence_since) }) };
+  if (candidate.sitting.admission === 'rejected') return { icon: 'cross', head: t('tile.rejected'), text: t('tile.rejected_text') };
   if (candidate.presence === 'finished') return { icon: 'finished', head: t('tile.finished'), text: t('tile.finished_text', { time: timeOfDay(candidate.presence_since) }) };
   if (candidate.presence === 'lost') return { icon: 'lost', head: t('tile.lost', { time: clock(now - candidate.presence_since) }), text: t('tile.lost_text') };
   const source = publication(candidate, large);
@@ -138,6 +141,8 @@ export function eventIcon(entry: TimelineEntry): IconName {
       return body.kind === 'warning' ? 'warning' : 'message';
     case 'joined':
       return 'joined';
+    case 'sitting':
+      return sittingEventIcon(body.step);
     default:
       return 'info';
   }
@@ -157,6 +162,8 @@ export function eventTitle(entry: TimelineEntry): string {
       return t(body.from_candidate ? 'event.message_from' : 'event.message_to', { text: body.text });
     case 'joined':
       return t(body.resumed ? 'event.resumed' : 'event.joined');
+    case 'sitting':
+      return sittingTitle(body);
     default:
       return t('event.other');
   }
@@ -172,10 +179,11 @@ export function eventTone(entry: TimelineEntry): Tone {
   if (severity) return severityTone(severity);
   if (entry.body.what === 'presence') return ({ online: 'ok', degraded: 'warn', lost: 'high', finished: '', unknown: '' } as const)[entry.body.presence];
   if (entry.body.what === 'message') return entry.body.kind === 'warning' ? 'warn' : 'info';
+  if (entry.body.what === 'sitting') return entry.body.step === 'raise_hand' || entry.body.step === 'ready' ? 'info' : entry.body.step === 'end' || entry.body.step === 'reject' ? 'warn' : '';
   return '';
 }
 
-export type Filter = 'all' | 'open' | 'unwatched' | 'unread' | 'online' | 'degraded' | 'lost' | 'finished';
+export type Filter = 'all' | 'open' | 'unwatched' | 'unread' | 'waiting' | 'hand' | 'online' | 'degraded' | 'lost' | 'finished';
 
 export function passes(candidate: CandidateTile, filter: Filter, now: number): boolean {
   switch (filter) {
@@ -187,6 +195,10 @@ export function passes(candidate: CandidateTile, filter: Filter, now: number): b
       return candidate.presence !== 'finished' && unwatchedFor(candidate, now) >= DUE_US;
     case 'unread':
       return candidate.unread > 0;
+    case 'waiting':
+      return isWaiting(candidate);
+    case 'hand':
+      return hasHandUp(candidate);
     default:
       return candidate.presence === filter;
   }
@@ -204,6 +216,12 @@ export function nextUnwatched(candidates: readonly CandidateTile[], except: stri
 
 /** How an option of the wall is called. */
 export function tileName(candidate: CandidateTile, large: Large, now: number): string {
+  const name = pictureName(candidate, large, now);
+  const sitting = sittingWords(candidate);
+  return sitting === '' ? name : t('tile.sitting', { name, sitting });
+}
+
+function pictureName(candidate: CandidateTile, large: Large, now: number): string {
   const state =
     candidate.presence === 'online' || candidate.presence === 'degraded'
       ? t(`tile.kind.${large}`, { state: freshnessWords(large, freshness(publication(candidate, large), now)).toLowerCase() })

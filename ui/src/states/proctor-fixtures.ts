@@ -4,7 +4,9 @@ import type { ConnectionLevel } from '../common/bindings/ConnectionLevel';
 import type { IntegrityKind } from '../common/bindings/IntegrityKind';
 import type { ProctorView } from '../common/bindings/ProctorView';
 import type { PublicationView } from '../common/bindings/PublicationView';
+import type { Sitting } from '../common/bindings/Sitting';
 import type { Severity } from '../common/bindings/Severity';
+import type { SittingStep } from '../common/bindings/SittingStep';
 import type { TimelineBody } from '../common/bindings/TimelineBody';
 import type { TimelineEntry } from '../common/bindings/TimelineEntry';
 
@@ -13,10 +15,11 @@ export const now = NOW * 1000;
 const S = 1e6;
 const MIN = 60 * S;
 
-const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, allow_test_picture: false } as const;
+const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, allow_test_picture: false } as const;
 const exam = { id: 'e1', title: 'Microbiology II, final exam', code: 'MICRO-204', status: 'active' as const, starts_at: now - 42 * MIN - 16 * S, ends_at: now + 77 * MIN + 44 * S, policy };
 
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - 0.4 * S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
+export const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false };
 let serial = 0;
 export const entry = (participant: string, ago: number, body: TimelineBody): TimelineEntry => ({ id: `t${serial++}`, participant, at: now - ago, received_at: now - ago, body });
 export const signal = (kind: IntegrityKind, severity: Severity, confidence = 100): TimelineBody => ({ what: 'integrity', kind, seq: 1, observer: 'system', confidence, severity, begins: null });
@@ -34,6 +37,7 @@ export function tile(n: number, over: Partial<CandidateTile> = {}): CandidateTil
     publications: [pub('camera/0'), pub('screen/0', { changed_at: now - (n % 5) * S }), pub('microphone/0')],
     open_signal: null,
     unread: 0,
+    sitting: plain,
     ...over,
   };
 }
@@ -64,6 +68,41 @@ function thirty(): CandidateTile[] {
   };
   return Array.from({ length: 30 }, (_, i) => tile(i + 1, special[i + 1]));
 }
+
+/** A room where much is asked of the proctor: some wait, some have a hand up, one is paused, one locked. */
+const busy = (): CandidateTile[] => {
+  const special: Record<number, Partial<Sitting>> = {
+    2: { admission: 'waiting' },
+    6: { hand_since: now - 140 * S },
+    7: { admission: 'waiting', late: true },
+    10: { pause: { since: now - 90 * S, left_us: 70 * MIN }, reason: 'Someone will help you with the chair.', hand_since: now - 200 * S },
+    12: { locked: true, reason: 'Please put the phone away.' },
+    15: { admission: 'asked_again', reason: 'Please show your desk and both hands.' },
+    20: { extra_min: 15 },
+    24: { admission: 'rejected', reason: 'Your document could not be read.' },
+    27: { ended: true, reason: 'A second person sat at the desk.' },
+  };
+  return thirty().map((one, i) => {
+    const sitting = special[i + 1];
+    if (!sitting) return one;
+    const out = sitting.admission === 'rejected' ? { presence: 'lost' as const, connection: 'lost' as const, publications: [] } : sitting.ended ? { presence: 'finished' as const, publications: [] } : {};
+    return { ...one, ...out, sitting: { ...plain, ...sitting } };
+  });
+};
+const did = (step: SittingStep, by: string, reason = '', minutes = 0): TimelineBody => ({ what: 'sitting', step, by, reason, minutes });
+const busyTimeline = (): TimelineEntry[] =>
+  [
+    ...timeline(),
+    entry('p007', 20 * S, { what: 'joined', resumed: false }),
+    entry('p010', 90 * S, did('pause', 'Proctor 1', 'Someone will help you with the chair.')),
+    entry('p006', 140 * S, did('raise_hand', '')),
+    entry('p012', 2 * MIN, did('lock', 'Proctor 2', 'Please put the phone away.')),
+    entry('p015', 4 * MIN, did('ask_again', 'Proctor 1', 'Please show your desk and both hands.')),
+    entry('p020', 8 * MIN, did('extra_time', 'Lead', '', 15)),
+    entry('p024', 9 * MIN, did('reject', 'Proctor 1', 'Your document could not be read.')),
+    entry('p027', 12 * MIN, did('end', 'Lead', 'A second person sat at the desk.')),
+    entry('p001', 14 * MIN, did('admit', 'Proctor 1')),
+  ].sort((a, b) => b.at - a.at);
 
 const message = (text: string, from: boolean, warning = false): TimelineBody => ({ what: 'message', message: `m${serial++}`, kind: warning ? 'warning' : 'chat', from_candidate: from, text, delivered: true, acknowledged: warning });
 const timeline = (): TimelineEntry[] => [
@@ -135,6 +174,10 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'wall-back': () => base({ link: { state: 'back', offline_s: 22 }, listening: 'p006' }),
   'wall-lead': () => base({ leads: true }),
   'wall-paused': () => base({ leads: true, exam: { ...exam, status: 'paused' } }),
+  'wall-busy': () => base({ candidates: busy(), timeline: busyTimeline() }),
+  'focus-waiting': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p007' }),
+  'focus-paused': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p010' }),
+  'focus-ended': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p027' }),
   focus: () => base({ focus: 'p002' }),
   'focus-signal': () => base({ focus: 'p014', listening: 'p014' }),
   'focus-lost': () => base({ focus: 'p003' }),

@@ -1,0 +1,66 @@
+/** What a candidate's sitting says beside the exam, and what can be done to it. Pure; the server decides again. */
+import type { CandidateTile } from '../common/bindings/CandidateTile';
+import type { SittingAct } from '../common/bindings/SittingAct';
+import type { TimelineEntry } from '../common/bindings/TimelineEntry';
+import type { IconName } from '../common/icons';
+import { isKey, t } from '../common/strings';
+
+export type SittingState = 'waiting' | 'asked_again' | 'rejected' | 'paused' | 'locked' | 'ended' | 'plain';
+
+export function sittingState({ sitting, presence }: CandidateTile): SittingState {
+  if (sitting.ended || presence === 'finished') return sitting.ended ? 'ended' : 'plain';
+  if (sitting.admission === 'waiting' || sitting.admission === 'asked_again' || sitting.admission === 'rejected') return sitting.admission;
+  return sitting.pause ? 'paused' : sitting.locked ? 'locked' : 'plain';
+}
+
+export const sittingIcon: Record<Exclude<SittingState, 'plain'>, IconName> = { waiting: 'waiting', asked_again: 'eye', rejected: 'cross', paused: 'pause', locked: 'lock', ended: 'finished' };
+export const sittingTone: Record<Exclude<SittingState, 'plain'>, 'wait' | 'warn' | ''> = { waiting: 'wait', asked_again: 'wait', rejected: '', paused: 'wait', locked: 'warn', ended: '' };
+
+/** "Came late, waits to be let in. Hand up": everything that sets it apart, for those who can't see the signs. */
+export function sittingWords(candidate: CandidateTile): string {
+  const state = sittingState(candidate);
+  const words = state === 'plain' ? [] : [t(state === 'waiting' && candidate.sitting.late ? 'sitting.waiting_late' : `sitting.${state}`)];
+  if (candidate.sitting.hand_since !== null) words.push(t('sitting.hand'));
+  return words.join('. ');
+}
+
+/** Waits for a proctor: a rejected one has been answered. */
+export const isWaiting = (candidate: CandidateTile): boolean => sittingState(candidate) === 'waiting';
+export const hasHandUp = (candidate: CandidateTile): boolean => candidate.sitting.hand_since !== null && candidate.presence !== 'finished';
+
+export type Act = SittingAct['act'];
+
+/** What can be done now, the likeliest first. */
+export function acts(candidate: CandidateTile): Act[] {
+  const hand: Act[] = hasHandUp(candidate) ? ['lower_hand'] : [];
+  switch (sittingState(candidate)) {
+    case 'waiting':
+    case 'asked_again':
+      return ['admit', 'ask_again', 'reject', ...hand];
+    case 'rejected':
+      return ['admit'];
+    case 'paused':
+      return ['continue', ...hand, 'extra_time', 'end'];
+    case 'locked':
+      return ['continue', 'pause', ...hand, 'extra_time', 'end'];
+    case 'ended':
+      return [];
+    default:
+      return candidate.presence === 'finished' ? [] : [...hand, 'pause', 'lock', 'extra_time', 'end'];
+  }
+}
+
+export const actIcon: Record<Act, IconName> = { admit: 'joined', ask_again: 'eye', reject: 'cross', pause: 'pause', continue: 'resume', lock: 'lock', extra_time: 'clock', lower_hand: 'hand', end: 'finished' };
+
+export function sittingTitle(body: Extract<TimelineEntry['body'], { what: 'sitting' }>): string {
+  const bare = body.step === 'lower_hand' && body.by !== '' ? 'event.sitting.lower_hand_by' : `event.sitting.${body.step}`;
+  const plain = `${bare}_plain`;
+  const key = body.reason === '' && isKey(plain) ? plain : bare;
+  return isKey(key) ? t(key, { by: body.by, reason: body.reason, minutes: body.minutes }) : t('event.sitting.unknown');
+}
+
+export function sittingEventIcon(step: Extract<TimelineEntry['body'], { what: 'sitting' }>['step']): IconName {
+  if (step === 'ready') return 'check';
+  if (step === 'raise_hand') return 'hand';
+  return step === 'unknown' ? 'info' : actIcon[step];
+}
