@@ -16,7 +16,7 @@ use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Store, StoreError};
 use invigil_shared::error::ErrorBody;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -65,8 +65,8 @@ pub struct Server {
     /// For making the first admin; none when there is one. It is not kept anywhere in clear.
     pub setup_code: Option<String>,
     directory: PathBuf,
-    /// How clients reach this server.
-    authority: String,
+    /// How clients reach and know this server.
+    address: Arc<RwLock<ServerFile>>,
     /// What new connections are served with.
     tls: watch::Sender<Arc<rustls::ServerConfig>>,
     control: Arc<Control>,
@@ -128,7 +128,7 @@ impl Server {
             .authority
             .clone()
             .unwrap_or_else(|| reachable(https, &config));
-        describe(&directory, &authority, &certificate)?;
+        let address = Arc::new(RwLock::new(describe(&directory, &authority, &certificate)?));
         let tls = watch::Sender::new(certificate.tls);
 
         let control = Arc::new(Control::new(Arc::clone(&store), shards.clone()));
@@ -153,6 +153,8 @@ impl Server {
             refusals: Arc::clone(&refusals),
             ice,
             origins: config.http.origins.clone(),
+            address: Arc::clone(&address),
+            exam_capacity: config.limits.exam_capacity,
             monitor: Arc::clone(&monitor),
         });
         let shutdown = Shutdown::default();
@@ -172,6 +174,7 @@ impl Server {
             tokio::spawn(door.serve(shutdown.signal())),
             tokio::spawn(Arc::clone(&control).follow_shards(events)),
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
+            tokio::spawn(api::forget_keys(Arc::clone(&store), shutdown.signal())),
         ];
         let metrics = metrics.map(|(listener, address)| {
             let (router, mut stopping) = (metrics::router(Arc::clone(&monitor)), shutdown.signal());
@@ -210,7 +213,7 @@ impl Server {
             certificate_sha256,
             setup_code,
             directory,
-            authority,
+            address,
             tls,
             control,
             store,
@@ -228,7 +231,8 @@ impl Server {
     /// It can't be used; the one before stays.
     pub fn reload_certificate(&self, config: &HttpConfig) -> Result<(), ConfigError> {
         let certificate = config.certificate(&self.directory)?;
-        describe(&self.directory, &self.authority, &certificate)?;
+        let authority = self.address.read().authority.clone();
+        *self.address.write() = describe(&self.directory, &authority, &certificate)?;
         self.tls.send_replace(certificate.tls);
         Ok(())
     }
@@ -260,13 +264,14 @@ impl Server {
 }
 
 /// Writes down how clients find and know this server.
-fn describe(directory: &Path, authority: &str, certificate: &Certificate) -> Result<(), ConfigError> {
+fn describe(directory: &Path, authority: &str, certificate: &Certificate) -> Result<ServerFile, ConfigError> {
     let pin = certificate.self_signed.then(|| certificate.sha256.clone());
     let file = ServerFile {
         authority: authority.to_owned(),
         certificate_sha256: pin,
     };
-    file.write(directory)
+    file.write(directory)?;
+    Ok(file)
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {

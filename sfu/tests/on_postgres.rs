@@ -10,6 +10,8 @@ mod audit_log;
 mod isolation;
 #[path = "messages.rs"]
 mod messages;
+#[path = "office.rs"]
+mod office;
 #[path = "sessions.rs"]
 mod sessions;
 #[path = "signalling.rs"]

@@ -56,6 +56,24 @@ codes! {
     SittingEnded = "sitting_ended",
     /// A proctor did not let the candidate in; `reason` says why.
     NotAdmitted = "not_admitted",
+    /// A field's value is not possible; `field` says which, `limit` what would be.
+    FieldInvalid = "field_invalid",
+    /// The exam's status does not let this field be edited any more; `field` and `status` say what and why.
+    ExamFrozen = "exam_frozen",
+    /// Another exam has this code.
+    ExamCodeTaken = "exam_code_taken",
+    /// Somebody else has edited it meanwhile.
+    EditConflict = "edit_conflict",
+    /// The exam's roster has somebody with this label.
+    LabelTaken = "label_taken",
+    /// The roster holds as many as the exam has places; `capacity` says how many.
+    RosterFull = "roster_full",
+    /// Somebody has joined with this entry of the roster: it stays as it is.
+    EntryUsed = "entry_used",
+    /// Rows of an import can't be taken; nothing was stored.
+    ImportRefused = "import_refused",
+    /// The idempotency key was used with another request.
+    IdempotencyMismatch = "idempotency_mismatch",
     RoomFull = "room_full",
     /// Too many messages of one kind; `retry_after_s` says when.
     RateLimited = "rate_limited",

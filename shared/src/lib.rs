@@ -14,6 +14,7 @@ pub mod id;
 pub mod integrity;
 pub mod intent;
 pub mod limits;
+pub mod office;
 pub mod publication;
 pub mod rest;
 pub mod role;

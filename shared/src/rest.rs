@@ -89,6 +89,17 @@ pub struct ExamListItem {
     /// Candidates on the roster, and online now.
     pub roster: u32,
     pub online: u32,
+    /// Candidates that the roster holds at most.
+    #[serde(default)]
+    pub capacity: u32,
+    /// Changes with every edit and step: `If-Match` with it edits what was read, or nothing.
+    #[serde(default)]
+    pub revision: u32,
+    /// When it first began and when it was closed, microseconds since the Unix epoch.
+    #[serde(default)]
+    pub started_at: Option<i64>,
+    #[serde(default)]
+    pub ended_at: Option<i64>,
 }
 
 /// Error body of every REST call (RFC 9457 problem details).

@@ -7,13 +7,18 @@ mod exams;
 pub mod health;
 mod ice;
 mod join;
+mod keyed;
 pub mod metrics;
+mod page;
 mod problem;
 mod request;
+mod roster;
+mod roster_csv;
 mod service;
 mod sign_in;
 
 pub use ice::Ice;
+pub use keyed::forget_keys;
 pub use problem::ApiError;
 pub use service::Service;
 pub use sign_in::{normalise_email, normalise_name};
@@ -22,7 +27,7 @@ use crate::core::transport::sdp::MAX_FRAGMENT;
 use crate::signal;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use invigil_shared::error::ErrorCode;
 use invigil_shared::limits::MAX_SDP;
 use std::net::SocketAddr;
@@ -80,7 +85,22 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/setup", post(sign_in::setup))
         .route("/api/v1/sign-in", post(sign_in::sign_in))
         .route("/api/v1/refresh", post(sign_in::refresh))
-        .route("/api/v1/exams", get(exams::list))
+        .route("/api/v1/exams", get(exams::list).post(exams::create))
+        .route("/api/v1/exams/{exam}", get(exams::read).patch(exams::edit))
+        .route("/api/v1/exams/{exam}/schedule", post(exams::schedule))
+        .route("/api/v1/exams/{exam}/unschedule", post(exams::unschedule))
+        .route("/api/v1/exams/{exam}/archive", post(exams::archive))
+        .route("/api/v1/exams/{exam}/roster", get(roster::list).post(roster::add))
+        .route(
+            "/api/v1/exams/{exam}/roster/import",
+            post(roster::import).layer(DefaultBodyLimit::max(roster_csv::MAX_CSV)),
+        )
+        .route("/api/v1/exams/{exam}/roster/export", get(roster::export))
+        .route(
+            "/api/v1/exams/{exam}/roster/{entry}",
+            put(roster::edit).delete(roster::remove),
+        )
+        .route("/api/v1/exams/{exam}/roster/{entry}/secret", post(roster::renew))
         .route("/api/v1/ice-config", get(ice::servers))
         .route("/api/v1/signal", get(signal::upgrade))
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -27,6 +27,9 @@ fn status(code: ErrorCode) -> StatusCode {
         E::SecretWrong | E::CredentialsWrong | E::SetupCodeWrong | E::ResumeRefused => StatusCode::UNAUTHORIZED,
         E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted => StatusCode::FORBIDDEN,
         E::NotFound | E::TransportUnknown => StatusCode::NOT_FOUND,
+        E::FieldInvalid | E::ImportRefused | E::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+        E::ExamFrozen | E::ExamCodeTaken | E::LabelTaken | E::RosterFull | E::EntryUsed => StatusCode::CONFLICT,
+        E::EditConflict => StatusCode::PRECONDITION_FAILED,
         E::SessionElsewhere | E::ExamTransition | E::SittingTransition | E::NotInRoom | E::FingerprintMismatch => {
             StatusCode::CONFLICT
         }
@@ -81,6 +84,10 @@ impl ApiError {
         }
     }
 
+    pub fn is_any(&self, codes: &[ErrorCode]) -> bool {
+        codes.contains(&self.body.code)
+    }
+
     pub fn with(self, name: &str, value: impl std::fmt::Display) -> Self {
         Self {
             body: self.body.with(name, value),
@@ -89,9 +96,14 @@ impl ApiError {
     }
 }
 
+/// `type` of a problem document.
+pub fn problem_type(code: ErrorCode) -> String {
+    format!("urn:invigil:error:{code}")
+}
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let kind = format!("urn:invigil:error:{}", self.body.code);
+        let kind = problem_type(self.body.code);
         let retry = self
             .body
             .params
@@ -147,7 +159,7 @@ impl<S: Send + Sync> FromRequest<S> for TextBody {
     }
 }
 
-async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
     Bytes::from_request(request, state)
         .await
         .map_err(|rejection| match rejection.status() {

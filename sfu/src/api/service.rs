@@ -5,8 +5,10 @@ use super::health::Monitor;
 use crate::audit::Refusals;
 use crate::auth::secret::SecretHasher;
 use crate::auth::{Challenges, Passwords, Throttle, Tokens};
+use crate::config::ServerFile;
 use crate::control::Control;
 use crate::store::Store;
+use parking_lot::RwLock;
 use std::sync::Arc;
 
 /// The parts of a running server that requests use.
@@ -24,5 +26,9 @@ pub struct Service {
     pub ice: Ice,
     /// Origins of pages that may call WHIP and WHEP.
     pub origins: Vec<String>,
+    /// For join links: how clients reach and know this server.
+    pub address: Arc<RwLock<ServerFile>>,
+    /// Candidates that an exam may be made for.
+    pub exam_capacity: u32,
     pub monitor: Arc<Monitor>,
 }

@@ -2,7 +2,7 @@
 
 use crate::clock;
 use aws_lc_rs::hmac;
-use invigil_shared::id::ExamId;
+use invigil_shared::id::{ExamId, RosterEntryId};
 use subtle::ConstantTimeEq;
 
 /// Crockford's alphabet: no I, L, O, U.
@@ -15,12 +15,17 @@ const GROUP: usize = 4;
 /// Longest text that is looked at when normalising.
 const MAX_TYPED: usize = 64;
 
-/// Separates the two uses of one key.
+/// Separates the uses of one key.
 const ROSTER_DOMAIN: &[u8] = b"invigil.roster-secret.v1\0";
 const SETUP_DOMAIN: &[u8] = b"invigil.setup-code.v1\0";
+const DERIVE_DOMAIN: &[u8] = b"invigil.roster-secret-of-salt.v1\0";
 
 fn generate(digits: usize) -> String {
-    let random = clock::random::<16>();
+    write(&clock::random::<16>(), digits)
+}
+
+/// Digits in groups, from random bytes: one each.
+fn write(random: &[u8], digits: usize) -> String {
     let mut text = String::with_capacity(digits + digits / GROUP);
     for (index, byte) in random.iter().take(digits).enumerate() {
         if index > 0 && index % GROUP == 0 {
@@ -90,6 +95,12 @@ impl SecretHasher {
         self.hash(&[ROSTER_DOMAIN, exam.0.as_bytes(), normalised.as_bytes()])
     }
 
+    /// The secret of an entry, made from a random salt, `XXXX-XXXX-XXXX-X`: whoever keeps the salt for a while can tell it again
+    /// without having kept the secret.
+    pub fn derive(&self, salt: &[u8], entry: RosterEntryId) -> String {
+        write(&self.hash(&[DERIVE_DOMAIN, entry.0.as_bytes(), salt]), ROSTER_DIGITS)
+    }
+
     /// Hash of a normalised setup code.
     pub fn setup(&self, normalised: &str) -> Vec<u8> {
         self.hash(&[SETUP_DOMAIN, normalised.as_bytes()])
@@ -125,6 +136,18 @@ mod tests {
         let (a, b) = (ExamId::from_parts(1, [1; 10]), ExamId::from_parts(1, [2; 10]));
         assert_ne!(hasher.roster(a, "ABC"), hasher.roster(b, "ABC"));
         assert_ne!(hasher.setup("ABC"), SecretHasher::new(&[8; 32]).setup("ABC"));
+    }
+
+    #[test]
+    fn a_derived_secret_is_told_again_by_its_salt_and_key_alone() {
+        let hasher = SecretHasher::new(&[7; 32]);
+        let entries = [1, 2].map(|n| RosterEntryId::from_parts(1, [n; 10]));
+        let told = hasher.derive(&[1; 16], entries[0]);
+        assert_eq!(normalise(&told).unwrap().len(), ROSTER_DIGITS);
+        assert_eq!(hasher.derive(&[1; 16], entries[0]), told);
+        assert_ne!(hasher.derive(&[1; 16], entries[1]), told);
+        assert_ne!(hasher.derive(&[2; 16], entries[0]), told);
+        assert_ne!(SecretHasher::new(&[8; 32]).derive(&[1; 16], entries[0]), told);
     }
 
     #[test]

@@ -4,12 +4,14 @@ use super::open::Data;
 use super::output;
 use crate::auth::secret::normalise_exam_code;
 use crate::clock;
-use crate::config::DataConfig;
+use crate::config::{DataConfig, MOST_CAPACITY};
 use crate::store::StoreError;
+use crate::store::records::StoredExam;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use invigil_shared::exam::{ExamInfo, ExamStatus, Policy};
 use invigil_shared::id::ExamId;
+use invigil_shared::office::DEFAULT_CAPACITY;
 use std::path::PathBuf;
 
 #[derive(Subcommand, Debug)]
@@ -34,6 +36,9 @@ pub struct Create {
     /// JSON file with what the exam asks for and keeps; what is left out has its default.
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Candidates that its roster holds at most.
+    #[arg(long, default_value_t = DEFAULT_CAPACITY, value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_CAPACITY)))]
+    capacity: u32,
     #[arg(long)]
     json: bool,
 }
@@ -87,9 +92,9 @@ impl Create {
             ends_at,
             policy,
         };
-        match data.store.create_exam(exam.clone()).await {
+        match data.store.make_exam(exam.clone(), self.capacity, None).await {
             Err(StoreError::Exists) => bail!("there is an exam {} already", exam.code),
-            other => other?,
+            other => drop(other?),
         }
         data.store.close().await;
         if self.json {
@@ -110,15 +115,20 @@ impl List {
         let exams = data.store.exams().await?;
         data.store.close().await;
         if self.json {
-            let list = exams.iter().map(|(exam, roster)| {
-                let mut value = serde_json::to_value(exam)?;
-                value["roster"] = (*roster).into();
+            let list = exams.iter().map(|exam| {
+                let mut value = serde_json::to_value(&exam.info)?;
+                value["roster"] = exam.candidates.into();
                 Ok(value)
             });
             output::json(&list.collect::<anyhow::Result<Vec<_>>>()?.into());
         } else {
-            for (exam, roster) in exams {
-                let (code, status, title) = (exam.code, exam.status.as_str(), exam.title);
+            for StoredExam {
+                info,
+                candidates: roster,
+                ..
+            } in exams
+            {
+                let (code, status, title) = (info.code, info.status.as_str(), info.title);
                 output::line(&format!("{code:<16}  {status:<9}  {roster:>4} candidates  {title}"));
             }
         }

@@ -75,6 +75,7 @@ impl Add {
         };
         match data.store.add_entry(new).await {
             Err(StoreError::Exists) => bail!("exam {} has {} on its roster already", exam.code, entry.label),
+            Err(StoreError::Full { capacity }) => bail!("exam {} has {capacity} places, and all are taken", exam.code),
             other => other?,
         }
         data.store.close().await;

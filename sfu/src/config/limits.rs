@@ -13,6 +13,11 @@ const FREE_DISK_MIB: u64 = 256;
 /// Behind it the number of bytes is none.
 const MOST_MIB: u64 = 1 << 40;
 
+/// Candidates of one exam that were tried together on two cores.
+const EXAM_CAPACITY: u32 = 500;
+/// A room holds `MAX_PARTICIPANTS`; 50 of them watch.
+pub const MOST_CAPACITY: u32 = 550;
+
 /// What the machine can bear.
 #[derive(Clone, Debug, PartialEq, clap::Args, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -25,6 +30,10 @@ pub struct LimitsConfig {
     #[arg(id = "limits.free_disk_mib", long = "free-disk-mib", env = "INVIGIL_FREE_DISK_MIB", value_name = "N",
           default_value_t = Self::default().free_disk_mib)]
     pub free_disk_mib: u64,
+    /// Candidates that an exam may be made for.
+    #[arg(id = "limits.exam_capacity", long = "exam-capacity", env = "INVIGIL_EXAM_CAPACITY", value_name = "N",
+          default_value_t = Self::default().exam_capacity)]
+    pub exam_capacity: u32,
 }
 
 impl Default for LimitsConfig {
@@ -32,6 +41,7 @@ impl Default for LimitsConfig {
         Self {
             connections: MAX_CONNECTIONS,
             free_disk_mib: FREE_DISK_MIB,
+            exam_capacity: EXAM_CAPACITY,
         }
     }
 }
@@ -46,6 +56,12 @@ impl LimitsConfig {
         }
         if self.free_disk_mib > MOST_MIB {
             report.mistake("limits.free_disk_mib", "no disk has so much room");
+        }
+        if !(1..=MOST_CAPACITY).contains(&self.exam_capacity) {
+            report.mistake(
+                "limits.exam_capacity",
+                format!("1 to {MOST_CAPACITY} candidates are possible"),
+            );
         }
     }
 }

@@ -17,7 +17,7 @@ pub use auth::AuthConfig;
 pub use data::{DataConfig, ServerFile};
 pub use http::{CERTIFICATE_KEY_FILE, Certificate, HttpConfig};
 pub use ice::IceConfig;
-pub use limits::LimitsConfig;
+pub use limits::{LimitsConfig, MOST_CAPACITY};
 pub use log::{LogConfig, LogFormat};
 pub use media::MediaConfig;
 pub use metrics::MetricsConfig;

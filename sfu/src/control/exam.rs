@@ -7,6 +7,7 @@ use crate::store::audit::Actor;
 use crate::store::records::ExamChange;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, ExamStatus};
+use invigil_shared::id::ExamId;
 use invigil_shared::signal::Action;
 use std::sync::Arc;
 
@@ -34,11 +35,36 @@ impl Control {
         };
         let paused_for = paused_at.map_or(0, |since| now.saturating_sub(since).max(0));
         // A pause takes nothing from anybody, whether the exam goes on after it or is closed.
-        let ends_at = exam.ends_at.saturating_add(paused_for);
-        let taken = self.store_step(&exam, step, (ends_at, now), actor).await;
+        let taken = self.store_step(&exam, step, (paused_for, now), actor).await;
         // Also when it was refused: another server, or the command line, may have taken a step that this room has not heard of.
         let told = self.reread(room).await;
         taken.and(told)
+    }
+
+    /// The office takes a step, whether or not the exam's room is open.
+    ///
+    /// # Errors
+    /// `not_found`; `exam_transition` when the step is no legal one; `storage_failed`.
+    pub async fn take_step(&self, exam: ExamId, step: Step, actor: Actor) -> Result<(), ErrorBody> {
+        if let Some(room) = self.room_of_exam(exam) {
+            return self.step(&room, step, actor).await;
+        }
+        let info = self.store.exam(exam).await?.ok_or(ErrorCode::NotFound)?;
+        self.store_step(&info, step, (0, clock::now_us()), actor).await
+    }
+
+    /// The office has edited an exam: whoever is in its room learns of it.
+    ///
+    /// # Errors
+    /// `storage_failed`; the edit is stored, and the room learns of it when somebody comes.
+    pub async fn exam_edited(&self, exam: ExamId) -> Result<(), ErrorBody> {
+        match self.room_of_exam(exam) {
+            Some(room) => {
+                let _one_at_a_time = room.changing.lock().await;
+                self.reread(&room).await
+            }
+            None => Ok(()),
+        }
     }
 
     /// Brings an open room in line with the store.
@@ -60,7 +86,8 @@ impl Control {
         let times = self.store.exam_times(room.id).await?.unwrap_or_default();
         let over = exam.status.is_over();
         let mut state = room.state.lock();
-        let changed = (state.exam.status, state.exam.ends_at) != (exam.status, exam.ends_at);
+        let times_of = |exam: &ExamInfo| (exam.status, exam.starts_at, exam.ends_at);
+        let changed = times_of(&state.exam) != times_of(&exam);
         state.paused_at = times.paused_at.filter(|_| exam.status == ExamStatus::Paused);
         state.exam = exam;
         if changed {
@@ -78,7 +105,7 @@ impl Control {
         &self,
         exam: &ExamInfo,
         step: Step,
-        (ends_at, at): (i64, i64),
+        (longer_us, at): (i64, i64),
         actor: Actor,
     ) -> Result<(), ErrorBody> {
         let to = exam_status::after(exam.status, step)?;
@@ -86,7 +113,7 @@ impl Control {
             exam: exam.id,
             from: exam.status,
             to,
-            ends_at,
+            longer_us,
             at,
         };
         if !self.store.acting(actor).change_exam(change).await? {
@@ -131,7 +158,7 @@ impl Control {
                 }
                 continue;
             }
-            if let Err(error) = self.store_step(exam, step, (exam.ends_at, now), Actor::server()).await {
+            if let Err(error) = self.store_step(exam, step, (0, now), Actor::server()).await {
                 tracing::warn!(exam = %exam.id, ?step, %error, "an exam did not take the step that is due");
             }
         }

@@ -11,6 +11,7 @@ mod levels;
 mod lifecycle;
 mod media;
 mod messages;
+pub mod office;
 pub mod outbox;
 pub mod permission;
 mod placement;

@@ -47,6 +47,12 @@ pub enum Act {
     Remove,
     ChangeRole,
     CloseExam,
+    /// Make exams and edit them.
+    EditExams,
+    /// Schedule exams, take them back, archive them.
+    ScheduleExams,
+    /// Read and edit rosters, with new secrets.
+    EditRosters,
 }
 
 /// The roles of the matrix, in the order of its columns.
@@ -78,6 +84,9 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::Remove, "remove a participant", "la"),
     (Act::ChangeRole, "change a role", "la"),
     (Act::CloseExam, "close the exam", "la"),
+    (Act::EditExams, "create and edit exams", "la"),
+    (Act::ScheduleExams, "schedule and archive exams", "la"),
+    (Act::EditRosters, "read and edit rosters", "la"),
 ];
 
 fn letter(role: Role) -> Option<char> {
@@ -191,7 +200,10 @@ mod tests {
         Reassign      - - x - x
         Remove        - - x - x
         ChangeRole    - - x - x
-        CloseExam     - - x - x";
+        CloseExam     - - x - x
+        EditExams     - - x - x
+        ScheduleExams - - x - x
+        EditRosters   - - x - x";
 
     #[test]
     fn every_cell_is_as_it_was_agreed() {

@@ -3,6 +3,7 @@
 mod append;
 pub mod audit;
 mod migrations;
+pub mod once;
 pub mod postgres;
 pub mod records;
 mod rows;
@@ -14,11 +15,13 @@ use audit::{Action, Actor, AuditHead, Record};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
+use invigil_shared::office::{DEFAULT_CAPACITY, RosterItem};
 use invigil_shared::timeline::TimelineEntry;
+use once::{Once, Outcome};
 use postgres::{DatabaseUrl, PostgresStore};
 use records::{
-    Append, Appended, ExamChange, ExamTimes, NewMessage, NewRosterEntry, SessionRecord, SittingChange, StoredMessage,
-    UserRecord,
+    Append, Appended, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewMessage, NewRosterEntry, SessionRecord,
+    SittingChange, StoredExam, StoredMessage, UserRecord,
 };
 use serde_json::Value;
 use sqlite::SqliteStore;
@@ -63,12 +66,16 @@ pub enum StoreError {
     Exists,
     #[error("there is no such thing")]
     Missing,
+    /// The exam has places for so many and no more.
+    #[error("the roster holds {capacity} candidates at most")]
+    Full { capacity: i64 },
 }
 
 impl From<StoreError> for ErrorBody {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Missing => ErrorCode::NotFound.into(),
+            StoreError::Full { capacity } => ErrorBody::from(ErrorCode::RosterFull).with("capacity", capacity),
             error => {
                 tracing::error!(%error, "the store failed");
                 ErrorCode::StorageFailed.into()
@@ -83,22 +90,47 @@ pub type Stored<T> = Result<T, StoreError>;
 #[async_trait]
 pub trait ExamStore: Send + Sync {
     /// [`StoreError::Exists`] when the code is taken.
-    async fn create_exam(&self, exam: ExamInfo) -> Stored<()>;
+    async fn make_exam(&self, exam: ExamInfo, capacity: u32, once: Option<Once>) -> Stored<Outcome>;
+    /// The same with the usual capacity and without a key.
+    async fn create_exam(&self, exam: ExamInfo) -> Stored<()> {
+        self.make_exam(exam, DEFAULT_CAPACITY, None).await.map(drop)
+    }
+    /// False when it is of another revision, or has more on its roster than the new capacity. [`StoreError::Exists`] when the
+    /// code is taken.
+    async fn edit_exam(&self, edited: EditedExam) -> Stored<bool>;
     async fn exam(&self, id: ExamId) -> Stored<Option<ExamInfo>>;
+    async fn stored_exam(&self, id: ExamId) -> Stored<Option<StoredExam>>;
     async fn exam_by_code(&self, code: &str) -> Stored<Option<ExamInfo>>;
-    /// Newest first, at most [`records::MAX_EXAMS_LISTED`], with the number of candidates on each roster.
-    async fn exams(&self) -> Stored<Vec<(ExamInfo, u32)>>;
-    /// Brings an exam from one status to another, with its end; false when it is not in the first one any more.
+    async fn exams_page(&self, wanted: ExamsWanted) -> Stored<Vec<StoredExam>>;
+    /// The first page.
+    async fn exams(&self) -> Stored<Vec<StoredExam>> {
+        self.exams_page(ExamsWanted::default()).await
+    }
+    /// Brings an exam from one status to another, moving its end; false when it is not in the first one any more.
     async fn change_exam(&self, change: ExamChange) -> Stored<bool>;
     async fn exam_times(&self, id: ExamId) -> Stored<Option<ExamTimes>>;
     /// Exams whose status the clock may change: scheduled, waiting, active. At most [`records::MAX_EXAMS_LISTED`], newest first.
     async fn live_exams(&self) -> Stored<Vec<ExamInfo>>;
+    /// Drops idempotency keys that are older.
+    async fn forget_keys(&self, before: i64) -> Stored<()>;
 }
 
 #[async_trait]
 pub trait RosterStore: Send + Sync {
-    /// [`StoreError::Exists`] when the exam has such a label.
-    async fn add_entry(&self, entry: NewRosterEntry) -> Stored<()>;
+    /// All or none. [`StoreError::Exists`] when the exam has such a label, [`StoreError::Full`] when it has not so many places,
+    /// [`StoreError::Missing`] when there is no such exam.
+    async fn add_entries(&self, exam: ExamId, new: Vec<NewRosterEntry>, once: Option<Once>) -> Stored<Outcome>;
+    async fn add_entry(&self, new: NewRosterEntry) -> Stored<()> {
+        self.add_entries(new.entry.exam, vec![new], None).await.map(drop)
+    }
+    /// False when there is none, or somebody has joined with it. [`StoreError::Exists`] as above.
+    async fn edit_entry(&self, edited: RosterEntry) -> Stored<bool>;
+    /// The same.
+    async fn remove_entry(&self, exam: ExamId, id: RosterEntryId) -> Stored<bool>;
+    /// The secret before is void; false when there is no such entry.
+    async fn renew_secret(&self, exam: ExamId, id: RosterEntryId, secret_hash: Vec<u8>) -> Stored<bool>;
+    /// Entries in the order in which they were added, after one.
+    async fn roster(&self, exam: ExamId, after: RosterEntryId, count: usize) -> Stored<Vec<RosterItem>>;
     async fn entry(&self, id: RosterEntryId) -> Stored<Option<RosterEntry>>;
     async fn entry_by_label(&self, exam: ExamId, label: &str) -> Stored<Option<RosterEntry>>;
     /// The entry whose secret has this keyed hash, and that hash as stored.

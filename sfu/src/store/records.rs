@@ -1,7 +1,7 @@
 //! What the store takes and gives that the protocol has no type for.
 
 use invigil_shared::chain::{ChainBreak, ChainHead};
-use invigil_shared::exam::{ExamStatus, RosterEntry};
+use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
 use invigil_shared::integrity::{IntegrityEvent, IntegrityPayload};
 use invigil_shared::role::Role;
@@ -9,7 +9,7 @@ use invigil_shared::signal::Message;
 use invigil_shared::sitting::Sitting;
 use invigil_shared::timeline::TimelineEntry;
 
-/// Exams that a list holds; older ones are found by the command line.
+/// Exams that a page of the list holds at most.
 pub const MAX_EXAMS_LISTED: usize = 200;
 /// Unacknowledged messages that a returning candidate receives.
 pub const MAX_UNACKNOWLEDGED: usize = 200;
@@ -23,8 +23,50 @@ pub struct ExamChange {
     pub exam: ExamId,
     pub from: ExamStatus,
     pub to: ExamStatus,
-    pub ends_at: i64,
+    /// By how much the end moves, so that an edit of the end just before is not undone; microseconds.
+    pub longer_us: i64,
     pub at: i64,
+}
+
+/// An exam with what the office knows of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredExam {
+    pub info: ExamInfo,
+    /// Candidates that the roster holds at most.
+    pub capacity: u32,
+    /// Changes with every edit and step.
+    pub revision: u32,
+    /// Candidates on the roster.
+    pub candidates: u32,
+    pub times: ExamTimes,
+}
+
+/// An exam as it will be, if it is still of that revision. Its status is not touched.
+#[derive(Clone, Debug)]
+pub struct EditedExam {
+    pub info: ExamInfo,
+    pub capacity: u32,
+    pub revision: u32,
+}
+
+/// A page of exams, newest first.
+#[derive(Clone, Copy, Debug)]
+pub struct ExamsWanted {
+    /// Only those that were made before this one.
+    pub before: ExamId,
+    /// Drafts too.
+    pub drafts: bool,
+    pub limit: usize,
+}
+
+impl Default for ExamsWanted {
+    fn default() -> Self {
+        Self {
+            before: ExamId(sqlx::types::Uuid::max()),
+            drafts: true,
+            limit: MAX_EXAMS_LISTED,
+        }
+    }
 }
 
 /// When an exam began, was closed, and since when it is paused.

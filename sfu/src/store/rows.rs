@@ -1,11 +1,15 @@
 //! Reading rows, whichever database they are of: what a database gives is checked like what a peer sends.
 
 use crate::store::audit::{Action, AuditHead, Record};
-use crate::store::records::{ExamChange, ExamTimes, SessionRecord, SittingChange, StoredMessage, UserRecord};
+use crate::store::once::Once;
+use crate::store::records::{
+    ExamChange, ExamTimes, SessionRecord, SittingChange, StoredExam, StoredMessage, UserRecord,
+};
 use crate::store::{StoreError, Stored};
 use invigil_shared::chain::{ChainHead, Hash, hex};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
+use invigil_shared::office::RosterItem;
 use invigil_shared::role::Role;
 use invigil_shared::signal::Message;
 use invigil_shared::sitting::Sitting;
@@ -93,9 +97,32 @@ pub fn exam(row: &impl Columns) -> Stored<ExamInfo> {
     })
 }
 
-/// What the audit log says of a step of an exam's status.
-pub fn exam_change(change: &ExamChange) -> serde_json::Value {
-    serde_json::json!({ "from": change.from.as_str(), "to": change.to.as_str(), "ends_at": change.ends_at })
+/// What the audit log says of a step of an exam's status; the row has the end as it is then.
+pub fn exam_change(change: &ExamChange, row: &impl Columns) -> Stored<serde_json::Value> {
+    let ends_at = row.integer("ends_at")?;
+    Ok(serde_json::json!({ "from": change.from.as_str(), "to": change.to.as_str(), "ends_at": ends_at }))
+}
+
+/// What the audit log says of an exam that was made or edited.
+pub fn exam_said(exam: &ExamInfo, capacity: u32) -> serde_json::Value {
+    serde_json::json!({
+        "code": exam.code, "title": exam.title, "starts_at": exam.starts_at, "ends_at": exam.ends_at,
+        "policy": exam.policy, "capacity": capacity,
+    })
+}
+
+/// What the audit log says of a roster entry.
+pub fn entry_said(entry: &RosterEntry) -> serde_json::Value {
+    serde_json::json!({ "exam": entry.exam, "label": entry.label, "allowances": entry.allowances })
+}
+
+/// Whether an exam's roster has room for so many more.
+pub fn place_for(exam: &impl Columns, more: usize) -> Stored<()> {
+    let (capacity, candidates) = (exam.integer("capacity")?, exam.integer("candidates")?);
+    if candidates.saturating_add(limit(more)) > capacity {
+        return Err(StoreError::Full { capacity });
+    }
+    Ok(())
 }
 
 pub fn exam_times(row: &impl Columns) -> Stored<ExamTimes> {
@@ -106,11 +133,39 @@ pub fn exam_times(row: &impl Columns) -> Stored<ExamTimes> {
     })
 }
 
+fn count(row: &impl Columns, column: &str) -> Stored<u32> {
+    u32::try_from(row.integer(column)?).map_err(|error| corrupt(column, error))
+}
+
 /// An exam with the number of `candidates` on its roster.
-pub fn listed_exam(row: &impl Columns) -> Stored<(ExamInfo, u32)> {
-    let candidates = row.integer("candidates")?;
-    let candidates = u32::try_from(candidates).map_err(|error| corrupt("candidates", error))?;
-    Ok((exam(row)?, candidates))
+pub fn stored_exam(row: &impl Columns) -> Stored<StoredExam> {
+    Ok(StoredExam {
+        info: exam(row)?,
+        capacity: count(row, "capacity")?,
+        revision: count(row, "revision")?,
+        candidates: count(row, "candidates")?,
+        times: exam_times(row)?,
+    })
+}
+
+/// An entry, and whether it is `used`.
+pub fn roster_item(row: &impl Columns) -> Stored<RosterItem> {
+    Ok(RosterItem {
+        entry: entry(row)?,
+        used: row.truth("used")?,
+    })
+}
+
+/// An idempotency key with what was done for it.
+pub fn once(row: &impl Columns) -> Stored<Once> {
+    Ok(Once {
+        actor: row.text("actor")?,
+        key: row.text("key")?,
+        request: row.bytes("request")?,
+        salt: row.bytes("salt")?,
+        answer: row.text("answer")?,
+        at: row.integer("created_at")?,
+    })
 }
 
 pub fn entry(row: &impl Columns) -> Stored<RosterEntry> {

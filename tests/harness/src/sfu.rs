@@ -197,7 +197,17 @@ impl Sfu {
         let file = file.to_string_lossy().into_owned();
         let printed = self.command(
             &[
-                "exam", "create", "--title", title, "--code", code, "--policy", &file, "--json",
+                "exam",
+                "create",
+                "--title",
+                title,
+                "--code",
+                code,
+                "--policy",
+                &file,
+                "--capacity",
+                "550",
+                "--json",
             ],
             None,
         )?;

@@ -17,6 +17,7 @@ const MIN = 60 * S;
 
 const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, allow_test_picture: false } as const;
 const exam = { id: 'e1', title: 'Microbiology II, final exam', code: 'MICRO-204', status: 'active' as const, starts_at: now - 42 * MIN - 16 * S, ends_at: now + 77 * MIN + 44 * S, policy };
+const office = { capacity: 100, revision: 3, started_at: null, ended_at: null };
 
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - 0.4 * S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
 export const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false };
@@ -134,9 +135,9 @@ export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
   email: 'proctor1@example.org',
   name: 'Proctor 1',
   exams: [
-    { ...exam, roster: 33, online: 28 },
-    { ...exam, id: 'e2', title: 'Contract law', code: 'LAW-110', status: 'scheduled', starts_at: now + 138 * MIN, ends_at: now + 258 * MIN, roster: 64, online: 0 },
-    { ...exam, id: 'e3', title: 'Statistics I, resit', code: 'STAT-1R', status: 'paused', roster: 9, online: 9 },
+    { ...exam, ...office, roster: 33, online: 28 },
+    { ...exam, ...office, id: 'e2', title: 'Contract law', code: 'LAW-110', status: 'scheduled', starts_at: now + 138 * MIN, ends_at: now + 258 * MIN, roster: 64, online: 0 },
+    { ...exam, ...office, id: 'e3', title: 'Statistics I, resit', code: 'STAT-1R', status: 'paused', roster: 9, online: 9 },
   ],
   exam,
   leads: false,

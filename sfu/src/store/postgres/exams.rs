@@ -3,30 +3,35 @@
 use super::PostgresStore;
 use crate::clock;
 use crate::store::audit::{self, Action};
-use crate::store::records::{ExamChange, ExamTimes, MAX_EXAMS_LISTED};
-use crate::store::rows::{all, exam, exam_change as said, exam_times, limit, listed_exam, one, to_json, unique};
+use crate::store::once::{self, Once, Outcome};
+use crate::store::records::{EditedExam, ExamChange, ExamTimes, ExamsWanted, MAX_EXAMS_LISTED, StoredExam};
+use crate::store::rows::{
+    all, exam, exam_change as said, exam_said, exam_times, limit, one, stored_exam, to_json, unique,
+};
 use crate::store::{ExamStore, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::{ExamInfo, ExamStatus};
 use invigil_shared::id::ExamId;
-use serde_json::json;
 use std::sync::Arc;
+
+const COLUMNS: &str = "exams.id, code, title, status, starts_at, ends_at, policy";
+const LISTED: &str = "exams.*, (SELECT count(*) FROM roster WHERE roster.exam = exams.id) AS candidates";
 
 #[async_trait]
 impl ExamStore for PostgresStore {
-    async fn create_exam(&self, exam: ExamInfo) -> Stored<()> {
+    async fn make_exam(&self, exam: ExamInfo, capacity: u32, once: Option<Once>) -> Stored<Outcome> {
         let policy = to_json(&exam.policy)?;
         let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    let (id, said) = (
-                        exam.id,
-                        json!({ "code": exam.code, "title": exam.title, "policy": exam.policy }),
-                    );
+                    if let Some(before) = once::begin(connection, once.as_ref()).await? {
+                        return Ok(before);
+                    }
+                    let (id, said) = (exam.id, exam_said(&exam, capacity));
                     sqlx::query(
-                        "INSERT INTO exams (id, code, title, status, starts_at, ends_at, policy, created_at) \
-                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+                        "INSERT INTO exams (id, code, title, status, starts_at, ends_at, policy, capacity, created_at) \
+                         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
                     )
                     .bind(exam.id.0)
                     .bind(exam.code)
@@ -35,33 +40,87 @@ impl ExamStore for PostgresStore {
                     .bind(exam.starts_at)
                     .bind(exam.ends_at)
                     .bind(policy)
+                    .bind(i64::from(capacity))
                     .bind(clock::now_us())
                     .execute(&mut *connection)
                     .await
                     .map_err(unique)?;
-                    audit::record(connection, &actor, Action::CreateExam, id, &said).await
+                    audit::record(connection, &actor, Action::CreateExam, id, &said).await?;
+                    Ok(Outcome::Done)
+                })
+            })
+            .await
+    }
+
+    async fn edit_exam(&self, edited: EditedExam) -> Stored<bool> {
+        let policy = to_json(&edited.info.policy)?;
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let EditedExam {
+                        info,
+                        capacity,
+                        revision,
+                    } = edited;
+                    let said = exam_said(&info, capacity);
+                    let query = sqlx::query(
+                        "UPDATE exams SET code = $1, title = $2, starts_at = $3, ends_at = $4, policy = $5, capacity = $6, \
+                         revision = revision + 1 WHERE id = $7 AND revision = $8 \
+                         AND (SELECT count(*) FROM roster WHERE roster.exam = exams.id) <= $9",
+                    );
+                    let done = query
+                        .bind(info.code)
+                        .bind(info.title)
+                        .bind(info.starts_at)
+                        .bind(info.ends_at)
+                        .bind(policy)
+                        .bind(i64::from(capacity))
+                        .bind(info.id.0)
+                        .bind(i64::from(revision))
+                        .bind(i64::from(capacity))
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(unique)?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    audit::record(connection, &actor, Action::EditExam, info.id, &said).await?;
+                    Ok(true)
                 })
             })
             .await
     }
 
     async fn exam(&self, wanted: ExamId) -> Stored<Option<ExamInfo>> {
-        let query = sqlx::query("SELECT * FROM exams WHERE id = $1").bind(wanted.0);
-        one(query.fetch_optional(&self.readers).await?.as_ref(), exam)
+        let query = format!("SELECT {COLUMNS} FROM exams WHERE id = $1");
+        let row = sqlx::query(&query).bind(wanted.0).fetch_optional(&self.readers).await?;
+        one(row.as_ref(), exam)
+    }
+
+    async fn stored_exam(&self, wanted: ExamId) -> Stored<Option<StoredExam>> {
+        let query = format!("SELECT {LISTED} FROM exams WHERE id = $1");
+        let query = sqlx::query(&query).bind(wanted.0);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), stored_exam)
     }
 
     async fn exam_by_code(&self, code: &str) -> Stored<Option<ExamInfo>> {
-        let query = sqlx::query("SELECT * FROM exams WHERE code = $1").bind(code);
-        one(query.fetch_optional(&self.readers).await?.as_ref(), exam)
+        let query = format!("SELECT {COLUMNS} FROM exams WHERE code = $1");
+        let row = sqlx::query(&query).bind(code).fetch_optional(&self.readers).await?;
+        one(row.as_ref(), exam)
     }
 
-    async fn exams(&self) -> Stored<Vec<(ExamInfo, u32)>> {
-        let query = sqlx::query(
-            "SELECT exams.*, (SELECT count(*) FROM roster WHERE roster.exam = exams.id) AS candidates FROM exams \
-             ORDER BY id DESC LIMIT $1",
+    async fn exams_page(&self, wanted: ExamsWanted) -> Stored<Vec<StoredExam>> {
+        let query = format!(
+            "SELECT {LISTED} FROM exams WHERE exams.id < $1 AND ($2 OR status <> 'draft') ORDER BY exams.id DESC LIMIT $3"
         );
-        let rows = query.bind(limit(MAX_EXAMS_LISTED)).fetch_all(&self.readers).await?;
-        all(&rows, listed_exam)
+        let rows = sqlx::query(&query)
+            .bind(wanted.before.0)
+            .bind(wanted.drafts)
+            .bind(limit(wanted.limit))
+            .fetch_all(&self.readers)
+            .await?;
+        all(&rows, stored_exam)
     }
 
     async fn change_exam(&self, change: ExamChange) -> Stored<bool> {
@@ -71,23 +130,22 @@ impl ExamStore for PostgresStore {
                 Box::pin(async move {
                     let at = |status| (change.to == status).then_some(change.at);
                     let query = sqlx::query(
-                        "UPDATE exams SET status = $1, ends_at = $2, paused_at = $3, started_at = coalesce(started_at, $4), \
-                         ended_at = coalesce($5, ended_at) WHERE id = $6 AND status = $7",
+                        "UPDATE exams SET status = $1, ends_at = ends_at + $2, paused_at = $3, \
+                         started_at = coalesce(started_at, $4), ended_at = coalesce($5, ended_at), \
+                         revision = revision + 1 WHERE id = $6 AND status = $7 RETURNING ends_at",
                     );
                     let done = query
                         .bind(change.to.as_str())
-                        .bind(change.ends_at)
+                        .bind(change.longer_us)
                         .bind(at(ExamStatus::Paused))
                         .bind(at(ExamStatus::Active))
                         .bind(at(ExamStatus::Closed))
                         .bind(change.exam.0)
                         .bind(change.from.as_str())
-                        .execute(&mut *connection)
+                        .fetch_optional(&mut *connection)
                         .await?;
-                    if done.rows_affected() == 0 {
-                        return Ok(false);
-                    }
-                    let said = said(&change);
+                    let Some(row) = done else { return Ok(false) };
+                    let said = said(&change, &row)?;
                     audit::record(connection, &actor, Action::ChangeExam, change.exam, &said).await?;
                     Ok(true)
                 })
@@ -101,10 +159,19 @@ impl ExamStore for PostgresStore {
     }
 
     async fn live_exams(&self) -> Stored<Vec<ExamInfo>> {
-        let query = sqlx::query(
-            "SELECT * FROM exams WHERE status IN ('scheduled', 'waiting', 'active') ORDER BY id DESC LIMIT $1",
+        let query = format!(
+            "SELECT {COLUMNS} FROM exams WHERE status IN ('scheduled', 'waiting', 'active') ORDER BY id DESC LIMIT $1"
         );
-        let rows = query.bind(limit(MAX_EXAMS_LISTED)).fetch_all(&self.readers).await?;
+        let rows = sqlx::query(&query)
+            .bind(limit(MAX_EXAMS_LISTED))
+            .fetch_all(&self.readers)
+            .await?;
         all(&rows, exam)
+    }
+
+    async fn forget_keys(&self, before: i64) -> Stored<()> {
+        self.writer
+            .write(move |connection| Box::pin(async move { once::OnceTable::forget(connection, before).await }))
+            .await
     }
 }

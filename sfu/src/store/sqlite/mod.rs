@@ -5,6 +5,7 @@ mod audit;
 mod events;
 mod exams;
 mod messages;
+mod once;
 mod roster;
 mod sessions;
 mod timeline;

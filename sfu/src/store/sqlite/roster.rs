@@ -2,45 +2,122 @@
 
 use super::SqliteStore;
 use crate::store::audit::{self, Action};
+use crate::store::once::{self, Once, Outcome};
 use crate::store::records::NewRosterEntry;
-use crate::store::rows::{entry, one, secret_entry, to_json, unique};
-use crate::store::{RosterStore, Stored};
+use crate::store::rows::{all, entry, entry_said, limit, one, place_for, roster_item, secret_entry, to_json, unique};
+use crate::store::{RosterStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
 use invigil_shared::id::{ExamId, RosterEntryId};
+use invigil_shared::office::RosterItem;
 use serde_json::json;
+use sqlx::SqliteConnection;
 use std::sync::Arc;
 
 #[async_trait]
 impl RosterStore for SqliteStore {
-    async fn add_entry(&self, new: NewRosterEntry) -> Stored<()> {
-        let allowances = to_json(&new.entry.allowances)?;
+    async fn add_entries(&self, exam: ExamId, new: Vec<NewRosterEntry>, once: Option<Once>) -> Stored<Outcome> {
         let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    let (id, said) = (
-                        new.entry.id,
-                        json!({ "exam": new.entry.exam, "label": new.entry.label }),
+                    if let Some(before) = once::begin(connection, once.as_ref()).await? {
+                        return Ok(before);
+                    }
+                    let places = sqlx::query(
+                        "SELECT capacity, (SELECT count(*) FROM roster WHERE exam = exams.id) AS candidates \
+                         FROM exams WHERE id = ?",
                     );
-                    sqlx::query(
-                        "INSERT INTO roster (id, exam, label, seat, allowances, secret_hash, created_at) \
-                         VALUES (?, ?, ?, ?, ?, ?, ?)",
-                    )
-                    .bind(new.entry.id.to_string())
-                    .bind(new.entry.exam.to_string())
-                    .bind(new.entry.label)
-                    .bind(new.entry.seat)
-                    .bind(allowances)
-                    .bind(new.secret_hash)
-                    .bind(new.created_at)
-                    .execute(&mut *connection)
-                    .await
-                    .map_err(unique)?;
-                    audit::record(connection, &actor, Action::AddRosterEntry, id, &said).await
+                    let places = places.bind(exam.to_string()).fetch_optional(&mut *connection).await?;
+                    place_for(places.as_ref().ok_or(StoreError::Missing)?, new.len())?;
+                    for new in new {
+                        let (id, said) = (new.entry.id, entry_said(&new.entry));
+                        insert(connection, exam, new).await?;
+                        audit::record(connection, &actor, Action::AddRosterEntry, id, &said).await?;
+                    }
+                    Ok(Outcome::Done)
                 })
             })
             .await
+    }
+
+    async fn edit_entry(&self, edited: RosterEntry) -> Stored<bool> {
+        let allowances = to_json(&edited.allowances)?;
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let said = entry_said(&edited);
+                    let query = sqlx::query(
+                        "UPDATE roster SET label = ?, seat = ?, allowances = ? WHERE id = ? AND exam = ? \
+                         AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.entry = roster.id)",
+                    );
+                    let done = query
+                        .bind(edited.label)
+                        .bind(edited.seat)
+                        .bind(allowances)
+                        .bind(edited.id.to_string())
+                        .bind(edited.exam.to_string())
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(unique)?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    audit::record(connection, &actor, Action::EditRosterEntry, edited.id, &said).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn remove_entry(&self, exam: ExamId, id: RosterEntryId) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(
+                        "DELETE FROM roster WHERE id = ? AND exam = ? \
+                         AND NOT EXISTS (SELECT 1 FROM sessions WHERE sessions.entry = roster.id)",
+                    );
+                    let query = query.bind(id.to_string()).bind(exam.to_string());
+                    if query.execute(&mut *connection).await?.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    let said = json!({ "exam": exam });
+                    audit::record(connection, &actor, Action::RemoveRosterEntry, id, &said).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn renew_secret(&self, exam: ExamId, id: RosterEntryId, secret_hash: Vec<u8>) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query("UPDATE roster SET secret_hash = ? WHERE id = ? AND exam = ?");
+                    let query = query.bind(secret_hash).bind(id.to_string()).bind(exam.to_string());
+                    let done = query.execute(&mut *connection).await.map_err(unique)?;
+                    if done.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    let said = json!({ "exam": exam });
+                    audit::record(connection, &actor, Action::RenewSecret, id, &said).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn roster(&self, exam: ExamId, after: RosterEntryId, count: usize) -> Stored<Vec<RosterItem>> {
+        let query = sqlx::query(
+            "SELECT roster.*, EXISTS (SELECT 1 FROM sessions WHERE sessions.entry = roster.id) AS used FROM roster \
+             WHERE exam = ? AND id > ? ORDER BY id LIMIT ?",
+        );
+        let query = query.bind(exam.to_string()).bind(after.to_string()).bind(limit(count));
+        all(&query.fetch_all(&self.readers).await?, roster_item)
     }
 
     async fn entry(&self, wanted: RosterEntryId) -> Stored<Option<RosterEntry>> {
@@ -64,4 +141,22 @@ impl RosterStore for SqliteStore {
             .await?;
         one(row.as_ref(), secret_entry)
     }
+}
+
+async fn insert(connection: &mut SqliteConnection, exam: ExamId, new: NewRosterEntry) -> Stored<()> {
+    let query = sqlx::query(
+        "INSERT INTO roster (id, exam, label, seat, allowances, secret_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+    );
+    query
+        .bind(new.entry.id.to_string())
+        .bind(exam.to_string())
+        .bind(new.entry.label)
+        .bind(new.entry.seat)
+        .bind(to_json(&new.entry.allowances)?)
+        .bind(new.secret_hash)
+        .bind(new.created_at)
+        .execute(connection)
+        .await
+        .map_err(unique)?;
+    Ok(())
 }

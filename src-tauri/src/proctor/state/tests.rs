@@ -151,6 +151,10 @@ fn listed() -> Input {
         exam: exam(),
         roster: 3,
         online: 1,
+        capacity: 100,
+        revision: 4,
+        started_at: None,
+        ended_at: None,
     }]))
 }
 

@@ -10,7 +10,19 @@ export type ExamListItem = {
 /**
  * Candidates on the roster, and online now.
  */
-roster: number, online: number, id: ExamId, title: string, 
+roster: number, online: number, 
+/**
+ * Candidates that the roster holds at most.
+ */
+capacity: number, 
+/**
+ * Changes with every edit and step: `If-Match` with it edits what was read, or nothing.
+ */
+revision: number, 
+/**
+ * When it first began and when it was closed, microseconds since the Unix epoch.
+ */
+started_at: number | null, ended_at: number | null, id: ExamId, title: string, 
 /**
  * What a candidate types: 4 to 16 of `A-Z 0-9 -`.
  */
