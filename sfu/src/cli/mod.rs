@@ -1,6 +1,7 @@
 //! The command line. `serve` runs the server; the other commands work on its data directory, also while it runs.
 
 mod audit;
+mod backup;
 mod config;
 mod doctor;
 mod exam;
@@ -43,6 +44,10 @@ enum Command {
     /// Read the audit log, and find out whether it was changed.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
+    /// Copy everything to a new directory, also while the server runs.
+    Backup(backup::BackupCommand),
+    /// Put a backup into a new data directory.
+    Restore(backup::RestoreCommand),
     /// Print an access token, for scripts and tests.
     Token(token::TokenCommand),
 }
@@ -58,6 +63,8 @@ impl Cli {
             Command::Roster(command) => command.run().await,
             Command::User(command) => command.run().await,
             Command::Audit(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
+            Command::Restore(command) => command.run().await,
             Command::Token(command) => command.run().await,
         }?;
         Ok(ExitCode::SUCCESS)

@@ -103,6 +103,8 @@ pub enum Action {
     SendMessage,
     Warn,
     AcknowledgeMessage,
+    /// Everything was copied to another place.
+    Backup,
 }
 
 impl Action {
@@ -129,6 +131,7 @@ impl Action {
             Self::SendMessage => "send_message",
             Self::Warn => "warn",
             Self::AcknowledgeMessage => "acknowledge_message",
+            Self::Backup => "backup",
         }
     }
 }

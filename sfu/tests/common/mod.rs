@@ -144,6 +144,13 @@ impl World {
         self.server = Some(server);
     }
 
+    /// Starts the server on another data directory; it was stopped before.
+    pub async fn move_to(&mut self, data: &std::path::Path) {
+        self.config.data.data_dir = data.to_owned();
+        self.store = store::open(data, self.config.data.database()).await.unwrap();
+        self.restart().await;
+    }
+
     pub fn tokens(&self) -> Tokens {
         Tokens::new(&self.keys, &self.config.auth)
     }

@@ -8,6 +8,7 @@ mod messages;
 mod once;
 mod roster;
 mod sessions;
+pub mod snapshot;
 mod timeline;
 mod users;
 
