@@ -8,6 +8,8 @@ mod access;
 mod audit_log;
 #[path = "isolation.rs"]
 mod isolation;
+#[path = "kills.rs"]
+mod kills;
 #[path = "messages.rs"]
 mod messages;
 #[path = "office.rs"]

@@ -5,6 +5,7 @@ mod crowd;
 mod fresh;
 mod fuzz;
 mod hostile;
+mod kills;
 mod line;
 mod load;
 mod sim;
@@ -33,6 +34,11 @@ const PROOFS: &[Proof] = &[
         "crowd",
         "500 candidates with the load generator beside the server, or as many as hold",
         crowd::prove,
+    ),
+    (
+        "kills",
+        "kill -9 while the server writes, on both databases",
+        kills::prove,
     ),
     (
         "sim",

@@ -48,6 +48,8 @@ pub struct World {
     /// A second process's view of the data directory, as the command line has it.
     pub store: Arc<dyn Store>,
     pub keys: ServerKeys,
+    /// URL of the database, unless it is the embedded one.
+    pub database: Option<String>,
     secrets: SecretHasher,
     config: ServeConfig,
     tls: TlsConnector,
@@ -57,18 +59,18 @@ pub struct World {
 pub const TURN_SECRET: &str = "a secret of coturn's";
 
 /// The test target that runs the other ones' tests over PostgreSQL.
-fn database() -> Option<DatabaseUrl> {
-    (env!("CARGO_CRATE_NAME") == "on_postgres").then(|| invigil_postgres::shared().database().unwrap().into())
+fn database() -> Option<String> {
+    (env!("CARGO_CRATE_NAME") == "on_postgres").then(|| invigil_postgres::shared().database().unwrap())
 }
 
-fn config(directory: &TempDir) -> ServeConfig {
+fn config(directory: &TempDir, database: Option<&str>) -> ServeConfig {
     let turn_secret = directory.path().join("turn-secret");
     std::fs::write(&turn_secret, format!("{TURN_SECRET}\n")).unwrap();
     ServeConfig {
         development: true,
         data: DataConfig {
             data_dir: directory.path().join("data"),
-            database: database(),
+            database: database.map(DatabaseUrl::from),
         },
         http: HttpConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -105,7 +107,8 @@ impl World {
     /// Starts with other settings than usual.
     pub async fn start_set(set: impl FnOnce(&mut ServeConfig)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = config(&directory);
+        let database = database();
+        let mut config = config(&directory, database.as_deref());
         set(&mut config);
         let server = Server::start(config.clone()).await.unwrap();
         let data = directory.path().join("data");
@@ -122,6 +125,7 @@ impl World {
             setup_code: server.setup_code.clone(),
             server: Some(server),
             store: store::open(&data, config.data.database()).await.unwrap(),
+            database,
             secrets: SecretHasher::new(&keys.secret_key),
             keys,
             config,
@@ -341,6 +345,22 @@ impl Client {
 
     pub async fn send(&mut self, message: Value) {
         self.socket.send(Message::text(message.to_string())).await.unwrap();
+    }
+
+    /// Sends a request and returns its answer, or why the connection ended.
+    pub async fn try_request(&mut self, mut message: Value) -> Result<Value, String> {
+        let id = self.next_id;
+        self.next_id += 1;
+        message["id"] = id.into();
+        let sent = self.socket.send(Message::text(message.to_string())).await;
+        sent.map_err(|error| error.to_string())?;
+        loop {
+            let frame = self.read().await?;
+            if frame["id"] == id {
+                return Ok(frame);
+            }
+            self.waiting.push(frame);
+        }
     }
 
     /// Sends a request and returns its answer.
