@@ -132,6 +132,7 @@ impl Server {
         let tls = watch::Sender::new(certificate.tls);
 
         let control = Arc::new(Control::new(Arc::clone(&store), shards.clone()));
+        control.follow_revocations().await?;
         let places = Arc::new(Semaphore::new(config.limits.connections));
         let monitor = Arc::new(Monitor::new(
             Arc::clone(&store),
@@ -175,6 +176,7 @@ impl Server {
             tokio::spawn(Arc::clone(&control).follow_shards(events)),
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
             tokio::spawn(api::forget_keys(Arc::clone(&store), shutdown.signal())),
+            tokio::spawn(Arc::clone(&control).keep_revoking(shutdown.signal())),
         ];
         let metrics = metrics.map(|(listener, address)| {
             let (router, mut stopping) = (metrics::router(Arc::clone(&monitor)), shutdown.signal());

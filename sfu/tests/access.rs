@@ -161,6 +161,7 @@ async fn roles_decide_what_may_be_done() {
             invigil_sfu::clock::fresh(ParticipantId::from_parts),
             Role::Reviewer,
             person,
+            0,
         )
         .unwrap();
     let mut reviewer = world.client(&token.text).await;

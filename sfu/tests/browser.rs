@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{TURN_SECRET, World, device, text};
+use common::{TURN_SECRET, World, device, text, within};
 use invigil_sfu::auth::Tokens;
 use invigil_sfu::auth::relay::RelayCredentials;
 use invigil_sfu::clock::now_s;
@@ -14,6 +14,8 @@ use invigil_shared::limits::MAX_SDP;
 use invigil_shared::role::Role;
 use serde_json::{Value, json};
 use std::fmt::Write;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 const SDP: &str = "application/sdp";
 const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
@@ -132,6 +134,59 @@ async fn candidate(world: &World, exam: &ExamInfo, n: u8) -> (String, Participan
     )
 }
 
+/// What `sfu/README.md` calls `invigil_browser_transports`, and the transports of all shards.
+async fn transports(world: &World) -> (f64, f64) {
+    let mut stream = TcpStream::connect(world.server.as_ref().unwrap().metrics.unwrap())
+        .await
+        .unwrap();
+    let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut page = String::new();
+    stream.read_to_string(&mut page).await.unwrap();
+    let sum = |name: &str| -> f64 {
+        let lines = page.lines().filter(|line| line.starts_with(name));
+        lines
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok())
+            .sum()
+    };
+    (sum("invigil_browser_transports "), sum("invigil_shard_transports{"))
+}
+
+#[tokio::test]
+async fn what_a_revoked_token_holds_ends_with_it() {
+    let world = World::start_set(|config| config.metrics.listen = Some("127.0.0.1:0".parse().unwrap())).await;
+    let exam = world.exam("EXAM-1").await;
+    let (token, id) = candidate(&world, &exam, 1).await;
+    let lead = world.user_token("l@x.org", Role::Lead).await;
+    let admin = world.user_token("a@x.org", Role::Admin).await;
+    let proctor = world.user("p@x.org", Role::Proctor, None).await;
+    let plays = world.user_token("p@x.org", Role::Proctor).await;
+    let (mut watcher, _) = world.in_room(&lead, exam.id).await;
+    let whip = post(&world, &format!("/whip/{}", exam.id), &token, &sending(&["s t"])).await;
+    watcher.until_type("publication:added").await;
+    let one = post(
+        &world,
+        &format!("/whep/{}/{id}/camera/0", exam.id),
+        &plays,
+        &watching(1),
+    )
+    .await;
+    let all = post(&world, &format!("/whep/{}", exam.id), &plays, &watching(2)).await;
+    assert_eq!([whip.status, one.status, all.status], [201; 3]);
+    assert_eq!(transports(&world).await, (3.0, 3.0));
+
+    let off = json!({ "active": false });
+    let path = format!("/api/v1/users/{}", proctor.id);
+    assert_eq!(world.rest("PATCH", &path, Some(&admin), &off).await.0, 200);
+    let fewer = async |left: f64| while transports(&world).await != (left, left) {};
+    within("the end of what was played", fewer(1.0)).await;
+    let session = world.tokens().check(&token).unwrap().person.subject().id();
+    let path = format!("/api/v1/sessions/{session}/revoke");
+    assert_eq!(world.rest("POST", &path, Some(&lead), &json!({})).await.0, 204);
+    watcher.until_type("publication:removed").await;
+    within("the end of what was published", fewer(0.0)).await;
+}
+
 #[tokio::test]
 async fn offers_that_can_not_be_taken_are_refused_with_the_reason() {
     let world = World::start().await;
@@ -154,7 +209,12 @@ async fn offers_that_can_not_be_taken_are_refused_with_the_reason() {
         );
         let identity = world.tokens().check(&token).unwrap();
         tokens
-            .issue(identity.participant, identity.role, identity.person)
+            .issue(
+                identity.participant,
+                identity.role,
+                identity.person,
+                identity.generation,
+            )
             .unwrap()
             .text
     };

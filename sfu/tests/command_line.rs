@@ -166,6 +166,53 @@ fn the_commands_work_beside_a_running_server() {
     }
 }
 
+#[test]
+fn people_are_invited_and_deactivated_by_commands() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = &temporary.path().join("data");
+    let invite = |email| {
+        [
+            "user", "invite", "--email", email, "--name", "Pat", "--role", "admin", "--json",
+        ]
+    };
+    let (ok, _, err) = run(directory, &invite("p@x.org"));
+    assert!(!ok && err.contains("start `serve` once"), "{err}");
+    let serving = serve(directory);
+    let invited = json(directory, &invite("p@x.org"));
+    let link = invigil_shared::people::InviteLink::parse(invited["link"].as_str().unwrap()).unwrap();
+    assert_eq!(link.authority, serving.1["https"].as_str().unwrap());
+    assert_eq!(
+        link.certificate_sha256.as_deref(),
+        serving.1["certificate_sha256"].as_str()
+    );
+    let whom = |what| ["user", what, "--email", "P@x.org", "--json"];
+    let again = json(directory, &whom("link"));
+    assert_ne!(again["link"], invited["link"]);
+    json(directory, &invite("q@x.org"));
+    let state = |user: &Value| (user["email"].to_string(), user["state"].to_string());
+    let list = json(directory, &["user", "list", "--json"]);
+    assert_eq!(state(&list[1]), ("\"q@x.org\"".into(), "\"invited\"".into()));
+    // Nobody else could administer: neither has chosen a password yet.
+    for arguments in [
+        whom("deactivate").to_vec(),
+        vec!["user", "role", "--email", "p@x.org", "--role", "lead"],
+    ] {
+        let (ok, _, err) = run(directory, &arguments);
+        assert!(!ok && err.contains("nobody else could administer"), "{err}");
+    }
+    let arguments = ["user", "invite", "--email", "r@x.org", "--name", "R", "--role", "lead"];
+    assert!(run(directory, &arguments).0);
+    let role = ["user", "role", "--email", "r@x.org", "--role", "proctor", "--json"];
+    assert_eq!(json(directory, &role)["role"], "proctor");
+    let other = |what| ["user", what, "--email", "r@x.org", "--json"];
+    assert_eq!(json(directory, &other("deactivate"))["state"], "deactivated");
+    let (ok, _, err) = run(directory, &other("link"));
+    assert!(!ok && err.contains("is deactivated"), "{err}");
+    let (ok, _, err) = run(directory, &["token", "--role", "proctor", "--user", "r@x.org"]);
+    assert!(!ok && err.contains("is deactivated"), "{err}");
+    assert_eq!(json(directory, &other("activate"))["state"], "active");
+}
+
 #[cfg(unix)]
 #[test]
 fn the_data_directory_is_private_and_a_killed_server_starts_again() {

@@ -14,6 +14,8 @@ mod kills;
 mod messages;
 #[path = "office.rs"]
 mod office;
+#[path = "people.rs"]
+mod people;
 #[path = "sessions.rs"]
 mod sessions;
 #[path = "signalling.rs"]

@@ -195,6 +195,9 @@ fn claims(forger: &Forger, good: &Value) -> Vec<Case> {
             json!(fresh(SessionId::from_parts)),
         ),
         change("an account with an exam", "exam", json!(fresh(ExamId::from_parts))),
+        change("a generation that the account has not reached", "gen", json!(1)),
+        change("a negative generation", "gen", json!(-1)),
+        change("a generation that is no number", "gen", json!("0")),
     ];
     for name in ["aud", "iss", "exp", "iat", "jti", "role", "participant", "user"] {
         cases.push(case(&format!("without {name}"), without(good.clone(), name)));
@@ -218,6 +221,10 @@ fn sittings(forger: &Forger, good: &Value, other: &Value) -> Vec<Case> {
         change("another candidate's participant", &["participant"]),
         change("another exam", &["exam"]),
         change("another candidate's session and exam", &["session", "exam"]),
+        case(
+            "a generation that the sitting has not reached",
+            with(good.clone(), &[("gen", json!(1))]),
+        ),
         case("a candidate without a session", without(good.clone(), "session")),
         case("a candidate without an exam", without(good.clone(), "exam")),
         case(

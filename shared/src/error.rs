@@ -83,6 +83,18 @@ codes! {
     SecretThrottled = "secret_throttled",
     /// E-mail and password do not fit.
     CredentialsWrong = "credentials_wrong",
+    /// The token is from before the account was changed: role, password, or deactivated.
+    AccessRevoked = "access_revoked",
+    /// The account was deactivated.
+    AccountDeactivated = "account_deactivated",
+    /// A lead has revoked this sitting.
+    SessionRevoked = "session_revoked",
+    /// The link is wrong, was used, or is too old.
+    InvitationInvalid = "invitation_invalid",
+    /// There is an account with this e-mail already.
+    EmailTaken = "email_taken",
+    /// Nobody else could administer the server.
+    LastAdmin = "last_admin",
     /// The one-time setup code is wrong or was used.
     SetupCodeWrong = "setup_code_wrong",
     /// Another device holds the session.

@@ -2,6 +2,7 @@
 
 use crate::exam::{Allowances, ExamInfo};
 use crate::id::{ParticipantId, SessionId};
+use crate::link::Link;
 use crate::role::Role;
 use crate::signal::IceServer;
 use serde::{Deserialize, Serialize};
@@ -131,47 +132,25 @@ pub struct JoinLink {
 pub struct BadJoinLink;
 
 impl JoinLink {
+    const KIND: &str = "join";
+
     pub fn parse(text: &str) -> Result<Self, BadJoinLink> {
-        let rest = text.trim().strip_prefix("invigil://").ok_or(BadJoinLink)?;
-        let (authority, query) = rest.split_once("/join?").ok_or(BadJoinLink)?;
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
-        if authority.is_empty() || authority.len() > 255 || !authority.chars().all(allowed) {
-            return Err(BadJoinLink);
-        }
-        let (mut exam_code, mut secret, mut certificate_sha256) = (None, None, None);
-        for pair in query.split('&') {
-            let (name, value) = pair.split_once('=').ok_or(BadJoinLink)?;
-            if value.is_empty() || value.len() > 128 || !value.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-                return Err(BadJoinLink);
-            }
-            match name {
-                "exam" => exam_code = Some(value.to_owned()),
-                "secret" => secret = Some(value.to_owned()),
-                "sha256" if value.len() == 64 && crate::chain::unhex(value).is_some() => {
-                    certificate_sha256 = Some(value.to_owned());
-                }
-                "sha256" => return Err(BadJoinLink),
-                _ => {} // a later version's parameter
-            }
-        }
-        let (exam_code, secret) = exam_code.zip(secret).ok_or(BadJoinLink)?;
+        let mut link = Link::parse(text, Self::KIND).ok_or(BadJoinLink)?;
+        let (exam_code, secret) = link
+            .values
+            .remove("exam")
+            .zip(link.values.remove("secret"))
+            .ok_or(BadJoinLink)?;
         Ok(Self {
-            authority: authority.to_owned(),
+            authority: link.authority,
             exam_code,
             secret,
-            certificate_sha256,
+            certificate_sha256: link.certificate_sha256,
         })
     }
 
     pub fn to_text(&self) -> String {
-        let pin = self
-            .certificate_sha256
-            .iter()
-            .map(|pin| format!("&sha256={pin}"))
-            .collect::<String>();
-        format!(
-            "invigil://{}/join?exam={}&secret={}{pin}",
-            self.authority, self.exam_code, self.secret
-        )
+        let values = [("exam", self.exam_code.as_str()), ("secret", &self.secret)];
+        Link::text(&self.authority, Self::KIND, &values, self.certificate_sha256.as_deref())
     }
 }

@@ -31,4 +31,11 @@ pub struct Claims {
     /// For candidates: the only exam that they may enter. None for people with an account, whose exams the server looks up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exam: Option<ExamId>,
+    /// How often the account or the sitting had been revoked when the token was issued. A token of an earlier generation is refused.
+    #[serde(default, rename = "gen", skip_serializing_if = "is_zero")]
+    pub generation: u64,
+}
+
+fn is_zero(generation: &u64) -> bool {
+    *generation == 0
 }

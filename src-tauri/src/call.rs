@@ -25,7 +25,12 @@ impl CallFailure {
 
     /// The sign-in no longer holds.
     pub fn ends_sign_in(&self) -> bool {
-        matches!(self, CallFailure::Refused(error) if matches!(error.code, ErrorCode::TokenExpired | ErrorCode::TokenInvalid))
+        matches!(self, CallFailure::Refused(error) if matches!(error.code, ErrorCode::TokenExpired | ErrorCode::TokenInvalid | ErrorCode::AccessRevoked))
+    }
+
+    /// The link is of no use any more.
+    pub fn ends_invitation(&self) -> bool {
+        matches!(self, CallFailure::Refused(error) if error.code == ErrorCode::InvitationInvalid)
     }
 }
 

@@ -21,15 +21,23 @@ pub struct Account {
 impl Service {
     /// Checks a token and that its bearer may still use it.
     pub async fn authenticate(&self, token: &str) -> Result<Account, ErrorBody> {
-        self.account(self.tokens.check(token)?).await
+        let identity = self.tokens.check(token)?;
+        self.control.standings.holds(&identity)?;
+        self.account(identity).await
     }
 
     /// Checks that an identity still holds: the account exists in its role, or the session may go on.
     pub async fn account(&self, identity: Identity) -> Result<Account, ErrorBody> {
         let name = match identity.person {
             Person::User(id) => {
-                let user = self.store.user(id).await?.filter(|user| user.role == identity.role);
-                user.ok_or(ErrorCode::TokenInvalid)?.name
+                let user = self.store.user(id).await?.ok_or(ErrorCode::TokenInvalid)?;
+                if !user.active() || identity.generation < user.generation {
+                    return Err(ErrorCode::AccessRevoked.into());
+                }
+                if identity.generation > user.generation || identity.role != user.role {
+                    return Err(ErrorCode::TokenInvalid.into());
+                }
+                user.name
             }
             Person::Candidate { session, exam } => {
                 let record = self.store.session(session).await?;
@@ -38,6 +46,12 @@ impl Service {
                     r.participant == identity.participant && r.exam == exam
                 };
                 let record = record.filter(fits).ok_or(ErrorCode::TokenInvalid)?;
+                if record.revoked_at.is_some() || identity.generation < record.generation {
+                    return Err(ErrorCode::SessionRevoked.into());
+                }
+                if identity.generation > record.generation {
+                    return Err(ErrorCode::TokenInvalid.into());
+                }
                 policy::may_sit(&record)?;
                 let entry = self.store.entry(record.entry).await?.ok_or(ErrorCode::TokenInvalid)?;
                 let info = self.store.exam(exam).await?.ok_or(ErrorCode::TokenInvalid)?;

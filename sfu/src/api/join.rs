@@ -60,6 +60,8 @@ pub async fn join(
         joined_at: None,
         finished_at: None,
         looked_at: 0,
+        revoked_at: None,
+        generation: 0,
         chain: ChainHead::new(id),
         sitting: Sitting::default(),
         sitting_revision: 0,
@@ -94,6 +96,9 @@ fn respond(
     exam: ExamInfo,
     entry: RosterEntry,
 ) -> Result<Json<JoinResponse>, ApiError> {
+    if record.revoked_at.is_some() {
+        return Err(ErrorCode::SessionRevoked.into());
+    }
     policy::may_sit(record)?;
     policy::room_open(
         &exam,
@@ -104,7 +109,9 @@ fn respond(
         session: record.id,
         exam: exam.id,
     };
-    let token = service.tokens.issue(record.participant, Role::Candidate, person)?;
+    let token = service
+        .tokens
+        .issue(record.participant, Role::Candidate, person, record.generation)?;
     Ok(Json(JoinResponse {
         access_token: token.text,
         expires_at: token.expires_at,

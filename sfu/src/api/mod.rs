@@ -6,19 +6,24 @@ mod conditions;
 mod exams;
 pub mod health;
 mod ice;
+mod invitations;
 mod join;
 mod keyed;
 pub mod metrics;
 mod page;
+mod people;
 mod problem;
 mod request;
+mod revoke;
 mod roster;
 mod roster_csv;
 mod service;
 mod sign_in;
 
 pub use ice::Ice;
+pub use invitations::new_link;
 pub use keyed::forget_keys;
+pub use people::info as user_info;
 pub use problem::ApiError;
 pub use service::Service;
 pub use sign_in::{normalise_email, normalise_name};
@@ -85,6 +90,13 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/setup", post(sign_in::setup))
         .route("/api/v1/sign-in", post(sign_in::sign_in))
         .route("/api/v1/refresh", post(sign_in::refresh))
+        .route("/api/v1/users", get(people::list).post(people::invite))
+        .route("/api/v1/users/{user}", axum::routing::patch(people::change))
+        .route("/api/v1/users/{user}/link", post(people::renew_link))
+        .route("/api/v1/invitations/look", post(invitations::look))
+        .route("/api/v1/invitations/accept", post(invitations::accept))
+        .route("/api/v1/sessions/{session}/revoke", post(revoke::revoke))
+        .route("/api/v1/sessions/{session}/reinstate", post(revoke::reinstate))
         .route("/api/v1/exams", get(exams::list).post(exams::create))
         .route("/api/v1/exams/{exam}", get(exams::read).patch(exams::edit))
         .route("/api/v1/exams/{exam}/schedule", post(exams::schedule))
@@ -101,6 +113,11 @@ pub fn router(service: Arc<Service>) -> Router {
             put(roster::edit).delete(roster::remove),
         )
         .route("/api/v1/exams/{exam}/roster/{entry}/secret", post(roster::renew))
+        .route("/api/v1/exams/{exam}/roster/{entry}/revoke", post(revoke::revoke_entry))
+        .route(
+            "/api/v1/exams/{exam}/roster/{entry}/reinstate",
+            post(revoke::reinstate_entry),
+        )
         .route("/api/v1/ice-config", get(ice::servers))
         .route("/api/v1/signal", get(signal::upgrade))
         .layer(DefaultBodyLimit::max(MAX_BODY))

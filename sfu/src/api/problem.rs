@@ -24,6 +24,9 @@ fn status(code: ErrorCode) -> StatusCode {
             StatusCode::BAD_REQUEST
         }
         E::NotAuthenticated | E::TokenInvalid | E::TokenExpired => StatusCode::UNAUTHORIZED,
+        E::AccessRevoked | E::InvitationInvalid => StatusCode::UNAUTHORIZED,
+        E::AccountDeactivated | E::SessionRevoked => StatusCode::FORBIDDEN,
+        E::EmailTaken | E::LastAdmin => StatusCode::CONFLICT,
         E::SecretWrong | E::CredentialsWrong | E::SetupCodeWrong | E::ResumeRefused => StatusCode::UNAUTHORIZED,
         E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted => StatusCode::FORBIDDEN,
         E::NotFound | E::TransportUnknown => StatusCode::NOT_FOUND,

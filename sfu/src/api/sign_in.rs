@@ -46,7 +46,8 @@ fn field(name: &str) -> ApiError {
 
 /// Every sign-in acts in rooms under a participant of its own: two windows of one person don't end each other.
 fn respond(service: &Service, user: &UserRecord, participant: ParticipantId) -> Result<Json<SignInResponse>, ApiError> {
-    let token = service.tokens.issue(participant, user.role, Person::User(user.id))?;
+    let person = Person::User(user.id);
+    let token = service.tokens.issue(participant, user.role, person, user.generation)?;
     let (role, name) = (user.role, user.name.clone());
     Ok(Json(SignInResponse {
         access_token: token.text,
@@ -84,6 +85,8 @@ pub async fn setup(
         role: Role::Admin,
         password_hash: Some(service.passwords.hash(&request.password).await?),
         created_at: clock::now_us(),
+        deactivated_at: None,
+        generation: 0,
     };
     let store = service.store.acting(actor(&user, peer));
     match store.set_up(service.secrets.setup(&code), user.clone()).await {
@@ -119,6 +122,10 @@ pub async fn sign_in(
         return Err(attempt.failed(ErrorCode::CredentialsWrong).into());
     };
     attempt.succeeded();
+    // Only to whoever knows the password: others can't tell that there is such an account.
+    if !user.active() {
+        return Err(ErrorCode::AccountDeactivated.into());
+    }
     let participant = clock::fresh(ParticipantId::from_parts);
     let store = service.store.acting(actor(&user, peer));
     let said = json!({ "participant": participant });
@@ -131,9 +138,12 @@ pub async fn refresh(
     State(service): State<Arc<Service>>,
     Bearer(Account { identity, name }): Bearer,
 ) -> Result<Json<SignInResponse>, ApiError> {
-    let token = service
-        .tokens
-        .issue(identity.participant, identity.role, identity.person)?;
+    let token = service.tokens.issue(
+        identity.participant,
+        identity.role,
+        identity.person,
+        identity.generation,
+    )?;
     Ok(Json(SignInResponse {
         access_token: token.text,
         expires_at: token.expires_at,

@@ -6,6 +6,7 @@ pub mod keys;
 pub mod password;
 pub mod relay;
 pub mod secret;
+pub mod standing;
 pub mod throttle;
 pub mod token;
 
@@ -13,5 +14,6 @@ pub use challenge::Challenges;
 pub use identity::Identity;
 pub use keys::ServerKeys;
 pub use password::Passwords;
+pub use standing::Standings;
 pub use throttle::Throttle;
 pub use token::Tokens;

@@ -19,6 +19,7 @@ const MAX_TYPED: usize = 64;
 const ROSTER_DOMAIN: &[u8] = b"invigil.roster-secret.v1\0";
 const SETUP_DOMAIN: &[u8] = b"invigil.setup-code.v1\0";
 const DERIVE_DOMAIN: &[u8] = b"invigil.roster-secret-of-salt.v1\0";
+const INVITATION_DOMAIN: &[u8] = b"invigil.invitation.v1\0";
 
 fn generate(digits: usize) -> String {
     write(&clock::random::<16>(), digits)
@@ -99,6 +100,11 @@ impl SecretHasher {
     /// without having kept the secret.
     pub fn derive(&self, salt: &[u8], entry: RosterEntryId) -> String {
         write(&self.hash(&[DERIVE_DOMAIN, entry.0.as_bytes(), salt]), ROSTER_DIGITS)
+    }
+
+    /// Hash of an invitation's token.
+    pub fn invitation(&self, token: &str) -> Vec<u8> {
+        self.hash(&[INVITATION_DOMAIN, token.as_bytes()])
     }
 
     /// Hash of a normalised setup code.

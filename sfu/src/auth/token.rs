@@ -46,8 +46,14 @@ impl Tokens {
         }
     }
 
-    /// Signs a token for `person`.
-    pub fn issue(&self, participant: ParticipantId, role: Role, person: Person) -> Result<AccessToken, ErrorBody> {
+    /// Signs a token for `person`, of their newest generation.
+    pub fn issue(
+        &self,
+        participant: ParticipantId,
+        role: Role,
+        person: Person,
+        generation: u64,
+    ) -> Result<AccessToken, ErrorBody> {
         let iat = clock::now_s();
         let (user, session, exam) = match person {
             Person::Candidate { session, exam } => (None, Some(session), Some(exam)),
@@ -67,6 +73,7 @@ impl Tokens {
             user,
             session,
             exam,
+            generation,
         };
         let header = Header {
             typ: Some(ACCESS_TYP.to_owned()),

@@ -45,7 +45,7 @@ pub struct TokenCommand {
 impl TokenCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         let data = Data::open(&self.data).await?;
-        let (participant, person, exam) = match (&self.user, &self.exam, &self.entry) {
+        let (participant, (person, generation), exam) = match (&self.user, &self.exam, &self.entry) {
             (Some(email), _, _) => {
                 let (participant, person) = user(&data, self.role, email).await?;
                 (participant, person, None)
@@ -64,7 +64,7 @@ impl TokenCommand {
         data.store.note(Action::IssueToken, target, said).await?;
         data.store.close().await;
         let tokens = Tokens::new(&data.keys, &self.auth);
-        let token = tokens.issue(participant, self.role, person)?;
+        let token = tokens.issue(participant, self.role, person, generation)?;
         if self.json {
             output::json(&json!({
                 "access_token": token.text, "expires_at": token.expires_at, "participant": participant, "exam": exam,
@@ -76,7 +76,7 @@ impl TokenCommand {
     }
 }
 
-async fn user(data: &Data, role: Role, email: &str) -> anyhow::Result<(ParticipantId, Person)> {
+async fn user(data: &Data, role: Role, email: &str) -> anyhow::Result<(ParticipantId, (Person, u64))> {
     let email = normalise_email(email).context("not an e-mail address")?;
     let user = data
         .store
@@ -86,14 +86,18 @@ async fn user(data: &Data, role: Role, email: &str) -> anyhow::Result<(Participa
     if user.role != role {
         bail!("{email} is {}, not {}", user.role.as_str(), role.as_str());
     }
-    Ok((clock::fresh(ParticipantId::from_parts), Person::User(user.id)))
+    if !user.active() {
+        bail!("{email} is deactivated");
+    }
+    let participant = clock::fresh(ParticipantId::from_parts);
+    Ok((participant, (Person::User(user.id), user.generation)))
 }
 
 async fn candidate(
     data: &Data,
     code: &str,
     label: &str,
-) -> anyhow::Result<(ParticipantId, Person, invigil_shared::id::ExamId)> {
+) -> anyhow::Result<(ParticipantId, (Person, u64), invigil_shared::id::ExamId)> {
     let exam = data.exam(code).await?;
     let entry = data.store.entry_by_label(exam.id, label).await?;
     let entry = entry.ok_or_else(|| anyhow!("exam {} has no {label} on its roster", exam.code))?;
@@ -108,6 +112,8 @@ async fn candidate(
         joined_at: None,
         finished_at: None,
         looked_at: 0,
+        revoked_at: None,
+        generation: 0,
         chain: ChainHead::new(id),
         sitting: Sitting::default(),
         sitting_revision: 0,
@@ -116,12 +122,12 @@ async fn candidate(
     if record.finished_at.is_some() {
         bail!("{label} has finished exam {}", exam.code);
     }
-    Ok((
-        record.participant,
-        Person::Candidate {
-            session: record.id,
-            exam: exam.id,
-        },
-        exam.id,
-    ))
+    if record.revoked_at.is_some() {
+        bail!("the sitting of {label} was revoked");
+    }
+    let person = Person::Candidate {
+        session: record.id,
+        exam: exam.id,
+    };
+    Ok((record.participant, (person, record.generation), exam.id))
 }

@@ -29,6 +29,7 @@ pub(super) struct BrowserResource {
     pub exam: ExamId,
     /// Who may change and end it.
     owner: ParticipantId,
+    identity: Identity,
     /// Whom the shard knows: the candidate itself for WHIP, a name of its own for WHEP.
     pub peer: ParticipantId,
     pub direction: Direction,
@@ -146,6 +147,7 @@ impl Control {
         let resource = BrowserResource {
             exam,
             owner: participant,
+            identity: *identity,
             peer: participant,
             direction,
             viewer: None,
@@ -219,6 +221,7 @@ impl Control {
         let resource = BrowserResource {
             exam,
             owner,
+            identity: *identity,
             peer,
             direction,
             viewer,
@@ -259,10 +262,13 @@ impl Control {
         sdp: String,
     ) -> Result<Created, ErrorBody> {
         let shard = self.placement.lock().shard_of(resource.peer).cloned();
+        let identity = resource.identity;
         self.browsers.lock().insert(transport, resource);
-        let answer = match shard {
-            Some(shard) => shard.request(Command::Offer { transport, sdp }).await,
-            None => Err(ErrorCode::TransportUnknown.into()),
+        // A revocation that came meanwhile did not find the resource.
+        let answer = match (self.standings.holds(&identity), shard) {
+            (Err(revoked), _) => Err(revoked),
+            (Ok(()), Some(shard)) => shard.request(Command::Offer { transport, sdp }).await,
+            (Ok(()), None) => Err(ErrorCode::TransportUnknown.into()),
         };
         let error = match answer {
             Ok(Reply::Answer(answer)) => {
@@ -347,13 +353,16 @@ impl Control {
     }
 
     fn release(&self, transport: TransportId, resource: &BrowserResource) {
-        let participant = resource.peer;
-        if resource.direction == Direction::Subscribe {
+        self.free(transport, resource.peer, resource.exam, resource.direction);
+    }
+
+    fn free(&self, transport: TransportId, participant: ParticipantId, exam: ExamId, direction: Direction) {
+        if direction == Direction::Subscribe {
             self.displace(participant);
             return;
         }
         self.post(participant, Command::RemoveTransport { transport });
-        let Some(room) = self.room_of_exam(resource.exam) else {
+        let Some(room) = self.room_of_exam(exam) else {
             return;
         };
         {
@@ -375,7 +384,7 @@ impl Control {
                 state.tell_updated(participant);
             }
         }
-        self.show_viewers(resource.exam);
+        self.show_viewers(exam);
     }
 
     /// A browser's transport is gone by itself, and in the shard its publications with it.
@@ -383,6 +392,21 @@ impl Control {
         let gone = room.state.lock().remove_browser_publications(participant);
         if !gone.is_empty() {
             self.show_viewers(room.id);
+        }
+    }
+
+    /// Ends what is held by tokens that hold no more.
+    pub(super) fn end_browsers_of(&self, revoked: impl Fn(&Identity) -> bool) {
+        let mut ended = Vec::new();
+        self.browsers.lock().retain(|transport, resource| {
+            let over = revoked(&resource.identity);
+            if over {
+                ended.push((*transport, resource.peer, resource.exam, resource.direction));
+            }
+            !over
+        });
+        for (transport, peer, exam, direction) in ended {
+            self.free(transport, peer, exam, direction);
         }
     }
 

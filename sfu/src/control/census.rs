@@ -67,7 +67,7 @@ impl Control {
         }
         let connections = self.connections.lock();
         census.sockets = connections.len();
-        for waiting in connections.values().map(super::outbox::Outbox::waiting) {
+        for waiting in connections.values().map(|(outbox, _)| outbox.waiting()) {
             census.frames += waiting;
             census.most_frames = census.most_frames.max(waiting);
         }

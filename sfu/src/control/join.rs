@@ -275,6 +275,9 @@ impl Control {
             // A new connection counts its wish lists anew.
             if let Some(watcher) = member.watcher_mut() {
                 watcher.revision = 0;
+                if let Person::User(user) = identity.person {
+                    watcher.holder = Some((user, identity.generation));
+                }
             }
             member.client = Some(link.outbox.clone());
             member.set_presence(Presence::Online, now);

@@ -16,6 +16,7 @@ pub mod outbox;
 pub mod permission;
 mod placement;
 pub mod policy;
+mod revoke;
 pub mod room;
 mod shard_events;
 mod sitting;
@@ -23,8 +24,8 @@ pub mod sitting_step;
 mod state;
 mod viewer;
 
-use crate::auth::Identity;
 use crate::auth::identity::Person;
+use crate::auth::{Identity, Standings};
 use crate::clock;
 use crate::shard::{Command, ShardHandle, ShardId};
 use crate::store::Store;
@@ -62,8 +63,10 @@ pub struct Control {
     opening: tokio::sync::Mutex<()>,
     /// Which exam a participant is in, and which shard it lives on.
     placement: Mutex<Placement>,
-    /// The newest connection of each participant.
-    connections: Mutex<HashMap<ParticipantId, Outbox>>,
+    /// The newest connection of each participant, and who is at its other end.
+    connections: Mutex<HashMap<ParticipantId, (Outbox, Identity)>>,
+    /// Whose tokens hold no more.
+    pub standings: Standings,
     browsers: Mutex<HashMap<TransportId, BrowserResource>>,
     durations: Durations,
     draining: AtomicBool,
@@ -95,6 +98,7 @@ impl Control {
             opening: tokio::sync::Mutex::default(),
             placement: Mutex::new(Placement::new(shards)),
             connections: Mutex::default(),
+            standings: Standings::default(),
             browsers: Mutex::default(),
             durations: Durations::default(),
             draining: AtomicBool::new(false),
@@ -102,11 +106,19 @@ impl Control {
     }
 
     /// Registers a connection that has authenticated; an older one of the same participant is closed.
-    pub fn attach(&self, participant: ParticipantId, outbox: &Outbox) {
-        let older = self.connections.lock().insert(participant, outbox.clone());
-        if let Some(older) = older.filter(|older| older.connection() != outbox.connection()) {
+    ///
+    /// # Errors
+    /// The token was revoked meanwhile; the connection is not registered.
+    pub fn attach(&self, identity: &Identity, outbox: &Outbox) -> Result<(), ErrorBody> {
+        let mut connections = self.connections.lock();
+        // Under the lock, so that a revocation either is seen here or finds the connection.
+        self.standings.holds(identity)?;
+        let older = connections.insert(identity.participant, (outbox.clone(), *identity));
+        drop(connections);
+        if let Some((older, _)) = older.filter(|(older, _)| older.connection() != outbox.connection()) {
             older.close(ErrorCode::Replaced.into());
         }
+        Ok(())
     }
 
     /// A connection has ended.
@@ -115,7 +127,7 @@ impl Control {
         let mut connections = self.connections.lock();
         if connections
             .get(&participant)
-            .is_some_and(|c| c.connection() == link.outbox.connection())
+            .is_some_and(|(c, _)| c.connection() == link.outbox.connection())
         {
             connections.remove(&participant);
         }
@@ -179,7 +191,7 @@ impl Control {
     /// Tells every client that the server stops, and ends the connections.
     pub fn drain(&self, retry_after_s: u32) {
         self.draining.store(true, Ordering::Release);
-        for outbox in self.connections.lock().values() {
+        for (outbox, _) in self.connections.lock().values() {
             outbox.send(ServerMessage::ServerDraining { retry_after_s });
             outbox.close(ErrorBody::from(ErrorCode::ServerDraining).with("retry_after_s", retry_after_s));
         }

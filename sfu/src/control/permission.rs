@@ -53,6 +53,10 @@ pub enum Act {
     ScheduleExams,
     /// Read and edit rosters, with new secrets.
     EditRosters,
+    /// Take a candidate's access away and give it back.
+    RevokeSession,
+    /// List, invite and change people with an account.
+    ManagePeople,
 }
 
 /// The roles of the matrix, in the order of its columns.
@@ -87,6 +91,8 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::EditExams, "create and edit exams", "la"),
     (Act::ScheduleExams, "schedule and archive exams", "la"),
     (Act::EditRosters, "read and edit rosters", "la"),
+    (Act::RevokeSession, "take a candidate's access away, give it back", "la"),
+    (Act::ManagePeople, "list, invite, change, deactivate people", "a"),
 ];
 
 fn letter(role: Role) -> Option<char> {
@@ -203,7 +209,9 @@ mod tests {
         CloseExam     - - x - x
         EditExams     - - x - x
         ScheduleExams - - x - x
-        EditRosters   - - x - x";
+        EditRosters   - - x - x
+        RevokeSession - - x - x
+        ManagePeople  - - - - x";
 
     #[test]
     fn every_cell_is_as_it_was_agreed() {

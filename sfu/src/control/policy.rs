@@ -167,6 +167,7 @@ mod tests {
             participant: ParticipantId::from_parts(1, [9; 10]),
             role,
             person,
+            generation: 0,
             expires_at: 0,
         }
     }

@@ -4,10 +4,11 @@
 use super::levels::RoomLevels;
 use super::outbox::{Outbox, frame};
 use super::policy;
+use crate::auth::identity::Subject;
 use axum::extract::ws::Utf8Bytes;
 use invigil_shared::binding::Binding;
 use invigil_shared::exam::{Allowances, ExamInfo};
-use invigil_shared::id::{ParticipantId, SessionId, TransportId};
+use invigil_shared::id::{ParticipantId, SessionId, TransportId, UserId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_TIMELINE_BACKLOG;
 use invigil_shared::publication::{Kind, PublicationInfo, PublicationKey, PublicationRef};
@@ -57,6 +58,8 @@ pub struct Watcher {
     pub shard_revision: u64,
     pub intents: Vec<Intent>,
     pub bindings: Vec<Binding>,
+    /// Whose account it is, and of which generation.
+    pub holder: Option<(UserId, u64)>,
 }
 
 pub enum Part {
@@ -259,6 +262,22 @@ impl Room {
         let mut all: Vec<PublicationRef> = self.members.iter().flat_map(of_member).collect();
         all.sort_by_key(|source| (source.publication.kind, source.participant));
         all
+    }
+
+    /// Members whose access was revoked up to a generation. A candidate holds one session: its newest token counts.
+    pub fn held_by(&self, subject: Subject, generation: u64) -> Vec<ParticipantId> {
+        let held = |member: &&Member| match (&member.part, subject) {
+            (Part::Candidate(candidate), Subject::Session(session)) => candidate.session == session,
+            (Part::Watcher(watcher), Subject::User(user)) => {
+                watcher.holder.is_some_and(|(own, of)| own == user && of < generation)
+            }
+            _ => false,
+        };
+        self.members
+            .values()
+            .filter(held)
+            .map(|member| member.info.id)
+            .collect()
     }
 
     /// Whether anybody who watches is connected.

@@ -64,6 +64,7 @@ fn sit(room: &Arc<OpenRoom>, n: u8) -> (Link, OutboxReader) {
         participant,
         role: Role::Candidate,
         person: Person::Candidate { session, exam: room.id },
+        generation: 0,
         expires_at: i64::MAX,
     };
     let link = Link {

@@ -117,7 +117,7 @@ impl Session {
         let identity = account.identity;
         match &mut self.link {
             None => {
-                self.service.control.attach(identity.participant, &self.outbox);
+                self.service.control.attach(&identity, &self.outbox)?;
                 let (outbox, name) = (self.outbox.clone(), account.name);
                 self.link = Some(Link {
                     identity,
@@ -157,10 +157,12 @@ impl Session {
     async fn refresh(&mut self) -> Result<ServerMessage, ErrorBody> {
         let identity = self.link.as_ref().ok_or(ErrorCode::NotAuthenticated)?.identity;
         let Account { identity, .. } = self.service.account(identity).await?;
-        let token = self
-            .service
-            .tokens
-            .issue(identity.participant, identity.role, identity.person)?;
+        let token = self.service.tokens.issue(
+            identity.participant,
+            identity.role,
+            identity.person,
+            identity.generation,
+        )?;
         if let Some(link) = &mut self.link {
             link.identity.expires_at = token.expires_at;
         }

@@ -82,6 +82,10 @@ impl Actor {
 pub enum Action {
     SetUp,
     AddUser,
+    InviteUser,
+    RenewLink,
+    AcceptInvitation,
+    ChangeUser,
     SignIn,
     /// Wrong passwords of a while, counted.
     SignInRefused,
@@ -97,6 +101,8 @@ pub enum Action {
     /// Wrong secrets of a while, counted.
     JoinRefused,
     Resume,
+    RevokeSession,
+    ReinstateSession,
     EnterRoom,
     Finish,
     ChangeSitting,
@@ -112,6 +118,10 @@ impl Action {
         match self {
             Self::SetUp => "set_up",
             Self::AddUser => "add_user",
+            Self::InviteUser => "invite_user",
+            Self::RenewLink => "renew_link",
+            Self::AcceptInvitation => "accept_invitation",
+            Self::ChangeUser => "change_user",
             Self::SignIn => "sign_in",
             Self::SignInRefused => "sign_in_refused",
             Self::IssueToken => "issue_token",
@@ -125,6 +135,8 @@ impl Action {
             Self::Join => "join",
             Self::JoinRefused => "join_refused",
             Self::Resume => "resume",
+            Self::RevokeSession => "revoke_session",
+            Self::ReinstateSession => "reinstate_session",
             Self::EnterRoom => "enter_room",
             Self::Finish => "finish",
             Self::ChangeSitting => "change_sitting",

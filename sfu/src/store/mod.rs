@@ -4,6 +4,7 @@ mod append;
 pub mod audit;
 mod migrations;
 pub mod once;
+pub mod people;
 pub mod postgres;
 pub mod records;
 mod rows;
@@ -18,6 +19,7 @@ use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, Sessio
 use invigil_shared::office::{DEFAULT_CAPACITY, RosterItem};
 use invigil_shared::timeline::TimelineEntry;
 use once::{Once, Outcome};
+use people::{PeopleStore, RevocationStore};
 use postgres::{DatabaseUrl, PostgresStore};
 use records::{
     Append, Appended, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewMessage, NewRosterEntry, SessionRecord,
@@ -69,6 +71,8 @@ pub enum StoreError {
     /// The exam has places for so many and no more.
     #[error("the roster holds {capacity} candidates at most")]
     Full { capacity: i64 },
+    #[error("nobody else could administer the server")]
+    LastAdmin,
 }
 
 impl From<StoreError> for ErrorBody {
@@ -76,6 +80,7 @@ impl From<StoreError> for ErrorBody {
         match error {
             StoreError::Missing => ErrorCode::NotFound.into(),
             StoreError::Full { capacity } => ErrorBody::from(ErrorCode::RosterFull).with("capacity", capacity),
+            StoreError::LastAdmin => ErrorCode::LastAdmin.into(),
             error => {
                 tracing::error!(%error, "the store failed");
                 ErrorCode::StorageFailed.into()
@@ -142,6 +147,7 @@ pub trait SessionStore: Send + Sync {
     /// The entry's session; made when there is none. `device_key` is registered when the session has none yet.
     async fn open_session(&self, fresh: SessionRecord) -> Stored<SessionRecord>;
     async fn session(&self, id: SessionId) -> Stored<Option<SessionRecord>>;
+    async fn session_of_entry(&self, entry: RosterEntryId) -> Stored<Option<SessionRecord>>;
     /// The sessions of an exam that have been in its room.
     async fn joined_sessions(&self, exam: ExamId) -> Stored<Vec<(SessionRecord, RosterEntry)>>;
     /// Notes the first `room:join`; true when it was the first.
@@ -222,6 +228,8 @@ pub trait Store:
     + RosterStore
     + SessionStore
     + UserStore
+    + PeopleStore
+    + RevocationStore
     + EventStore
     + TimelineStore
     + MessageStore

@@ -98,6 +98,10 @@ pub struct SessionRecord {
     pub joined_at: Option<i64>,
     pub finished_at: Option<i64>,
     pub looked_at: i64,
+    /// Since when a lead keeps it out.
+    pub revoked_at: Option<i64>,
+    /// How often it was: tokens of an earlier generation are refused.
+    pub generation: u64,
     pub chain: ChainHead,
     pub sitting: Sitting,
     /// Counted up by every change of `sitting`.
@@ -129,6 +133,16 @@ pub struct UserRecord {
     pub role: Role,
     pub password_hash: Option<String>,
     pub created_at: i64,
+    /// Since when the account is refused everywhere.
+    pub deactivated_at: Option<i64>,
+    /// How often what it may do was taken away: tokens of an earlier generation are refused.
+    pub generation: u64,
+}
+
+impl UserRecord {
+    pub fn active(&self) -> bool {
+        self.deactivated_at.is_none()
+    }
 }
 
 /// One integrity event on its way into the store.

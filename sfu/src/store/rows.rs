@@ -1,7 +1,9 @@
 //! Reading rows, whichever database they are of: what a database gives is checked like what a peer sends.
 
+use crate::auth::identity::Subject;
 use crate::store::audit::{Action, AuditHead, Record};
 use crate::store::once::Once;
+use crate::store::people::{self, ListedUser, Revocation};
 use crate::store::records::{
     ExamChange, ExamTimes, SessionRecord, SittingChange, StoredExam, StoredMessage, UserRecord,
 };
@@ -194,6 +196,8 @@ pub fn session(row: &impl Columns) -> Stored<SessionRecord> {
         joined_at: row.maybe_integer("joined_at")?,
         finished_at: row.maybe_integer("finished_at")?,
         looked_at: row.integer("looked_at")?,
+        revoked_at: row.maybe_integer("revoked_at")?,
+        generation: seq(row, "generation")?,
         chain: chain_head(row)?,
         sitting: json(row, "sitting")?,
         sitting_revision: row.integer("sitting_revision")?,
@@ -248,6 +252,30 @@ pub fn user(row: &impl Columns) -> Stored<UserRecord> {
         role: Role::parse(&row.text("role")?),
         password_hash: row.maybe_text("password_hash")?,
         created_at: row.integer("created_at")?,
+        deactivated_at: row.maybe_integer("deactivated_at")?,
+        generation: seq(row, "generation")?,
+    })
+}
+
+/// An account with the end of its link.
+pub fn listed_user(row: &impl Columns) -> Stored<ListedUser> {
+    Ok(ListedUser {
+        user: user(row)?,
+        link_expires_at: row.maybe_integer("expires_at")?,
+    })
+}
+
+pub fn revocation(row: &impl Columns) -> Stored<Revocation> {
+    let id = row.uuid("subject")?;
+    let subject = match row.text("kind")?.as_str() {
+        people::USER => Subject::User(UserId(id)),
+        people::SESSION => Subject::Session(SessionId(id)),
+        other => return Err(corrupt("kind", other)),
+    };
+    Ok(Revocation {
+        subject,
+        generation: seq(row, "generation")?,
+        seq: seq(row, "seq")?,
     })
 }
 

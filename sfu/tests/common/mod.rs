@@ -215,6 +215,8 @@ impl World {
             role,
             password_hash: password.map(|password| password::hash(password).unwrap()),
             created_at: 0,
+            deactivated_at: None,
+            generation: 0,
         };
         self.store.add_user(user.clone()).await.unwrap();
         user
@@ -228,7 +230,7 @@ impl World {
         };
         let person = invigil_sfu::auth::identity::Person::User(user.id);
         self.tokens()
-            .issue(fresh(ParticipantId::from_parts), role, person)
+            .issue(fresh(ParticipantId::from_parts), role, person, user.generation)
             .unwrap()
             .text
     }

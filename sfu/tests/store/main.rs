@@ -2,6 +2,7 @@
 //! over `sqlite::…` and `postgres::…`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
+mod accounts;
 mod audit;
 mod chain;
 mod exams;

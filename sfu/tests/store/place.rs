@@ -115,6 +115,8 @@ pub fn session(entry: &RosterEntry) -> SessionRecord {
         joined_at: None,
         finished_at: None,
         looked_at: 0,
+        revoked_at: None,
+        generation: 0,
         chain: ChainHead::new(id),
         sitting: Sitting::default(),
         sitting_revision: 0,
@@ -129,6 +131,8 @@ pub fn user(email: &str, role: Role) -> UserRecord {
         role,
         password_hash: Some("$argon2id$…".into()),
         created_at: 1,
+        deactivated_at: None,
+        generation: 0,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::store::rows::{all, device, joined_session, one, session, sitting_chan
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
-use invigil_shared::id::{ExamId, ParticipantId, SessionId};
+use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId};
 use invigil_shared::timeline::TimelineEntry;
 use serde_json::json;
 use std::sync::Arc;
@@ -45,6 +45,11 @@ impl SessionStore for PostgresStore {
 
     async fn session(&self, wanted: SessionId) -> Stored<Option<SessionRecord>> {
         let query = sqlx::query("SELECT * FROM sessions WHERE id = $1").bind(wanted.0);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), session)
+    }
+
+    async fn session_of_entry(&self, entry: RosterEntryId) -> Stored<Option<SessionRecord>> {
+        let query = sqlx::query("SELECT * FROM sessions WHERE entry = $1").bind(entry.0);
         one(query.fetch_optional(&self.readers).await?.as_ref(), session)
     }
 

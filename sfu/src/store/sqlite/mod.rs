@@ -6,6 +6,7 @@ mod events;
 mod exams;
 mod messages;
 mod once;
+mod people;
 mod roster;
 mod sessions;
 pub mod snapshot;

@@ -3,18 +3,18 @@
 use super::SqliteStore;
 use crate::auth::secret;
 use crate::store::audit::{self, Action};
+use crate::store::people::said;
 use crate::store::records::{SETUP_CODE, UserRecord};
 use crate::store::rows::{Columns, one, unique, user};
 use crate::store::{StoreError, Stored, UserStore};
 use async_trait::async_trait;
 use invigil_shared::id::UserId;
-use serde_json::{Value, json};
 use sqlx::SqliteConnection;
 use std::sync::Arc;
 
 const ANY_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin') AS found";
 
-async fn insert(connection: &mut SqliteConnection, user: UserRecord) -> Stored<()> {
+pub(super) async fn insert(connection: &mut SqliteConnection, user: UserRecord) -> Stored<()> {
     sqlx::query("INSERT INTO users (id, email, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?)")
         .bind(user.id.to_string())
         .bind(user.email)
@@ -26,11 +26,6 @@ async fn insert(connection: &mut SqliteConnection, user: UserRecord) -> Stored<(
         .await
         .map_err(unique)?;
     Ok(())
-}
-
-/// What the audit log says of a new person.
-fn said(user: &UserRecord) -> Value {
-    json!({ "email": user.email, "role": user.role.as_str() })
 }
 
 #[async_trait]

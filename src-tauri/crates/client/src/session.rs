@@ -196,6 +196,8 @@ pub(crate) fn is_final_code(code: ErrorCode) -> bool {
             | ErrorCode::SessionElsewhere
             | ErrorCode::ResumeRefused
             | ErrorCode::Replaced
+            | ErrorCode::AccessRevoked
+            | ErrorCode::SessionRevoked
     )
 }
 

@@ -1,0 +1,159 @@
+//! People with an account, for admins: list, invite, change, deactivate.
+
+use super::account::Bearer;
+use super::invitations::new_link;
+use super::page::{Ids, Page};
+use super::problem::Body;
+use super::sign_in::{normalise_email, normalise_name};
+use super::{ApiError, Peer, Service};
+use crate::auth::Identity;
+use crate::clock;
+use crate::control::office::invalid;
+use crate::control::permission::{self, Act};
+use crate::store::audit::Actor;
+use crate::store::people::{ListedUser, UserChange};
+use crate::store::records::UserRecord;
+use crate::store::{Store, StoreError};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::{Extension, Json};
+use invigil_shared::error::ErrorCode;
+use invigil_shared::id::UserId;
+use invigil_shared::people::{AccountState, ChangeUserRequest, InviteRequest, UserInfo, UserLink};
+use invigil_shared::role::Role;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// An account as admins see it.
+pub fn info(listed: ListedUser) -> UserInfo {
+    let ListedUser { user, link_expires_at } = listed;
+    let state = match (user.active(), &user.password_hash) {
+        (false, _) => AccountState::Deactivated,
+        (true, None) => AccountState::Invited,
+        (true, Some(_)) => AccountState::Active,
+    };
+    UserInfo {
+        id: user.id,
+        email: user.email,
+        name: user.name,
+        role: user.role,
+        state,
+        created_at: user.created_at,
+        link_expires_at,
+    }
+}
+
+/// Roles that an account may have.
+fn account_role(role: Role) -> Result<Role, ApiError> {
+    match role {
+        Role::Proctor | Role::Lead | Role::Reviewer | Role::Admin => Ok(role),
+        Role::Candidate | Role::Unknown => Err(invalid("role").into()),
+    }
+}
+
+impl Service {
+    /// The store, acting for whoever holds the token.
+    pub(super) fn store_for(&self, identity: &Identity, peer: SocketAddr) -> Arc<dyn Store> {
+        self.store.acting(Actor::of(identity, Some(peer.ip())))
+    }
+
+    /// Lets what was revoked take effect here at once. It is committed: if this fails, the server does it by itself soon after.
+    pub(super) async fn revoked(&self) {
+        if let Err(error) = self.control.follow_revocations().await {
+            tracing::error!(%error, "a revocation takes effect later");
+        }
+    }
+}
+
+/// `GET /api/v1/users?limit=50&cursor=ID`.
+pub async fn list(
+    State(service): State<Arc<Service>>,
+    Bearer(account): Bearer,
+    page: Page<UserId>,
+) -> Result<Response, ApiError> {
+    permission::check(account.identity.role, Act::ManagePeople)?;
+    let users = service.store.users(page.cursor, page.wanted()).await?;
+    let users: Vec<UserInfo> = users.into_iter().map(info).collect();
+    Ok(page.answer(users, |user| user.id))
+}
+
+/// `POST /api/v1/users`: an account without a password, and the link with which its owner chooses one.
+pub async fn invite(
+    State(service): State<Arc<Service>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Bearer(account): Bearer,
+    Body(request): Body<InviteRequest>,
+) -> Result<(StatusCode, Json<UserLink>), ApiError> {
+    permission::check(account.identity.role, Act::ManagePeople)?;
+    let user = UserRecord {
+        id: clock::fresh(UserId::from_parts),
+        email: normalise_email(&request.email).ok_or_else(|| ApiError::from(invalid("email")))?,
+        name: normalise_name(&request.name).ok_or_else(|| ApiError::from(invalid("name")))?,
+        role: account_role(request.role)?,
+        password_hash: None,
+        created_at: clock::now_us(),
+        deactivated_at: None,
+        generation: 0,
+    };
+    let (link, invitation) = new_link(&service.address.read(), &service.secrets, user.id);
+    let expires_at = invitation.expires_at;
+    let store = service.store_for(&account.identity, peer);
+    match store.invite(user.clone(), invitation).await {
+        Err(StoreError::Exists) => return Err(ErrorCode::EmailTaken.into()),
+        other => other?,
+    }
+    Ok((StatusCode::CREATED, Json(told(user, link, expires_at))))
+}
+
+fn told(user: UserRecord, link: String, expires_at: i64) -> UserLink {
+    let link_expires_at = Some(expires_at);
+    UserLink {
+        user: info(ListedUser { user, link_expires_at }),
+        link,
+        expires_at,
+    }
+}
+
+/// `POST /api/v1/users/{user}/link`: for somebody who lost the link before, or the password.
+pub async fn renew_link(
+    State(service): State<Arc<Service>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Ids(user): Ids<UserId>,
+    Bearer(account): Bearer,
+) -> Result<Json<UserLink>, ApiError> {
+    permission::check(account.identity.role, Act::ManagePeople)?;
+    let user = service.store.user(user).await?.ok_or(ErrorCode::NotFound)?;
+    if !user.active() {
+        return Err(ErrorCode::AccountDeactivated.into());
+    }
+    let (link, invitation) = new_link(&service.address.read(), &service.secrets, user.id);
+    let expires_at = invitation.expires_at;
+    service
+        .store_for(&account.identity, peer)
+        .renew_link(invitation)
+        .await?;
+    Ok(Json(told(user, link, expires_at)))
+}
+
+/// `PATCH /api/v1/users/{user}`: name, role, active.
+pub async fn change(
+    State(service): State<Arc<Service>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Ids(user): Ids<UserId>,
+    Bearer(account): Bearer,
+    Body(request): Body<ChangeUserRequest>,
+) -> Result<Json<UserInfo>, ApiError> {
+    permission::check(account.identity.role, Act::ManagePeople)?;
+    let named = |name: String| normalise_name(&name).ok_or_else(|| ApiError::from(invalid("name")));
+    let change = UserChange {
+        name: request.name.map(named).transpose()?,
+        role: request.role.map(account_role).transpose()?,
+        active: request.active,
+    };
+    let store = service.store_for(&account.identity, peer);
+    let user = store.change_user(user, change, clock::now_us()).await?;
+    service.revoked().await;
+    let link_expires_at = None;
+    Ok(Json(info(ListedUser { user, link_expires_at })))
+}
