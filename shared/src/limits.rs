@@ -77,5 +77,7 @@ pub const PRESENCE_GRACE_S: u64 = 3;
 pub const MAX_BROWSER_RESOURCES: usize = 16;
 /// The same for a screen: one that does not change sends next to nothing, and in an emergency a frame in 5 s.
 pub const SCREEN_FLOW_TIMEOUT_MS: u64 = 15_000;
+/// A roster as CSV, bytes: a thousand rows of 500.
+pub const MAX_ROSTER_CSV: usize = 512 * 1024;
 /// Transports of one shard: two of each participant of a full room, and those that take over from them.
 pub const MAX_TRANSPORTS: usize = 2_048;

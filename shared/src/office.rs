@@ -34,7 +34,7 @@ pub struct NewExam {
 /// `PATCH /api/v1/exams/{exam}`: what is left out stays as it is; a policy is replaced as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default)]
-#[ts(export)]
+#[ts(export, optional_fields)]
 pub struct ExamEdit {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,

@@ -36,6 +36,11 @@ const key = {
   1920: ['proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning'],
   theme: ['proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
+const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret'];
+proctor.push(...office);
+key[1024].push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
+key[1920].push('proctor/office-details', 'proctor/office-roster');
+key.theme.push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
 const press = (key) => (page) => page.keyboard.press(key);
 const then = {
   'proctor/wall-keys': ['wall', press('?')],
@@ -54,6 +59,10 @@ const then = {
   'proctor/focus-warn-waiting': ['focus-lost', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please come back.'); await page.keyboard.press('Control+Enter'); }],
   'proctor/focus-swap': ['focus', press('s')],
   'proctor/signin-setup': ['signin', (page) => page.getByRole('button', { name: 'First start' }).click()],
+  'proctor/office-roster': ['office-roster', (page) => page.getByRole('button', { name: /^Roster/ }).click()],
+  'proctor/office-roster-empty': ['office-empty', (page) => page.getByRole('button', { name: /^Roster/ }).click()],
+  'proctor/office-edit': ['office-roster', async (page) => { await page.getByRole('button', { name: /^Roster/ }).click(); await page.getByRole('button', { name: 'Edit' }).first().click(); }],
+  'proctor/office-import': ['office-empty', async (page) => { await page.getByRole('button', { name: /^Roster/ }).click(); await page.getByRole('button', { name: 'Import a list' }).click(); }],
   'candidate/join-link': ['join', (page) => page.locator('#code').fill('invigil://10.0.0.5:8443/join?exam=MICRO-204&secret=7K3F-9QXT-M2RD')],
   'candidate/consent-ticked': ['consent', (page) => page.getByRole('checkbox').check()],
   'candidate/exam-sent': ['exam', (page) => page.getByRole('button', { name: /^Live/ }).click()],
@@ -141,6 +150,7 @@ await Promise.all([
   (async () => {
     await keyboard();
     await typedLink();
+    await theOffice();
     await take(work);
   })(),
   (async () => {
@@ -206,5 +216,50 @@ async function typedLink() {
   if ((await code.count()) !== 1) failures.push('typed link: the field went away under the typing hand');
   await code.press('Enter');
   await page.waitForFunction(() => window.invigilCommands.some((command) => command.do === 'join_link'));
+  await context.close();
+}
+
+/** The exam office by keys and a file: what was typed and chosen is what Rust is asked for. */
+async function theOffice() {
+  if (only !== '' && only !== 'keys') return;
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 } });
+  const page = await context.newPage();
+  const expect = (ok, what) => { if (!ok) failures.push(`office: ${what}`); };
+  const last = () => page.evaluate(() => window.invigilCommands.at(-1));
+  await open(page, 'proctor', 'office-new', 'dark');
+  await page.getByLabel('Title').focus();
+  await page.keyboard.type('Contract law');
+  await page.keyboard.press('Enter');
+  expect((await last()) === undefined && (await page.getByRole('alert').textContent())?.includes('code'), 'an exam without a code is not asked for, and the form says why');
+  await page.getByLabel('Exam code').fill('law-110');
+  await page.getByLabel('Places').fill('64');
+  await page.keyboard.press('Enter');
+  const made = await last();
+  expect(made?.do === 'office' && made.ask.act === 'create' && made.ask.exam.code === 'LAW-110' && made.ask.exam.capacity === 64 && made.ask.exam.ends_at - made.ask.exam.starts_at === 120 * 60e6, `a new exam is asked for: ${JSON.stringify(made)}`);
+  await open(page, 'proctor', 'office-details', 'dark');
+  await page.getByLabel('Title').fill('Contract law I');
+  expect(await page.getByRole('button', { name: 'Schedule' }).isDisabled(), 'nothing is scheduled over changes that are not saved');
+  await page.keyboard.press('Enter');
+  const saved = await last();
+  expect(JSON.stringify(saved) === JSON.stringify({ do: 'office', ask: { act: 'save', edit: { title: 'Contract law I' } } }), `only what is new is saved: ${JSON.stringify(saved)}`);
+  await open(page, 'proctor', 'office-empty', 'dark');
+  await page.getByRole('button', { name: /^Roster/ }).click();
+  await page.getByRole('button', { name: 'Import a list' }).click();
+  const csv = '\ufefflabel;seat\nZoë;A1\n';
+  await page.locator('input[type=file]').setInputFiles({ name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from(csv) });
+  await page.waitForFunction(() => window.invigilCommands.at(-1)?.ask?.act === 'preview');
+  expect((await last()).ask.csv === csv, 'the file goes to the server as it is');
+  await page.locator('input[type=file]').setInputFiles({ name: 'list.csv', mimeType: 'text/csv', buffer: Buffer.from([0xff, 0xfe, 0x6c]) });
+  await page.getByRole('alert').waitFor();
+  await open(page, 'proctor', 'office-import-good', 'dark');
+  await page.getByRole('button', { name: 'Import 10 candidates' }).press('Enter');
+  expect((await last()).ask.act === 'import', 'a list in order is imported');
+  await open(page, 'proctor', 'office-roster', 'dark');
+  await page.getByRole('button', { name: /^Roster/ }).press('Enter');
+  const renew = page.getByRole('button', { name: /Mary Somerville/ }).first();
+  await renew.press('Enter');
+  expect((await last()) === undefined, 'a secret is not voided by one press');
+  await renew.press('Enter');
+  expect((await last())?.ask?.act === 'renew', 'but by two');
   await context.close();
 }

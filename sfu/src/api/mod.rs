@@ -34,7 +34,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post, put};
 use invigil_shared::error::ErrorCode;
-use invigil_shared::limits::MAX_SDP;
+use invigil_shared::limits::{MAX_ROSTER_CSV, MAX_SDP};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -105,7 +105,7 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/exams/{exam}/roster", get(roster::list).post(roster::add))
         .route(
             "/api/v1/exams/{exam}/roster/import",
-            post(roster::import).layer(DefaultBodyLimit::max(roster_csv::MAX_CSV)),
+            post(roster::import).layer(DefaultBodyLimit::max(MAX_ROSTER_CSV)),
         )
         .route("/api/v1/exams/{exam}/roster/export", get(roster::export))
         .route(

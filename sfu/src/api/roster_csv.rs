@@ -7,8 +7,6 @@ use invigil_shared::exam::{Allowances, RosterEntry};
 use invigil_shared::office::{EntryEdit, FaultCode, ImportRow, RowFault};
 use std::collections::{HashMap, HashSet};
 
-/// A thousand rows of 500 bytes.
-pub const MAX_CSV: usize = 512 * 1024;
 /// Twice what the largest exam holds: more is another file.
 const MAX_ROWS: usize = 1_000;
 /// Faults that are listed: whoever has more mends a column, not cells.

@@ -20,6 +20,8 @@ pub const MAX_TOOLS: usize = 8;
 pub const MAX_TOOL: usize = 100;
 /// Ten years.
 const MAX_RETENTION_DAYS: u16 = 3_650;
+/// A week, as the longest exam.
+const MAX_LATE_MIN: u16 = 10_080;
 /// What browsers and proxies take for sure.
 const MAX_URL: usize = 2_000;
 
@@ -107,6 +109,9 @@ fn check_policy(policy: &Policy) -> Result<(), ErrorBody> {
     }
     if !(1..=MAX_RETENTION_DAYS).contains(&policy.retention_days) {
         return Err(invalid("policy.retention_days").with("limit", MAX_RETENTION_DAYS));
+    }
+    if policy.late_after_min.is_some_and(|minutes| minutes > MAX_LATE_MIN) {
+        return Err(invalid("policy.late_after_min").with("limit", MAX_LATE_MIN));
     }
     let usable = |url: &String| {
         let plain = url.chars().all(|c| c.is_ascii_graphic()) && url.len() <= MAX_URL;

@@ -2,6 +2,7 @@
 //! does what it asks for.
 
 use super::listen::Listener;
+use super::office_calls::{self, Keys};
 use super::pictures::{Frame, Pictures};
 use super::state::{Effect, Input, ProctorState, Start};
 use crate::call::CallFailure;
@@ -33,6 +34,8 @@ const TICKS_PER_SECOND: u32 = 4;
 /// Level below which a voice is not shown, -dBov.
 const SILENCE_DBOV: u8 = 60;
 
+/// Who is signed in where; none before.
+type SignedIn = Arc<Mutex<Option<(Api, String)>>>;
 type Port = Arc<dyn UiPort<ProctorView, LevelsView>>;
 
 struct Envelope {
@@ -106,7 +109,9 @@ struct Actor {
     pace: Pace,
     inputs: Inputs,
     servers: Arc<Servers>,
-    signed_in: Arc<Mutex<Option<(Api, String)>>>,
+    signed_in: SignedIn,
+    /// Idempotency keys of the office's creates.
+    keys: Keys,
     client: Option<ProctorClient>,
     events: Option<mpsc::Receiver<ProctorEvent>>,
     media: MediaPort,
@@ -141,7 +146,8 @@ pub async fn start(
         pace: Pace::default(),
         inputs: inputs.clone(),
         servers: Arc::new(Servers::new(data_dir, options.common.pin)),
-        signed_in: Arc::default(),
+        signed_in: SignedIn::default(),
+        keys: Keys::default(),
         client: None,
         events: None,
         pictures: Pictures::new(media.clone(), measure.as_deref()),
@@ -262,6 +268,15 @@ impl Actor {
             }
             Effect::Remember { authority, sha256 } => self.servers.remember(&authority, &sha256),
             Effect::ListExams => self.list_exams(),
+            Effect::Office(call) => {
+                let (inputs, signed_in, keys) = (self.inputs.clone(), self.signed_in.clone(), self.keys.clone());
+                tokio::spawn(async move {
+                    match fresh(&signed_in).await {
+                        Some((api, token)) => office_calls::carry_out(api, token, call, keys, inputs).await,
+                        None => inputs.send(Input::Office(Box::new(call), Err(expired()))),
+                    }
+                });
+            }
             Effect::OpenRoom(exam) => self.open_room(exam),
             Effect::LeaveRoom => self.leave_room().await,
             Effect::Forget(tiles) => self.pictures.forget(&tiles),
@@ -326,20 +341,11 @@ impl Actor {
 
     fn list_exams(&self) {
         let (inputs, signed_in) = (self.inputs.clone(), self.signed_in.clone());
-        let Some((api, token)) = self.signed_in.lock().clone() else {
-            let expired = CallFailure::Refused(ErrorCode::TokenExpired.into());
-            return inputs.send(Input::Exams(Err(expired)));
-        };
         tokio::spawn(async move {
-            // A list may be asked for long after signing in.
-            let token = match api.refresh(&token).await {
-                Ok(answer) => {
-                    *signed_in.lock() = Some((api.clone(), answer.access_token.clone()));
-                    answer.access_token
-                }
-                Err(_) => token,
-            };
-            inputs.send(Input::Exams(api.exams(&token).await.map_err(failure)));
+            inputs.send(Input::Exams(match fresh(&signed_in).await {
+                Some((api, token)) => api.exams(&token).await.map_err(failure),
+                None => Err(expired()),
+            }));
         });
     }
 
@@ -465,6 +471,23 @@ impl Actor {
             self.feed(Input::ClockOffset(offset)).await;
         }
     }
+}
+
+fn expired() -> CallFailure {
+    CallFailure::Refused(ErrorCode::TokenExpired.into())
+}
+
+/// The server and a token of now: a list may be asked for long after signing in. None when nobody is signed in.
+async fn fresh(signed_in: &SignedIn) -> Option<(Api, String)> {
+    let (api, token) = signed_in.lock().clone()?;
+    let token = match api.refresh(&token).await {
+        Ok(answer) => {
+            *signed_in.lock() = Some((api.clone(), answer.access_token.clone()));
+            answer.access_token
+        }
+        Err(_) => token,
+    };
+    Some((api, token))
 }
 
 /// Meters: 0 at [`SILENCE_DBOV`] to 100 at full scale.

@@ -3,6 +3,7 @@
 mod actor;
 mod decode;
 mod listen;
+mod office_calls;
 mod pictures;
 pub mod room;
 pub mod slots;

@@ -10,9 +10,9 @@ use crate::clock::SECOND;
 use crate::link::LinkTracker;
 use crate::ui_port::Change;
 use invigil_shared::binding::Binding;
-use invigil_shared::error::ErrorBody;
+use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamStatus;
-use invigil_shared::id::{ExamId, MessageId, ParticipantId};
+use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationKey, PublicationRef};
@@ -36,6 +36,8 @@ pub enum Input {
     SignedIn(Result<Box<SignInResponse>, CallFailure>),
     Probed(Result<String, CallFailure>),
     Exams(Result<Vec<ExamListItem>, CallFailure>),
+    /// Answer to a call of the exam office.
+    Office(Box<OfficeCall>, Result<Box<OfficeAnswer>, CallFailure>),
     Linking,
     Linked,
     Unlinked,
@@ -102,6 +104,7 @@ pub enum Effect {
         sha256: String,
     },
     ListExams,
+    Office(OfficeCall),
     OpenRoom(ExamId),
     LeaveRoom,
     /// Tiles whose source changed: nothing of the source before may be drawn any more.
@@ -180,6 +183,7 @@ pub struct ProctorState {
     opening: Option<ExamId>,
     room: Room,
     leads: bool,
+    office: Option<Office>,
     voices: Voices,
     link: LinkTracker,
     clock_offset: i64,
@@ -208,6 +212,7 @@ impl ProctorState {
             opening: None,
             room: Room::default(),
             leads: false,
+            office: None,
             voices: Voices::default(),
             link: LinkTracker::default(),
             clock_offset: 0,
@@ -234,6 +239,7 @@ impl ProctorState {
             exams: self.exams.clone(),
             exam: self.room.exam.clone(),
             leads: self.leads,
+            office: self.office.as_ref().map(|office| office.view.clone()),
             link: self.link.view(),
             clock_offset: self.clock_offset,
             candidates: self.room.tiles(),
@@ -278,6 +284,7 @@ impl ProctorState {
             Input::SignedIn(result) => self.signed_in(result, effects),
             Input::Probed(result) => self.probed(result),
             Input::Exams(result) => self.listed(result, effects),
+            Input::Office(call, result) => self.office_answered(&call, result.map(|answer| *answer), effects),
             Input::Linking => self.link.connecting(),
             Input::Linked => self.link.connected(now),
             Input::Unlinked => self.link.offline(now),
@@ -433,6 +440,7 @@ impl ProctorState {
                     effects.push(Effect::ActOn(participant, act));
                 }
             }
+            ProctorCommand::Office { ask } => self.office(ask, effects),
             ProctorCommand::DecodeInRust => {
                 if self.web_decoder {
                     self.web_decoder = false;
@@ -445,7 +453,7 @@ impl ProctorState {
 
     fn open(&mut self, exam: ExamId, effects: &mut Vec<Effect>) {
         if self.opening.is_none() {
-            (self.busy, self.opening, self.notice) = (true, Some(exam), None);
+            (self.busy, self.opening, self.notice, self.office) = (true, Some(exam), None, None);
             self.link.connecting();
             effects.push(Effect::OpenRoom(exam));
         }
@@ -517,6 +525,8 @@ impl ProctorState {
     }
 }
 
+mod office;
 mod signing_in;
+pub use office::{Office, OfficeAnswer, OfficeCall};
 #[cfg(test)]
 mod tests;

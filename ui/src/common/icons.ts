@@ -50,7 +50,9 @@ import PanelLeftOpen from '@lucide/svelte/icons/panel-left-open';
 import PanelRightClose from '@lucide/svelte/icons/panel-right-close';
 import PanelRightOpen from '@lucide/svelte/icons/panel-right-open';
 import Pause from '@lucide/svelte/icons/pause';
+import Pencil from '@lucide/svelte/icons/pencil';
 import Play from '@lucide/svelte/icons/play';
+import Plus from '@lucide/svelte/icons/plus';
 import Radio from '@lucide/svelte/icons/radio';
 import RotateCw from '@lucide/svelte/icons/rotate-cw';
 import Scale from '@lucide/svelte/icons/scale';
@@ -62,6 +64,7 @@ import Snowflake from '@lucide/svelte/icons/snowflake';
 import Sun from '@lucide/svelte/icons/sun';
 import TestPicture from '@lucide/svelte/icons/flask-conical';
 import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
+import Upload from '@lucide/svelte/icons/upload';
 import Users from '@lucide/svelte/icons/users';
 import Video from '@lucide/svelte/icons/video';
 import VideoOff from '@lucide/svelte/icons/video-off';
@@ -80,6 +83,7 @@ export const icons = {
   cloudOff: CloudOff,
   cross: X,
   down: ChevronDown,
+  edit: Pencil,
   empty: Inbox,
   eye: Eye,
   eyeOff: EyeOff,
@@ -115,6 +119,7 @@ export const icons = {
   ok: CircleCheck,
   pause: Pause,
   people: Users,
+  plus: Plus,
   radio: Radio,
   read: FileCheck,
   replay: RotateCw,
@@ -135,6 +140,7 @@ export const icons = {
   sun: Sun,
   swap: ArrowLeftRight,
   test: TestPicture,
+  upload: Upload,
   waiting: Hourglass,
   warning: MessageSquareWarning,
 } as const;

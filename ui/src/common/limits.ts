@@ -5,3 +5,5 @@
 export const MAX_REASON = 300;
 export const MAX_EXTRA = 480;
 export const MAX_MESSAGE = 2000;
+/** Bytes of a roster as CSV. */
+export const MAX_ROSTER_CSV = 512 * 1024;

@@ -20,7 +20,10 @@ describe('the catalogue', () => {
     ['ConnectionLevel', ['connection.', 'connection.word.']],
     ['Severity', ['severity.', 'severity.short.']],
     ['Observer', ['observer.']],
-    ['ExamStatus', ['status.']],
+    ['ExamStatus', ['status.', 'office.next.']],
+    ['FaultCode', ['fault.']],
+    ['SourceRule', ['office.rule.']],
+    ['OfficeStep', ['office.step.']],
   ])('has words for every %s', (name, prefixes) => {
     const all = variants(name);
     expect(all.length).toBeGreaterThan(2);

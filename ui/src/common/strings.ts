@@ -1,6 +1,7 @@
 /** Every visible word of both windows, by key. Rust and the server send codes and parameters, never prose. */
 
 import { candidate } from './strings/candidate';
+import { office } from './strings/office';
 import { proctor } from './strings/proctor';
 
 export const strings = {
@@ -99,6 +100,7 @@ export const strings = {
   'notice.code': 'Code for support: {code}',
   ...candidate,
   ...proctor,
+  ...office,
 } as const;
 
 export type StringKey = keyof typeof strings;

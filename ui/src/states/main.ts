@@ -12,6 +12,7 @@ import { freezeClock } from '../common/clock.svelte';
 import { candidateCases } from './candidate-fixtures';
 import { FixtureBackend } from './fixture-backend';
 import { FixtureMedia } from './fixture-media';
+import { officeCases } from './office-fixtures';
 import { NOW, now, proctorCases } from './proctor-fixtures';
 
 const query = new URLSearchParams(location.search);
@@ -39,7 +40,7 @@ async function open(target: HTMLElement): Promise<void> {
   } else if (app === 'proctor') {
     await import('../proctor/proctor.css');
     const { default: App } = await import('../proctor/App.svelte');
-    const first = (proctorCases[name] ?? proctorCases.wall)?.();
+    const first = (proctorCases[name] ?? officeCases[name] ?? proctorCases.wall)?.();
     if (!first) return;
     const media = new FixtureMedia(({ participant, publication }) => {
       const [kind, instance] = publication.split('/');

@@ -267,6 +267,7 @@ fn an_exam_has_a_title_a_code_times_and_a_policy_that_is_true() {
                 ..exam.clone()
             },
         ),
+        ("policy.late_after_min", policy(|p| p.late_after_min = Some(10_081))),
         ("policy.keeps_video", policy(|p| p.keeps_video = true)),
         ("policy.retention_days", policy(|p| p.retention_days = 0)),
         (

@@ -11,6 +11,7 @@ mod journal;
 mod keeper;
 mod link;
 pub mod media;
+pub mod office;
 mod outbox;
 mod packetiser;
 mod peer;

@@ -104,10 +104,15 @@ impl Api {
     /// The exams that this person may watch.
     pub async fn exams(&self, token: &str) -> Result<Vec<ExamListItem>, ClientError> {
         let request = self.http.get(self.url("exams")).bearer_auth(token);
-        read(request.send().await.map_err(|e| transport(&e))?).await
+        // 200 exams with their policies are about 120 KiB.
+        read_within(request.send().await.map_err(|e| transport(&e))?, 4 * MAX_FRAME).await
     }
 
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn http(&self) -> &reqwest::Client {
+        &self.http
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("https://{}/api/v1/{path}", self.authority)
     }
 
@@ -125,7 +130,7 @@ impl Api {
     }
 }
 
-fn transport(error: &reqwest::Error) -> ClientError {
+pub(crate) fn transport(error: &reqwest::Error) -> ClientError {
     match untrusted(error) {
         Some(reason) => ClientError::Untrusted(reason),
         None => {
@@ -141,11 +146,19 @@ fn transport(error: &reqwest::Error) -> ClientError {
 }
 
 /// Reads an answer of at most [`MAX_FRAME`] bytes, a problem document included.
-async fn read<A: DeserializeOwned>(mut response: reqwest::Response) -> Result<A, ClientError> {
+async fn read<A: DeserializeOwned>(response: reqwest::Response) -> Result<A, ClientError> {
+    read_within(response, MAX_FRAME).await
+}
+
+/// The same with another bound.
+pub(crate) async fn read_within<A: DeserializeOwned>(
+    mut response: reqwest::Response,
+    most: usize,
+) -> Result<A, ClientError> {
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| transport(&e))? {
-        if body.len() + chunk.len() > MAX_FRAME {
+        if body.len() + chunk.len() > most {
             return Err(ClientError::BadAnswer("too large".to_owned()));
         }
         body.extend_from_slice(&chunk);

@@ -4,4 +4,5 @@
 pub mod candidate;
 pub mod common;
 pub mod media;
+pub mod office;
 pub mod proctor;

@@ -1,6 +1,7 @@
 //! The proctor's window.
 
 use crate::common::{CertificateQuestion, LinkView, Notice};
+use crate::office::{OfficeCommand, OfficeView};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::publication::{Layer, PublicationKey, PublicationRef, SourceState};
@@ -82,8 +83,10 @@ pub struct ProctorView {
     pub name: String,
     pub exams: Vec<ExamListItem>,
     pub exam: Option<ExamInfo>,
-    /// Whether this person may pause, continue and close the exam.
+    /// Whether this person may make and edit exams, and pause, continue and close the one that is watched.
     pub leads: bool,
+    /// The exam office, while it is open.
+    pub office: Option<OfficeView>,
     pub link: LinkView,
     #[ts(type = "number")]
     pub clock_offset: i64,
@@ -206,6 +209,10 @@ pub enum ProctorCommand {
     Act {
         participant: ParticipantId,
         act: SittingAct,
+    },
+    /// The exam office, for leads.
+    Office {
+        ask: OfficeCommand,
     },
     /// The web view can't decode (or failed too often): decode in Rust.
     DecodeInRust,

@@ -51,6 +51,7 @@ impl ProctorState {
         match result {
             Ok(signed_in) => {
                 (self.name, self.pending, self.step) = (signed_in.name, None, ProctorStep::Exams);
+                self.leads = matches!(signed_in.role, Role::Lead | Role::Admin);
                 effects.push(Effect::ListExams);
             }
             Err(CallFailure::Untrusted) => effects.push(Effect::Probe {

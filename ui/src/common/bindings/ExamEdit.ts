@@ -4,4 +4,4 @@ import type { Policy } from "./Policy";
 /**
  * `PATCH /api/v1/exams/{exam}`: what is left out stays as it is; a policy is replaced as a whole.
  */
-export type ExamEdit = { title: string | null, code: string | null, starts_at: number | null, ends_at: number | null, policy: Policy | null, capacity: number | null, };
+export type ExamEdit = { title?: string, code?: string, starts_at?: number, ends_at?: number, policy?: Policy, capacity?: number, };

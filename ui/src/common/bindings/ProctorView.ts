@@ -5,6 +5,7 @@ import type { ExamInfo } from "./ExamInfo";
 import type { ExamListItem } from "./ExamListItem";
 import type { LinkView } from "./LinkView";
 import type { Notice } from "./Notice";
+import type { OfficeView } from "./OfficeView";
 import type { ParticipantId } from "./ParticipantId";
 import type { ProctorStep } from "./ProctorStep";
 import type { SendState } from "./SendState";
@@ -15,9 +16,13 @@ import type { TimelineEntry } from "./TimelineEntry";
  */
 export type ProctorView = { step: ProctorStep, busy: boolean, notice: Notice | null, certificate: CertificateQuestion | null, server: string, email: string, name: string, exams: Array<ExamListItem>, exam: ExamInfo | null, 
 /**
- * Whether this person may pause, continue and close the exam.
+ * Whether this person may make and edit exams, and pause, continue and close the one that is watched.
  */
-leads: boolean, link: LinkView, clock_offset: number, candidates: Array<CandidateTile>, 
+leads: boolean, 
+/**
+ * The exam office, while it is open.
+ */
+office: OfficeView | null, link: LinkView, clock_offset: number, candidates: Array<CandidateTile>, 
 /**
  * Newest first, at most 200.
  */

@@ -1,0 +1,51 @@
+/** The exam office in every state. Fixtures only: none of this is in an app. */
+import type { EntrySecret } from '../common/bindings/EntrySecret';
+import type { ImportPreview } from '../common/bindings/ImportPreview';
+import type { OfficeView } from '../common/bindings/OfficeView';
+import type { ProctorView } from '../common/bindings/ProctorView';
+import type { RosterItem } from '../common/bindings/RosterItem';
+import { base, exam, MIN, now, office, S } from './proctor-fixtures';
+
+const draft = { ...exam, ...office, id: 'e4', title: 'Contract law', code: 'LAW-110', status: 'draft' as const, starts_at: now + 138 * MIN - 16 * S, ends_at: now + 258 * MIN - 16 * S, roster: 0, online: 0 };
+const names = ['Ada Lovelace', 'Grace Hopper', 'Emmy Noether', 'Sofia Kovalevskaya', 'Mary Somerville', 'Katherine Johnson', 'Maryam Mirzakhani', 'Hypatia', 'Rózsa Péter', 'Candidate 010'];
+const roster = (used: number): RosterItem[] =>
+  names.map((label, i) => ({ id: `r${i}`, exam: 'e4', label, seat: `${'AB'[i % 2]}${i + 1}`, allowances: { extra_time_percent: i === 2 ? 25 : 0, second_display: i === 4, assistive_tools: i === 2 ? ['screen reader'] : [] }, used: i < used }));
+const imported = (rows: string[][]): ImportPreview => ({
+  rows: rows.map(([label = '', seat = '', extra_time_percent = '', second_display = ''], i) => ({ row: i + 2, label, seat, extra_time_percent, second_display, assistive_tools: '' })),
+  faults: [],
+  more_faults: false,
+});
+const rows = [...names.map((label, i) => [label, `A${i + 1}`, i === 2 ? '25' : '', i === 4 ? 'yes' : '']), ['Ada Lovelace', 'A11', '', ''], ['', 'A12', '', ''], ['Lise Meitner', 'A13', 'a quarter', 'maybe']];
+const secretOf = (n: number) => `7K3F-9QXT-M2R${n}-${n}`;
+const secrets: EntrySecret[] = names.map((label, i) => ({ entry: `r${i}`, label, seat: `A${i + 1}`, secret: secretOf(i), link: `invigil://exam.example.org/join?exam=LAW-110&secret=${secretOf(i)}` }));
+/** The office with one exam. */
+const managed = (over: Partial<OfficeView>, view: Partial<ProctorView> = {}) => base({ step: 'exams', leads: true, office: { exam: { ...draft, roster: over.roster?.length ?? 0 }, roster: [], preview: null, secrets: [], saved: 0, ...over }, ...view });
+
+export const officeCases: Record<string, () => ProctorView> = {
+  'exams-lead': () => base({ step: 'exams', leads: true, exams: [...base().exams, draft, { ...draft, id: 'e5', title: 'Anatomy', code: 'ANAT-1', status: 'closed', roster: 41, ended_at: now }] }),
+  'exams-lead-empty': () => base({ step: 'exams', leads: true, exams: [] }),
+  'office-new': () => managed({ exam: null }),
+  'office-new-taken': () => managed({ exam: null }, { notice: { code: 'exam_code_taken', params: {} } }),
+  'office-details': () => managed({ roster: roster(0) }),
+  'office-details-active': () => managed({ exam: { ...exam, ...office, roster: 33, online: 28 }, saved: 1 }),
+  'office-conflict': () => managed({ roster: roster(0) }, { notice: { code: 'edit_conflict', params: {} } }),
+  'office-closed': () => managed({ exam: { ...draft, status: 'closed', roster: 10, ended_at: now }, roster: roster(9) }),
+  'office-roster': () => managed({ exam: { ...draft, status: 'active', roster: 10, online: 4 }, roster: roster(4) }),
+  'office-empty': () => managed({}),
+  'office-import-good': () => managed({ preview: imported(rows.slice(0, 10)) }),
+  'office-import-bad': () =>
+    managed({
+      preview: {
+        ...imported(rows),
+        faults: [
+          { row: 12, column: 'label', code: 'duplicate', limit: 2 },
+          { row: 13, column: 'label', code: 'missing', limit: null },
+          { row: 14, column: 'extra_time_percent', code: 'invalid', limit: 300 },
+          { row: 14, column: 'second_display', code: 'invalid', limit: null },
+        ],
+      },
+    }),
+  'office-import-header': () => managed({ preview: { rows: [], faults: [{ row: 1, column: 'extra time', code: 'unknown_column', limit: null }, { row: 1, column: 'label', code: 'missing', limit: null }], more_faults: false } }),
+  'office-secrets': () => managed({ roster: roster(0), secrets }),
+  'office-secret': () => managed({ roster: roster(0), secrets: secrets.slice(1, 2) }),
+};
