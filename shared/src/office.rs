@@ -15,6 +15,7 @@ fn default_capacity() -> u32 {
 }
 
 /// `POST /api/v1/exams` (with `Idempotency-Key`): a draft.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct NewExam {
@@ -32,6 +33,7 @@ pub struct NewExam {
 }
 
 /// `PATCH /api/v1/exams/{exam}`: what is left out stays as it is; a policy is replaced as a whole.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default)]
 #[ts(export, optional_fields)]
@@ -51,6 +53,7 @@ pub struct ExamEdit {
 }
 
 /// `POST /api/v1/exams/{exam}/roster` (with `Idempotency-Key`), and `PUT` of an entry.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct EntryEdit {
@@ -62,6 +65,7 @@ pub struct EntryEdit {
 }
 
 /// `GET /api/v1/exams/{exam}/roster`: an entry as the office sees it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct RosterItem {
@@ -72,6 +76,7 @@ pub struct RosterItem {
 }
 
 /// A candidate's way in. The server does not have the secret in clear: it is told when it is made, and never again.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct EntrySecret {
@@ -92,6 +97,7 @@ impl fmt::Debug for EntrySecret {
 }
 
 /// `POST /api/v1/exams/{exam}/roster/import` that was carried out.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct Imported {
@@ -99,6 +105,7 @@ pub struct Imported {
 }
 
 /// The same with `dry_run=true`: what the file says and what is wrong with it. Nothing was stored.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct ImportPreview {
@@ -110,6 +117,7 @@ pub struct ImportPreview {
 }
 
 /// A row of an import.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct ImportRow {
@@ -123,6 +131,7 @@ pub struct ImportRow {
 }
 
 /// What is wrong with a cell, a row (no column) or the file (row 0).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct RowFault {
@@ -134,6 +143,7 @@ pub struct RowFault {
 }
 
 /// Why a row can't be taken. Stable, like [`crate::error::ErrorCode`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
@@ -163,6 +173,7 @@ pub enum FaultCode {
 }
 
 /// Answer to an import that was refused: a problem document (RFC 9457) with the faults beside it.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportProblem {
     #[serde(rename = "type")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// How an account stands.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
@@ -22,6 +23,7 @@ pub enum AccountState {
 }
 
 /// A person with an account, as admins see them: what `GET /api/v1/users` lists, in the order in which accounts were made.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct UserInfo {
@@ -37,6 +39,7 @@ pub struct UserInfo {
 }
 
 /// `POST /api/v1/users`. Answered with a [`UserLink`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InviteRequest {
     pub email: String,
@@ -45,6 +48,7 @@ pub struct InviteRequest {
 }
 
 /// Answer to an invitation and to `POST /api/v1/users/{id}/link`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserLink {
     pub user: UserInfo,
@@ -55,6 +59,7 @@ pub struct UserLink {
 }
 
 /// `PATCH /api/v1/users/{id}`: what is named is changed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeUserRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,12 +71,14 @@ pub struct ChangeUserRequest {
 }
 
 /// `POST /api/v1/invitations/look`: whom a link is for.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InvitationRequest {
     pub token: String,
 }
 
 /// Answer to [`InvitationRequest`] and [`AcceptRequest`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct InvitationInfo {
@@ -83,6 +90,7 @@ pub struct InvitationInfo {
 }
 
 /// `POST /api/v1/invitations/accept`: chooses a password. The link is good once.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AcceptRequest {
     pub token: String,

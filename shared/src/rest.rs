@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 /// `POST /api/v1/join`: a candidate with an exam code and a secret.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
     pub exam_code: String,
@@ -18,6 +19,7 @@ pub struct JoinRequest {
     pub device_key: String,
 }
 
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinResponse {
     pub access_token: String,
@@ -32,21 +34,25 @@ pub struct JoinResponse {
 }
 
 /// `GET /api/v1/ice-config`: STUN, then TURN with credentials of the caller's own.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServers {
     pub servers: Vec<IceServer>,
 }
 
 /// `POST /api/v1/resume/challenge` and `POST /api/v1/resume`: back into a session by its device key, without a secret.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeChallengeRequest {
     pub session: SessionId,
 }
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeChallenge {
     /// 32 random bytes, base64url without padding, good for 60 s and one use.
     pub challenge: String,
 }
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumeRequest {
     pub session: SessionId,
@@ -56,6 +62,7 @@ pub struct ResumeRequest {
 }
 
 /// `POST /api/v1/setup`: makes the first admin with the one-time setup code that `serve` printed.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetupRequest {
     pub setup_code: String,
@@ -65,6 +72,7 @@ pub struct SetupRequest {
 }
 
 /// `POST /api/v1/sign-in`.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignInRequest {
     pub email: String,
@@ -72,6 +80,7 @@ pub struct SignInRequest {
 }
 
 /// Answer to setup, sign-in and `POST /api/v1/refresh` (bearer token).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignInResponse {
     pub access_token: String,
@@ -82,6 +91,7 @@ pub struct SignInResponse {
 }
 
 /// `GET /api/v1/exams` (bearer token of a person with an account): what they may watch.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]
 pub struct ExamListItem {
@@ -104,6 +114,7 @@ pub struct ExamListItem {
 }
 
 /// Error body of every REST call (RFC 9457 problem details).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     /// `urn:invigil:error:<code>`.

@@ -65,6 +65,7 @@ pub struct AudioLevel {
 }
 
 /// A STUN or TURN server (RFC 8489, RFC 8656).
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
     pub urls: Vec<String>,

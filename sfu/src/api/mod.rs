@@ -10,6 +10,7 @@ mod invitations;
 mod join;
 mod keyed;
 pub mod metrics;
+mod openapi;
 mod page;
 mod people;
 mod problem;
@@ -118,6 +119,7 @@ pub fn router(service: Arc<Service>) -> Router {
             "/api/v1/exams/{exam}/roster/{entry}/reinstate",
             post(revoke::reinstate_entry),
         )
+        .route("/api/v1/openapi.json", get(openapi::serve))
         .route("/api/v1/ice-config", get(ice::servers))
         .route("/api/v1/signal", get(signal::upgrade))
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -1,0 +1,468 @@
+//! Every REST call: what it is called, who may call it, what goes in and comes out.
+
+use super::{SchemaOf, of};
+use crate::api::page::MAX_PAGE;
+use invigil_shared::office::{
+    EntryEdit, EntrySecret, ExamEdit, ImportPreview, ImportProblem, Imported, NewExam, RosterItem,
+};
+use invigil_shared::people::{
+    AcceptRequest, ChangeUserRequest, InvitationInfo, InvitationRequest, InviteRequest, UserInfo, UserLink,
+};
+use invigil_shared::rest::{
+    ExamListItem, IceServers, JoinRequest, JoinResponse, Problem, ResumeChallenge, ResumeChallengeRequest,
+    ResumeRequest, SetupRequest, SignInRequest, SignInResponse,
+};
+use serde_json::{Value, json};
+
+pub struct Operation {
+    /// Lower case, as OpenAPI has it.
+    pub method: &'static str,
+    pub path: &'static str,
+    pub id: &'static str,
+    pub summary: &'static str,
+    /// Needs an access token.
+    pub token: bool,
+    pub parameters: &'static [Parameter],
+    pub input: Input,
+    pub status: &'static str,
+    pub answer: &'static str,
+    pub output: Output,
+    /// Further answers with a shape of their own.
+    pub also: &'static [Also],
+}
+
+pub struct Also {
+    pub status: &'static str,
+    pub answer: &'static str,
+    pub media: &'static str,
+    pub schema: SchemaOf,
+}
+
+pub enum Input {
+    None,
+    Json(SchemaOf),
+    Csv,
+}
+
+pub enum Output {
+    None,
+    Json(SchemaOf),
+    Csv,
+}
+
+#[derive(Clone, Copy)]
+pub enum Parameter {
+    Limit,
+    Cursor,
+    IdempotencyKey,
+    IfMatch,
+    DryRun,
+}
+
+impl Parameter {
+    pub fn describe(self) -> Value {
+        let (name, place, schema, words) = match self {
+            Self::Limit => (
+                "limit",
+                "query",
+                json!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE }),
+                "Items of the page.",
+            ),
+            Self::Cursor => (
+                "cursor",
+                "query",
+                json!({ "type": "string", "format": "uuid" }),
+                "Where the page begins: `Link` with rel=next of the page before says it.",
+            ),
+            Self::IdempotencyKey => (
+                "Idempotency-Key",
+                "header",
+                json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$" }),
+                "The same request with the same key is done once within 24 hours.",
+            ),
+            Self::IfMatch => (
+                "If-Match",
+                "header",
+                json!({ "type": "string" }),
+                "The ETag that was read: another revision is not edited.",
+            ),
+            Self::DryRun => (
+                "dry_run",
+                "query",
+                json!({ "type": "boolean", "default": false }),
+                "Stores nothing and lists every row with what is wrong.",
+            ),
+        };
+        json!({ "name": name, "in": place, "required": false, "schema": schema, "description": words })
+    }
+}
+
+const PAGE: &[Parameter] = &[Parameter::Limit, Parameter::Cursor];
+const KEY: &[Parameter] = &[Parameter::IdempotencyKey];
+
+/// What most calls are.
+const CALL: Operation = Operation {
+    method: "get",
+    path: "",
+    id: "",
+    summary: "",
+    token: true,
+    parameters: &[],
+    input: Input::None,
+    status: "200",
+    answer: "",
+    output: Output::None,
+    also: &[],
+};
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        path: "/healthz",
+        id: "health",
+        summary: "The process answers and the database can be read",
+        token: false,
+        answer: "It is well.",
+        output: Output::Json(of::<Value>),
+        ..CALL
+    },
+    Operation {
+        path: "/readyz",
+        id: "ready",
+        summary: "Whether new clients should be sent here; 503 says which check failed",
+        token: false,
+        answer: "It is ready.",
+        output: Output::Json(of::<Value>),
+        also: &[Also {
+            status: "503",
+            answer: "It is not, and which check failed.",
+            media: "application/json",
+            schema: of::<Value>,
+        }],
+        ..CALL
+    },
+    Operation {
+        path: "/api/v1/openapi.json",
+        id: "openapi",
+        summary: "This document",
+        token: false,
+        answer: "This document.",
+        output: Output::Json(of::<Value>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/join",
+        id: "join",
+        summary: "A candidate joins with exam code, secret and device key",
+        token: false,
+        input: Input::Json(of::<JoinRequest>),
+        answer: "A token and a session.",
+        output: Output::Json(of::<JoinResponse>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/resume/challenge",
+        id: "resumeChallenge",
+        summary: "A challenge for a device that comes back",
+        token: false,
+        input: Input::Json(of::<ResumeChallengeRequest>),
+        answer: "Good for a minute and one use.",
+        output: Output::Json(of::<ResumeChallenge>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/resume",
+        id: "resume",
+        summary: "Back into a session by the device key",
+        token: false,
+        input: Input::Json(of::<ResumeRequest>),
+        answer: "A token and the session.",
+        output: Output::Json(of::<JoinResponse>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/setup",
+        id: "setup",
+        summary: "Makes the first admin with the one-time setup code",
+        token: false,
+        input: Input::Json(of::<SetupRequest>),
+        answer: "A token.",
+        output: Output::Json(of::<SignInResponse>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/sign-in",
+        id: "signIn",
+        summary: "Signs in with e-mail and password",
+        token: false,
+        input: Input::Json(of::<SignInRequest>),
+        answer: "A token.",
+        output: Output::Json(of::<SignInResponse>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/refresh",
+        id: "refresh",
+        summary: "A fresh token for one that is still good",
+        answer: "A token.",
+        output: Output::Json(of::<SignInResponse>),
+        ..CALL
+    },
+    Operation {
+        path: "/api/v1/users",
+        id: "listUsers",
+        summary: "People with an account, in the order in which accounts were made",
+        parameters: PAGE,
+        answer: "A page; `Link` with rel=next names the one that follows.",
+        output: Output::Json(of::<Vec<UserInfo>>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/users",
+        id: "inviteUser",
+        summary: "Makes an account without a password",
+        input: Input::Json(of::<InviteRequest>),
+        status: "201",
+        answer: "The link with which its owner chooses a password, told this once.",
+        output: Output::Json(of::<UserLink>),
+        ..CALL
+    },
+    Operation {
+        method: "patch",
+        path: "/api/v1/users/{user}",
+        id: "changeUser",
+        summary: "Changes name or role, deactivates, activates",
+        input: Input::Json(of::<ChangeUserRequest>),
+        answer: "The account.",
+        output: Output::Json(of::<UserInfo>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/users/{user}/link",
+        id: "renewUserLink",
+        summary: "A new link for somebody who lost the one before, or the password",
+        answer: "The link, told this once.",
+        output: Output::Json(of::<UserLink>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/invitations/look",
+        id: "lookAtInvitation",
+        summary: "Whom a link is for",
+        token: false,
+        input: Input::Json(of::<InvitationRequest>),
+        answer: "The account.",
+        output: Output::Json(of::<InvitationInfo>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/invitations/accept",
+        id: "acceptInvitation",
+        summary: "Chooses a password; the link is good once",
+        token: false,
+        input: Input::Json(of::<AcceptRequest>),
+        answer: "The account.",
+        output: Output::Json(of::<InvitationInfo>),
+        ..CALL
+    },
+    done(
+        "/api/v1/sessions/{session}/revoke",
+        "revokeSession",
+        "Refuses a candidate's session from now on",
+    ),
+    done(
+        "/api/v1/sessions/{session}/reinstate",
+        "reinstateSession",
+        "Takes that back",
+    ),
+    Operation {
+        path: "/api/v1/ice-config",
+        id: "iceConfig",
+        summary: "STUN, then TURN servers with credentials of the caller's own",
+        answer: "The servers.",
+        output: Output::Json(of::<IceServers>),
+        ..CALL
+    },
+    Operation {
+        path: "/api/v1/exams",
+        id: "listExams",
+        summary: "The exams that the caller may watch, newest first",
+        parameters: PAGE,
+        answer: "A page; `Link` with rel=next names the one that follows.",
+        output: Output::Json(of::<Vec<ExamListItem>>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/exams",
+        id: "createExam",
+        summary: "Makes an exam, as a draft",
+        parameters: KEY,
+        input: Input::Json(of::<NewExam>),
+        status: "201",
+        answer: "The exam.",
+        output: Output::Json(of::<ExamListItem>),
+        ..CALL
+    },
+    Operation {
+        path: "/api/v1/exams/{exam}",
+        id: "readExam",
+        summary: "One exam, with its revision as ETag",
+        answer: "The exam.",
+        output: Output::Json(of::<ExamListItem>),
+        ..CALL
+    },
+    Operation {
+        method: "patch",
+        path: "/api/v1/exams/{exam}",
+        id: "editExam",
+        summary: "Edits what its status lets be edited",
+        parameters: &[Parameter::IfMatch],
+        input: Input::Json(of::<ExamEdit>),
+        answer: "The exam.",
+        output: Output::Json(of::<ExamListItem>),
+        ..CALL
+    },
+    step("/api/v1/exams/{exam}/schedule", "scheduleExam", "Announces a draft"),
+    step(
+        "/api/v1/exams/{exam}/unschedule",
+        "unscheduleExam",
+        "Takes a scheduled exam back to be changed",
+    ),
+    step("/api/v1/exams/{exam}/archive", "archiveExam", "Archives a closed exam"),
+    Operation {
+        path: "/api/v1/exams/{exam}/roster",
+        id: "listRoster",
+        summary: "The roster, in the order in which it was filled",
+        parameters: PAGE,
+        answer: "A page; `Link` with rel=next names the one that follows.",
+        output: Output::Json(of::<Vec<RosterItem>>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/exams/{exam}/roster",
+        id: "addEntry",
+        summary: "Adds a candidate",
+        parameters: KEY,
+        input: Input::Json(of::<EntryEdit>),
+        status: "201",
+        answer: "The secret and the join link, told this once.",
+        output: Output::Json(of::<EntrySecret>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/exams/{exam}/roster/import",
+        id: "importRoster",
+        summary: "Adds a list of candidates, all or none; 422 lists what is wrong",
+        parameters: &[Parameter::DryRun, Parameter::IdempotencyKey],
+        input: Input::Csv,
+        status: "201",
+        answer: "The secrets and join links, told this once.",
+        output: Output::Json(of::<Imported>),
+        also: &[
+            Also {
+                status: "200",
+                answer: "What a dry run found.",
+                media: "application/json",
+                schema: of::<ImportPreview>,
+            },
+            Also {
+                status: "422",
+                answer: "What is wrong; nothing was stored.",
+                media: "application/problem+json",
+                schema: of::<ImportRefusal>,
+            },
+        ],
+        ..CALL
+    },
+    Operation {
+        path: "/api/v1/exams/{exam}/roster/export",
+        id: "exportRoster",
+        summary: "The roster as a file that an import takes, without secrets",
+        answer: "The file.",
+        output: Output::Csv,
+        ..CALL
+    },
+    Operation {
+        method: "put",
+        path: "/api/v1/exams/{exam}/roster/{entry}",
+        id: "editEntry",
+        summary: "Edits an entry that nobody has joined with",
+        input: Input::Json(of::<EntryEdit>),
+        answer: "The entry.",
+        output: Output::Json(of::<RosterItem>),
+        ..CALL
+    },
+    Operation {
+        method: "delete",
+        path: "/api/v1/exams/{exam}/roster/{entry}",
+        id: "removeEntry",
+        summary: "Removes an entry that nobody has joined with",
+        status: "204",
+        answer: "It is gone.",
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/exams/{exam}/roster/{entry}/secret",
+        id: "renewSecret",
+        summary: "A new secret; the one before is void",
+        answer: "The secret and the join link, told this once.",
+        output: Output::Json(of::<EntrySecret>),
+        ..CALL
+    },
+    done(
+        "/api/v1/exams/{exam}/roster/{entry}/revoke",
+        "revokeEntry",
+        "Refuses the session of a roster entry from now on",
+    ),
+    done(
+        "/api/v1/exams/{exam}/roster/{entry}/reinstate",
+        "reinstateEntry",
+        "Takes that back",
+    ),
+];
+
+const fn done(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation {
+        method: "post",
+        path,
+        id,
+        summary,
+        status: "204",
+        answer: "It is done.",
+        ..CALL
+    }
+}
+
+const fn step(path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation {
+        method: "post",
+        path,
+        id,
+        summary,
+        answer: "The exam.",
+        output: Output::Json(of::<ExamListItem>),
+        ..CALL
+    }
+}
+
+/// A refused import has its faults beside the problem; other refusals of the same status have not.
+#[derive(schemars::JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)] // only its schema is wanted
+enum ImportRefusal {
+    Faults(ImportProblem),
+    Other(Problem),
+}
