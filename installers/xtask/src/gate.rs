@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the gate. Every behaviour once; functional outcomes, no thresholds on time.
 
 use crate::packages::Purpose;
-use crate::{build, fuzz, packages, run, tools};
+use crate::{build, dist, fuzz, packages, run, tools};
 use anyhow::{Result, bail};
 
 /// Seconds that each fuzz target gets after what is committed: enough to find again what was found before, and what is near.
@@ -94,6 +94,9 @@ pub fn gate(arguments: &[String]) -> Result<()> {
                 .arg("tests/vm/run.sh")
                 .env("INVIGIL_BIN_DIR", &folder),
         )
+    })?;
+    run::step("The Debian package on a machine with systemd", || {
+        dist::try_deb(&folder.join("invigil-sfu"), &run::root().join("out/deb"), |_| {})
     })?;
     println!(
         "\n{} passed, {} failed, {} skipped",

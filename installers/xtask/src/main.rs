@@ -4,6 +4,7 @@
 mod bench;
 mod build;
 mod demo;
+mod dist;
 mod fuzz;
 mod gate;
 mod packages;
@@ -22,6 +23,7 @@ cargo xtask COMMAND
   test                                         the gate: every behaviour once
   prove [NAME ...]                             the long list, with thresholds on time; leaves out/prove/prove.json
   bench sfu [--install-peers] [--csv FILE]     CPU per forwarded packet, beside other SFUs (--load, --peer, --seconds ...)
+  dist deb [--out DIR]                         the server as a Debian package (release build, or --binary FILE)
   setup [demo|test]                            only install what those need
   ui                                           only build the windows (ui/dist)
   bindings                                     write the UI's types anew from shared/ and src-tauri/crates/view
@@ -56,6 +58,7 @@ fn run() -> Result<()> {
             }
             Some(other) => bail!("setup knows 'demo' and 'test', not '{other}'"),
         },
+        "dist" => dist::dist(rest),
         "ui" => build::ui(),
         "bindings" => build::bindings(),
         "help" | "--help" | "-h" => {

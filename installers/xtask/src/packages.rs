@@ -71,7 +71,7 @@ const GROUPS: &[Group] = &[
         tests_only: false,
     },
     Group {
-        why: "to test (browsers, GStreamer, a TURN server and a database as peers that we did not write, a driver for the windows, a small VM with a camera, networks)",
+        why: "to test (browsers, GStreamer, a TURN server and a database as peers that we did not write, a driver for the windows, small machines with a camera and with systemd, networks)",
         packages: &[
             "chromium",
             "firefox-esr",
@@ -91,6 +91,7 @@ const GROUPS: &[Group] = &[
             "alsa-utils",
             "qemu-system-x86",
             "busybox-static",
+            "debootstrap",
             "cpio",
             "kmod",
             "v4l-utils",
@@ -144,7 +145,7 @@ pub fn ensure_one(package: &str, why: &str) -> Result<()> {
 
 fn install(missing: &[&str]) -> Result<()> {
     let mut prefix: Vec<&str> = Vec::new();
-    if run::output("id", &["-u"]).is_none_or(|id| id.trim() != "0") {
+    if !is_root() {
         if !run::exists("sudo") {
             bail!(
                 "these packages have to be installed by root: apt-get install {}",
@@ -157,6 +158,23 @@ fn install(missing: &[&str]) -> Result<()> {
     apt(&prefix, &["update", "--quiet"])?;
     let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
     apt(&prefix, &install.iter().chain(missing).copied().collect::<Vec<_>>())
+}
+
+fn is_root() -> bool {
+    run::output("id", &["-u"]).is_some_and(|id| id.trim() == "0")
+}
+
+/// A program that only root can do its work with, through sudo when we are not; it finds our cache folder.
+pub fn as_root(program: &str) -> Result<Command> {
+    if is_root() {
+        return Ok(Command::new(program));
+    }
+    if !run::exists("sudo") {
+        bail!("{program} has to run as root, and there is no sudo");
+    }
+    let mut command = Command::new("sudo");
+    command.args(["--preserve-env=HOME,XDG_CACHE_HOME", program]);
+    Ok(command)
 }
 
 fn apt(prefix: &[&str], arguments: &[&str]) -> Result<()> {

@@ -2,6 +2,7 @@
 //! the terminal and `out/prove/prove.json`.
 
 mod crowd;
+mod deb;
 mod fresh;
 mod fuzz;
 mod hostile;
@@ -44,6 +45,11 @@ const PROOFS: &[Proof] = &[
         "sim",
         "simulated exams with seeds that were never run before",
         sim::prove,
+    ),
+    (
+        "deb",
+        "the Debian package, installed, upgraded and removed on a machine with systemd",
+        deb::prove,
     ),
     (
         "fresh",

@@ -6,6 +6,7 @@ use crate::server::Server;
 use crate::shutdown::{Request, Requests};
 use crate::telemetry::Log;
 use clap::Args;
+use sd_notify::NotifyState;
 use serde_json::json;
 
 #[derive(Args, Debug)]
@@ -56,6 +57,7 @@ impl ServeCommand {
             "certificate_sha256": server.certificate_sha256,
             "setup_code": server.setup_code,
         }));
+        supervised(NotifyState::Ready);
         let failed = loop {
             tokio::select! {
                 asked = requests.next() => match asked? {
@@ -68,6 +70,7 @@ impl ServeCommand {
                 () = server.failed() => break true,
             }
         };
+        supervised(NotifyState::Stopping);
         say("Stopping");
         server.stop().await;
         // Whoever supervises this process starts it again; clients come back by themselves.
@@ -80,5 +83,12 @@ impl ServeCommand {
         let config = self.load()?;
         server.reload_certificate(&config.http)?;
         log.follow(&config.log)
+    }
+}
+
+/// Tells systemd how we are, where it asks (`Type=notify`).
+fn supervised(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "the supervisor was not told");
     }
 }
