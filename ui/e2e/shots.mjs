@@ -28,13 +28,13 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'wall-busy', 'focus', 'focus-waiting', 'focus-paused', 'focus-ended', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
+const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'exams-admin', 'invitation', 'invitation-reset', 'people', 'people-one', 'people-link', 'people-refused', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'wall-busy', 'focus', 'focus-waiting', 'focus-paused', 'focus-ended', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
 const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'exam-paused-one', 'exam-locked', 'exam-early', 'exam-waiting', 'exam-asked', 'ended', 'rejected', 'finished', 'finished-wait'];
 const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
 const key = {
-  1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat'],
-  1920: ['proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning'],
-  theme: ['proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
+  1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'proctor/invitation', 'proctor/people', 'proctor/people-invite', 'proctor/people-change', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat'],
+  1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning'],
+  theme: ['proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
 const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret'];
 proctor.push(...office);
@@ -58,6 +58,13 @@ const then = {
   'proctor/focus-act-ask': ['focus-waiting', async (page) => { await page.getByRole('button', { name: 'Ask again' }).click(); await page.locator('#act-reason').fill('Please show your desk and both hands.'); }],
   'proctor/focus-warn-waiting': ['focus-lost', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please come back.'); await page.keyboard.press('Control+Enter'); }],
   'proctor/focus-swap': ['focus', press('s')],
+  'proctor/people-invite': ['people', async (page) => { await page.getByRole('button', { name: 'Invite somebody' }).click(); await page.getByLabel('Name', { exact: true }).fill('Tom Ashby'); await page.getByLabel('E-mail', { exact: true }).fill('tom.ashby@example.org'); }],
+  'proctor/people-change': ['people', async (page) => { await page.getByRole('button', { name: 'Change Jonas Weber' }).click(); await page.getByRole('radio', { name: /^Proctor/ }).check(); }],
+  'proctor/people-deactivate': ['people', async (page) => { await page.getByRole('button', { name: 'Change Jonas Weber' }).click(); await page.getByRole('button', { name: 'Deactivate', exact: true }).click(); }],
+  'proctor/people-deactivated': ['people', (page) => page.getByRole('button', { name: 'Change Viktor Marek' }).click()],
+  'proctor/people-find': ['people', (page) => page.getByRole('searchbox').fill('nobody')],
+  'proctor/invitation-differs': ['invitation', async (page) => { await page.getByLabel('Password').fill('correct horse'); await page.getByLabel('The same once more').fill('correct'); }],
+  'proctor/signin-invited': ['signin', (page) => page.getByRole('button', { name: 'Invitation' }).click()],
   'proctor/signin-setup': ['signin', (page) => page.getByRole('button', { name: 'First start' }).click()],
   'proctor/office-roster': ['office-roster', (page) => page.getByRole('button', { name: /^Roster/ }).click()],
   'proctor/office-roster-empty': ['office-empty', (page) => page.getByRole('button', { name: /^Roster/ }).click()],

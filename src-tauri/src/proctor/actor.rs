@@ -3,7 +3,9 @@
 
 use super::listen::Listener;
 use super::office_calls::{self, Keys};
+use super::people;
 use super::pictures::{Frame, Pictures};
+use super::state::people::PeopleCall;
 use super::state::{Effect, Input, ProctorState, Start};
 use crate::call::CallFailure;
 use crate::clock::wall_us;
@@ -310,6 +312,32 @@ impl Actor {
             }
             Effect::ActOn(participant, act) => self.act(action(participant, act)),
             Effect::DecodeInRust => self.pictures.decode_here(),
+            Effect::LookAtInvitation { authority, pin, token } => {
+                let (api, inputs) = (self.servers.api(&authority, pin.as_deref()), self.inputs.clone());
+                tokio::spawn(async move {
+                    let who = match api {
+                        Ok(api) => api.look_at_invitation(&token).await.map_err(failure),
+                        Err(failure) => Err(failure),
+                    };
+                    inputs.send(Input::Invitation(who));
+                });
+            }
+            Effect::AcceptInvitation {
+                authority,
+                pin,
+                token,
+                password,
+            } => {
+                let (api, inputs) = (self.servers.api(&authority, pin.as_deref()), self.inputs.clone());
+                tokio::spawn(async move {
+                    let accepted = match api {
+                        Ok(api) => api.accept_invitation(&token, &password).await.map_err(failure),
+                        Err(failure) => Err(failure),
+                    };
+                    inputs.send(Input::Accepted(accepted));
+                });
+            }
+            Effect::People(call) => self.ask_about_people(call),
         }
     }
 
@@ -344,6 +372,16 @@ impl Actor {
         tokio::spawn(async move {
             inputs.send(Input::Exams(match fresh(&signed_in).await {
                 Some((api, token)) => api.exams(&token).await.map_err(failure),
+                None => Err(expired()),
+            }));
+        });
+    }
+
+    fn ask_about_people(&self, call: PeopleCall) {
+        let (inputs, signed_in) = (self.inputs.clone(), self.signed_in.clone());
+        tokio::spawn(async move {
+            inputs.send(Input::People(match fresh(&signed_in).await {
+                Some((api, token)) => people::ask(&api, &token, call).await.map_err(failure),
                 None => Err(expired()),
             }));
         });

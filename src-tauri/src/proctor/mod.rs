@@ -4,6 +4,7 @@ mod actor;
 mod decode;
 mod listen;
 mod office_calls;
+mod people;
 mod pictures;
 pub mod room;
 pub mod slots;

@@ -1,6 +1,8 @@
 //! The proctor's window, as a state machine: what happened goes in, what has to be done comes out, and what is shown can be
 //! asked for at any time. No Tauri, no clock, no socket.
 
+use self::people::{PeopleAnswer, PeopleCall};
+use self::signing_in::{Invitation, Pending};
 use super::room::Room;
 use super::slots::{AudioSlots, SlotTable};
 use super::voices::Voices;
@@ -15,12 +17,14 @@ use invigil_shared::exam::ExamStatus;
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
+use invigil_shared::people::InvitationInfo;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::rest::{ExamListItem, SignInResponse};
 use invigil_shared::role::Role;
 use invigil_shared::signal::{AudioLevel, ParticipantInfo, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
 use invigil_view::common::{CertificateQuestion, Notice};
+use invigil_view::people::PeopleView;
 use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, WantedPicture};
 
 /// "Sent" stays this long, microseconds.
@@ -77,6 +81,11 @@ pub enum Input {
     /// The server ended our part for good.
     Refused(ErrorBody),
     Tick,
+    /// Whose invitation it is.
+    Invitation(Result<InvitationInfo, CallFailure>),
+    /// It was used.
+    Accepted(Result<InvitationInfo, CallFailure>),
+    People(Result<PeopleAnswer, CallFailure>),
 }
 
 /// What has to be done.
@@ -121,6 +130,18 @@ pub enum Effect {
     ActOnExam(ExamStep),
     ActOn(ParticipantId, SittingAct),
     DecodeInRust,
+    LookAtInvitation {
+        authority: String,
+        pin: Option<String>,
+        token: String,
+    },
+    AcceptInvitation {
+        authority: String,
+        pin: Option<String>,
+        token: String,
+        password: String,
+    },
+    People(PeopleCall),
 }
 
 /// What the command line asks for.
@@ -128,44 +149,6 @@ pub enum Effect {
 pub struct Start {
     /// Open the exam with this code as soon as it is listed.
     pub exam_code: Option<String>,
-}
-
-#[derive(Clone, Debug)]
-struct PendingSignIn {
-    authority: String,
-    pin: Option<String>,
-    email: String,
-    password: String,
-    /// Setup code and name.
-    set_up: Option<(String, String)>,
-}
-
-impl PendingSignIn {
-    fn effect(&self) -> Effect {
-        let Self {
-            authority,
-            pin,
-            email,
-            password,
-            set_up,
-        } = self.clone();
-        match set_up {
-            Some((setup_code, name)) => Effect::SetUp {
-                authority,
-                pin,
-                setup_code,
-                name,
-                email,
-                password,
-            },
-            None => Effect::SignIn {
-                authority,
-                pin,
-                email,
-                password,
-            },
-        }
-    }
 }
 
 /// The state; see [`ProctorState::handle`].
@@ -178,7 +161,7 @@ pub struct ProctorState {
     server: String,
     email: String,
     name: String,
-    pending: Option<PendingSignIn>,
+    pending: Option<Pending>,
     exams: Vec<ExamListItem>,
     opening: Option<ExamId>,
     room: Room,
@@ -194,6 +177,9 @@ pub struct ProctorState {
     slots: SlotTable,
     audio: AudioSlots,
     intents: Vec<Intent>,
+    role: Option<Role>,
+    invitation: Option<Invitation>,
+    people: PeopleView,
 }
 
 impl ProctorState {
@@ -223,6 +209,9 @@ impl ProctorState {
             slots: SlotTable::default(),
             audio: AudioSlots::default(),
             intents: Vec::new(),
+            role: None,
+            invitation: None,
+            people: PeopleView::default(),
         }
     }
 
@@ -248,6 +237,9 @@ impl ProctorState {
             listening: self.listening,
             sending: self.sending.map(|(state, _)| state),
             web_decoder: self.web_decoder,
+            role: self.role,
+            invitation: self.invitation.as_ref().map(|invitation| invitation.who.clone()),
+            people: self.people.clone(),
         }
     }
 
@@ -341,7 +333,13 @@ impl ProctorState {
                 if self.step == ProctorStep::Wall {
                     self.leave(effects);
                 }
+                if CallFailure::Refused(error).ends_sign_in() {
+                    self.step = ProctorStep::SignIn;
+                }
             }
+            Input::Invitation(result) => self.invited(result, effects),
+            Input::Accepted(result) => self.accepted(result, effects),
+            Input::People(result) => self.people_told(result),
             Input::Tick => {
                 self.voices.pass(now);
                 let over = self
@@ -448,6 +446,12 @@ impl ProctorState {
                 }
             }
             ProctorCommand::DismissNotice => self.notice = None,
+            ProctorCommand::OpenInvitation { link } => self.open_invitation(&link, effects),
+            ProctorCommand::AcceptInvitation { password } => self.accept_invitation(password, effects),
+            ProctorCommand::LeaveInvitation => self.leave_invitation(),
+            ProctorCommand::ShowPeople => self.show_people(effects),
+            ProctorCommand::LeavePeople => self.leave_people(effects),
+            ProctorCommand::People { command } => self.act_on_people(command, effects),
         }
     }
 
@@ -526,6 +530,9 @@ impl ProctorState {
 }
 
 mod office;
+pub mod people;
+#[cfg(test)]
+mod people_tests;
 mod signing_in;
 pub use office::{Office, OfficeAnswer, OfficeCall};
 #[cfg(test)]

@@ -9,6 +9,9 @@ export function timeOfDay(us: number, seconds = false): string {
   return `${two(d.getHours())}:${two(d.getMinutes())}${seconds ? `:${two(d.getSeconds())}` : ''}`;
 }
 
+/** The local day of a server time in microseconds: 15 May. */
+export const day = (us: number): string => new Date(us / 1000).toLocaleDateString('en-GB', { weekday: 'long', day: 'numeric', month: 'long' });
+
 /** A running clock: 0:24, 11:42, 1:17:44. Never negative. */
 export function clock(us: number): string {
   const s = Math.max(0, Math.floor(us / 1e6));

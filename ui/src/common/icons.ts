@@ -15,6 +15,7 @@ import CircleUserRound from '@lucide/svelte/icons/circle-user-round';
 import CircleX from '@lucide/svelte/icons/circle-x';
 import Clock from '@lucide/svelte/icons/clock';
 import CloudOff from '@lucide/svelte/icons/cloud-off';
+import Copy from '@lucide/svelte/icons/copy';
 import Diamond from '@lucide/svelte/icons/diamond';
 import Eye from '@lucide/svelte/icons/eye';
 import EyeOff from '@lucide/svelte/icons/eye-off';
@@ -29,6 +30,7 @@ import ImageOff from '@lucide/svelte/icons/image-off';
 import Inbox from '@lucide/svelte/icons/inbox';
 import Keyboard from '@lucide/svelte/icons/keyboard';
 import LayoutGrid from '@lucide/svelte/icons/layout-grid';
+import Link2 from '@lucide/svelte/icons/link-2';
 import Link2Off from '@lucide/svelte/icons/link-2-off';
 import ListChecks from '@lucide/svelte/icons/list-checks';
 import Loader from '@lucide/svelte/icons/loader';
@@ -65,6 +67,7 @@ import Sun from '@lucide/svelte/icons/sun';
 import TestPicture from '@lucide/svelte/icons/flask-conical';
 import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import Upload from '@lucide/svelte/icons/upload';
+import UserRoundPlus from '@lucide/svelte/icons/user-round-plus';
 import Users from '@lucide/svelte/icons/users';
 import Video from '@lucide/svelte/icons/video';
 import VideoOff from '@lucide/svelte/icons/video-off';
@@ -81,6 +84,7 @@ export const icons = {
   check: Check,
   clock: Clock,
   cloudOff: CloudOff,
+  copy: Copy,
   cross: X,
   down: ChevronDown,
   edit: Pencil,
@@ -97,11 +101,13 @@ export const icons = {
   headphones: Headphones,
   high: OctagonAlert,
   info: Circle,
+  invite: UserRoundPlus,
   joined: LogIn,
   keyboard: Keyboard,
   left: ChevronLeft,
   leftClose: PanelLeftClose,
   leftOpen: PanelLeftOpen,
+  link: Link2,
   live: CircleDot,
   loading: Loader,
   low: Diamond,

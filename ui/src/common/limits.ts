@@ -5,5 +5,7 @@
 export const MAX_REASON = 300;
 export const MAX_EXTRA = 480;
 export const MAX_MESSAGE = 2000;
+/** Characters of a password, at least. */
+export const MIN_PASSWORD = 8;
 /** Bytes of a roster as CSV. */
 export const MAX_ROSTER_CSV = 512 * 1024;

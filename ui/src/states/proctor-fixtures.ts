@@ -4,11 +4,13 @@ import type { ConnectionLevel } from '../common/bindings/ConnectionLevel';
 import type { IntegrityKind } from '../common/bindings/IntegrityKind';
 import type { ProctorView } from '../common/bindings/ProctorView';
 import type { PublicationView } from '../common/bindings/PublicationView';
+import type { Role } from '../common/bindings/Role';
 import type { Sitting } from '../common/bindings/Sitting';
 import type { Severity } from '../common/bindings/Severity';
 import type { SittingStep } from '../common/bindings/SittingStep';
 import type { TimelineBody } from '../common/bindings/TimelineBody';
 import type { TimelineEntry } from '../common/bindings/TimelineEntry';
+import type { UserInfo } from '../common/bindings/UserInfo';
 
 export const NOW = new Date(2026, 4, 12, 10, 42, 16).getTime();
 export const now = NOW * 1000;
@@ -150,6 +152,9 @@ export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
   listening: null,
   sending: null,
   web_decoder: true,
+  role: 'proctor',
+  invitation: null,
+  people: { users: [], link: null },
   ...over,
 });
 
@@ -157,11 +162,33 @@ const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 const certificate = (changed: boolean) => ({ authority: '10.0.0.5:8443', sha256, changed });
 const many = () => Array.from({ length: 118 }, (_, i) => tile(i + 1));
 
+const user = (name: string, role: Role, over: Partial<UserInfo> = {}): UserInfo => ({ id: `u${serial++}`, email: `${name.toLowerCase().replaceAll(' ', '.')}@example.org`, name, role, state: 'active', created_at: now - 90 * 24 * 60 * MIN, link_expires_at: null, ...over });
+const users = (): UserInfo[] => [
+  user('Amara Okafor', 'admin', { email: 'admin@example.org' }),
+  user('Jonas Weber', 'lead'),
+  user('Mei Tanaka', 'lead'),
+  user('Proctor 1', 'proctor', { email: 'proctor1@example.org' }),
+  user('Lucía Fernández', 'proctor', { email: 'lucia@example.org' }),
+  user('Tom Ashby', 'proctor', { state: 'invited', link_expires_at: now + 61 * 60 * MIN }),
+  user('Ingrid Solheim', 'proctor', { state: 'invited', link_expires_at: now - 5 * 60 * MIN }),
+  user('Viktor Marek', 'proctor', { state: 'deactivated' }),
+];
+const people = (over: Partial<ProctorView> = {}) => base({ step: 'people', role: 'admin', email: 'admin@example.org', name: 'Amara Okafor', people: { users: users(), link: null }, ...over });
+const handed = { email: 'tom.ashby@example.org', name: 'Tom Ashby', link: 'invigil://exam.example.org:8443/invite?token=Qm9yaW5nLWJ1dC1yYW5kb20tMzItYnl0ZXMtaGVyZS4&sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', expires_at: now + 72 * 60 * MIN, reset: false };
+const invitation = { email: 'tom.ashby@example.org', name: 'Tom Ashby', role: 'proctor', reset: false } as const;
+
 export const proctorCases: Record<string, () => ProctorView> = {
   signin: () => base({ step: 'sign_in', email: '' }),
   'signin-error': () => base({ step: 'sign_in', notice: { code: 'credentials_wrong', params: {} } }),
   certificate: () => base({ step: 'sign_in', certificate: certificate(false) }),
   'certificate-changed': () => base({ step: 'sign_in', certificate: certificate(true) }),
+  invitation: () => base({ step: 'invitation', invitation, role: null }),
+  'invitation-reset': () => base({ step: 'invitation', invitation: { ...invitation, reset: true }, role: null, notice: { code: 'unreachable', params: {} } }),
+  people: () => people(),
+  'people-one': () => people({ people: { users: users().slice(0, 1), link: null } }),
+  'people-link': () => people({ people: { users: users(), link: handed } }),
+  'people-refused': () => people({ notice: { code: 'last_admin', params: {} } }),
+  'exams-admin': () => base({ step: 'exams', role: 'admin', name: 'Amara Okafor' }),
   exams: () => base({ step: 'exams' }),
   'exams-empty': () => base({ step: 'exams', exams: [] }),
   wall: () => base(),

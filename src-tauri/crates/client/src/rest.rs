@@ -4,8 +4,11 @@ use crate::bounds::{CONNECT_DEADLINE, REQUEST_DEADLINE};
 use crate::device::DeviceKey;
 use crate::error::ClientError;
 use crate::trust::{Authority, CertificateTrust, tls_config, untrusted};
-use invigil_shared::id::SessionId;
+use invigil_shared::id::{SessionId, UserId};
 use invigil_shared::limits::MAX_FRAME;
+use invigil_shared::people::{
+    AcceptRequest, ChangeUserRequest, InvitationInfo, InvitationRequest, InviteRequest, UserInfo, UserLink,
+};
 use invigil_shared::rest::{
     ExamListItem, JoinRequest, JoinResponse, Problem, ResumeChallenge, ResumeChallengeRequest, ResumeRequest,
     SetupRequest, SignInRequest, SignInResponse,
@@ -13,6 +16,9 @@ use invigil_shared::rest::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+
+/// People that one answer holds: they stay far below [`MAX_FRAME`].
+pub const PEOPLE_PAGE: usize = 50;
 
 /// One server, as this client trusts it. Cheap to clone.
 #[derive(Clone)]
@@ -106,6 +112,50 @@ impl Api {
         let request = self.http.get(self.url("exams")).bearer_auth(token);
         // 200 exams with their policies are about 120 KiB.
         read_within(request.send().await.map_err(|e| transport(&e))?, 4 * MAX_FRAME).await
+    }
+
+    /// Whom an invitation is for.
+    pub async fn look_at_invitation(&self, token: &str) -> Result<InvitationInfo, ClientError> {
+        let token = token.to_owned();
+        self.post("invitations/look", None, &InvitationRequest { token }).await
+    }
+
+    /// Chooses the password of an invitation's account. Signing in is the next step.
+    pub async fn accept_invitation(&self, token: &str, password: &str) -> Result<InvitationInfo, ClientError> {
+        let body = AcceptRequest {
+            token: token.to_owned(),
+            password: password.to_owned(),
+        };
+        self.post("invitations/accept", None, &body).await
+    }
+
+    /// Accounts after one, at most [`PEOPLE_PAGE`].
+    pub async fn users(&self, token: &str, after: Option<UserId>) -> Result<Vec<UserInfo>, ClientError> {
+        let cursor = after.map(|id| format!("&cursor={id}")).unwrap_or_default();
+        let url = self.url(&format!("users?limit={PEOPLE_PAGE}{cursor}"));
+        let request = self.http.get(url).bearer_auth(token);
+        read(request.send().await.map_err(|e| transport(&e))?).await
+    }
+
+    /// Makes an account and the link with which its owner chooses a password.
+    pub async fn invite(&self, token: &str, request: &InviteRequest) -> Result<UserLink, ClientError> {
+        self.post("users", Some(token), request).await
+    }
+
+    /// A new link for an account; used, it voids the password.
+    pub async fn renew_link(&self, token: &str, user: UserId) -> Result<UserLink, ClientError> {
+        self.post(&format!("users/{user}/link"), Some(token), &serde_json::json!({}))
+            .await
+    }
+
+    pub async fn change_user(
+        &self,
+        token: &str,
+        user: UserId,
+        change: &ChangeUserRequest,
+    ) -> Result<UserInfo, ClientError> {
+        let request = self.http.patch(self.url(&format!("users/{user}"))).json(change);
+        read(request.bearer_auth(token).send().await.map_err(|e| transport(&e))?).await
     }
 
     pub(crate) fn http(&self) -> &reqwest::Client {

@@ -5,4 +5,5 @@ pub mod candidate;
 pub mod common;
 pub mod media;
 pub mod office;
+pub mod people;
 pub mod proctor;

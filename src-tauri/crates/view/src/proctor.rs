@@ -2,10 +2,13 @@
 
 use crate::common::{CertificateQuestion, LinkView, Notice};
 use crate::office::{OfficeCommand, OfficeView};
+use crate::people::{PeopleCommand, PeopleView};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId};
+use invigil_shared::people::InvitationInfo;
 use invigil_shared::publication::{Layer, PublicationKey, PublicationRef, SourceState};
 use invigil_shared::rest::ExamListItem;
+use invigil_shared::role::Role;
 use invigil_shared::sitting::Sitting;
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{MessageKind, Presence, TimelineEntry};
@@ -19,6 +22,9 @@ pub enum ProctorStep {
     SignIn,
     Exams,
     Wall,
+    /// Somebody with an invitation chooses a password.
+    Invitation,
+    People,
 }
 
 /// One publication of a candidate, for signs and freshness. Server time, microseconds.
@@ -98,6 +104,11 @@ pub struct ProctorView {
     pub sending: Option<SendState>,
     /// The web view decodes; else Rust does and the media port carries pictures.
     pub web_decoder: bool,
+    /// Of whoever is signed in.
+    pub role: Option<Role>,
+    /// Whose invitation is open.
+    pub invitation: Option<InvitationInfo>,
+    pub people: PeopleView,
 }
 
 /// Levels of those who are not silent, four times a second: 0 to 100.
@@ -217,4 +228,18 @@ pub enum ProctorCommand {
     /// The web view can't decode (or failed too often): decode in Rust.
     DecodeInRust,
     DismissNotice,
+    /// Looks at an invitation, which names its server.
+    OpenInvitation {
+        link: String,
+    },
+    AcceptInvitation {
+        password: String,
+    },
+    LeaveInvitation,
+    ShowPeople,
+    LeavePeople,
+    /// For admins.
+    People {
+        command: PeopleCommand,
+    },
 }

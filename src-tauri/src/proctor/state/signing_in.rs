@@ -1,6 +1,71 @@
-//! From a password to the list of exams: signing in, the certificate question.
+//! From a password or an invitation to the list of exams: signing in, the certificate question.
 
 use super::*;
+use invigil_shared::people::InviteLink;
+
+/// What was asked of a server that may have to be believed first.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    authority: String,
+    pin: Option<String>,
+    what: Wanted,
+}
+
+#[derive(Clone, Debug)]
+enum Wanted {
+    SignIn {
+        email: String,
+        password: String,
+    },
+    SetUp {
+        setup_code: String,
+        name: String,
+        email: String,
+        password: String,
+    },
+    Look {
+        token: String,
+    },
+}
+
+/// An invitation that is open.
+#[derive(Clone, Debug)]
+pub(super) struct Invitation {
+    authority: String,
+    pin: Option<String>,
+    token: String,
+    pub(super) who: InvitationInfo,
+    /// Chosen, and on its way.
+    password: String,
+}
+
+impl Pending {
+    fn effect(&self) -> Effect {
+        let Self { authority, pin, what } = self.clone();
+        match what {
+            Wanted::SignIn { email, password } => Effect::SignIn {
+                authority,
+                pin,
+                email,
+                password,
+            },
+            Wanted::SetUp {
+                setup_code,
+                name,
+                email,
+                password,
+            } => Effect::SetUp {
+                authority,
+                pin,
+                setup_code,
+                name,
+                email,
+                password,
+            },
+            Wanted::Look { token } => Effect::LookAtInvitation { authority, pin, token },
+        }
+    }
+}
 
 impl ProctorState {
     pub(super) fn sign_in(
@@ -34,33 +99,152 @@ impl ProctorState {
             self.notice = Some(Notice::new("unreachable").with("field", "server"));
             return;
         };
-        let pending = PendingSignIn {
-            authority,
-            pin: None,
-            email: self.email.clone(),
-            password,
-            set_up,
+        let email = self.email.clone();
+        let what = match set_up {
+            Some((setup_code, name)) => Wanted::SetUp {
+                setup_code,
+                name,
+                email,
+                password,
+            },
+            None => Wanted::SignIn { email, password },
         };
+        let pin = None;
+        self.ask(Pending { authority, pin, what }, effects);
+    }
+
+    fn ask(&mut self, pending: Pending, effects: &mut Vec<Effect>) {
         self.busy = true;
         effects.push(pending.effect());
         self.pending = Some(pending);
     }
 
-    pub(super) fn signed_in(&mut self, result: Result<Box<SignInResponse>, CallFailure>, effects: &mut Vec<Effect>) {
-        let Some(pending) = &self.pending else { return };
-        match result {
-            Ok(signed_in) => {
-                (self.name, self.pending, self.step) = (signed_in.name, None, ProctorStep::Exams);
-                self.leads = matches!(signed_in.role, Role::Lead | Role::Admin);
-                effects.push(Effect::ListExams);
-            }
-            Err(CallFailure::Untrusted) => effects.push(Effect::Probe {
+    /// Why a server was not asked, or did not answer well: believed first, when that is all.
+    fn asked_in_vain(&mut self, failure: &CallFailure, effects: &mut Vec<Effect>) {
+        match (&self.pending, failure) {
+            (Some(pending), CallFailure::Untrusted) => effects.push(Effect::Probe {
                 authority: pending.authority.clone(),
             }),
-            Err(failure) => {
+            _ => {
                 (self.busy, self.pending) = (false, None);
                 self.notice = Some(failure.notice());
             }
+        }
+    }
+
+    pub(super) fn open_invitation(&mut self, link: &str, effects: &mut Vec<Effect>) {
+        if self.step != ProctorStep::SignIn || self.busy {
+            return;
+        }
+        (self.notice, self.certificate) = (None, None);
+        match InviteLink::parse(link) {
+            Ok(link) => {
+                let what = Wanted::Look { token: link.token };
+                let (authority, pin) = (link.authority, link.certificate_sha256);
+                self.ask(Pending { authority, pin, what }, effects);
+            }
+            Err(_) => self.notice = Some(Notice::new("invitation_link")),
+        }
+    }
+
+    pub(super) fn invited(&mut self, result: Result<InvitationInfo, CallFailure>, effects: &mut Vec<Effect>) {
+        match (result, self.pending.take()) {
+            (
+                Ok(who),
+                Some(Pending {
+                    authority,
+                    pin,
+                    what: Wanted::Look { token },
+                }),
+            ) => {
+                (self.server, self.email) = (authority.clone(), who.email.clone());
+                let password = String::new();
+                self.invitation = Some(Invitation {
+                    authority,
+                    pin,
+                    token,
+                    who,
+                    password,
+                });
+                (self.busy, self.step) = (false, ProctorStep::Invitation);
+            }
+            (Err(failure), pending) => {
+                self.pending = pending;
+                self.asked_in_vain(&failure, effects);
+            }
+            (Ok(_), pending) => self.pending = pending,
+        }
+    }
+
+    pub(super) fn accept_invitation(&mut self, password: String, effects: &mut Vec<Effect>) {
+        let Some(invitation) = self.invitation.as_mut().filter(|_| !self.busy) else {
+            return;
+        };
+        self.notice = None;
+        if password.is_empty() {
+            self.notice = Some(Notice::new("field_missing").with("field", "password"));
+            return;
+        }
+        self.busy = true;
+        invitation.password = password;
+        effects.push(Effect::AcceptInvitation {
+            authority: invitation.authority.clone(),
+            pin: invitation.pin.clone(),
+            token: invitation.token.clone(),
+            password: invitation.password.clone(),
+        });
+    }
+
+    /// The password holds: it signs in at once.
+    pub(super) fn accepted(&mut self, result: Result<InvitationInfo, CallFailure>, effects: &mut Vec<Effect>) {
+        let Some(invitation) = self.invitation.take() else {
+            return;
+        };
+        match result {
+            Ok(who) => {
+                if let Some(sha256) = &invitation.pin {
+                    // Whoever made the link vouches for the server.
+                    effects.push(Effect::Remember {
+                        authority: invitation.authority.clone(),
+                        sha256: sha256.clone(),
+                    });
+                }
+                self.step = ProctorStep::SignIn;
+                let (authority, pin) = (invitation.authority, invitation.pin);
+                let what = Wanted::SignIn {
+                    email: who.email,
+                    password: invitation.password,
+                };
+                self.ask(Pending { authority, pin, what }, effects);
+            }
+            Err(failure) => {
+                (self.busy, self.notice) = (false, Some(failure.notice()));
+                if failure.ends_invitation() {
+                    self.step = ProctorStep::SignIn;
+                } else {
+                    self.invitation = Some(invitation);
+                }
+            }
+        }
+    }
+
+    pub(super) fn leave_invitation(&mut self) {
+        if self.step == ProctorStep::Invitation && !self.busy {
+            (self.invitation, self.notice, self.step) = (None, None, ProctorStep::SignIn);
+        }
+    }
+
+    pub(super) fn signed_in(&mut self, result: Result<Box<SignInResponse>, CallFailure>, effects: &mut Vec<Effect>) {
+        if self.pending.is_none() {
+            return;
+        }
+        match result {
+            Ok(signed_in) => {
+                (self.name, self.pending, self.step) = (signed_in.name, None, ProctorStep::Exams);
+                (self.role, self.leads) = (Some(signed_in.role), matches!(signed_in.role, Role::Lead | Role::Admin));
+                effects.push(Effect::ListExams);
+            }
+            Err(failure) => self.asked_in_vain(&failure, effects),
         }
     }
 

@@ -4,10 +4,11 @@ import type { ExamStep } from "./ExamStep";
 import type { MessageKind } from "./MessageKind";
 import type { OfficeCommand } from "./OfficeCommand";
 import type { ParticipantId } from "./ParticipantId";
+import type { PeopleCommand } from "./PeopleCommand";
 import type { SittingAct } from "./SittingAct";
 import type { WantedPicture } from "./WantedPicture";
 
 /**
  * What the window may ask for. Tauri command `proctor_command`, one argument `command`.
  */
-export type ProctorCommand = { "do": "sign_in", server: string, email: string, password: string, } | { "do": "set_up", server: string, setup_code: string, name: string, email: string, password: string, } | { "do": "trust", accept: boolean, } | { "do": "sign_out" } | { "do": "refresh_exams" } | { "do": "open_exam", exam: ExamId, } | { "do": "leave_exam" } | { "do": "show", pictures: Array<WantedPicture>, } | { "do": "focus", participant: ParticipantId | null, } | { "do": "listen", participant: ParticipantId | null, } | { "do": "looked", participant: ParticipantId, } | { "do": "send", to: ParticipantId, kind: MessageKind, text: string, } | { "do": "exam", step: ExamStep, } | { "do": "act", participant: ParticipantId, act: SittingAct, } | { "do": "office", ask: OfficeCommand, } | { "do": "decode_in_rust" } | { "do": "dismiss_notice" };
+export type ProctorCommand = { "do": "sign_in", server: string, email: string, password: string, } | { "do": "set_up", server: string, setup_code: string, name: string, email: string, password: string, } | { "do": "trust", accept: boolean, } | { "do": "sign_out" } | { "do": "refresh_exams" } | { "do": "open_exam", exam: ExamId, } | { "do": "leave_exam" } | { "do": "show", pictures: Array<WantedPicture>, } | { "do": "focus", participant: ParticipantId | null, } | { "do": "listen", participant: ParticipantId | null, } | { "do": "looked", participant: ParticipantId, } | { "do": "send", to: ParticipantId, kind: MessageKind, text: string, } | { "do": "exam", step: ExamStep, } | { "do": "act", participant: ParticipantId, act: SittingAct, } | { "do": "office", ask: OfficeCommand, } | { "do": "decode_in_rust" } | { "do": "dismiss_notice" } | { "do": "open_invitation", link: string, } | { "do": "accept_invitation", password: string, } | { "do": "leave_invitation" } | { "do": "show_people" } | { "do": "leave_people" } | { "do": "people", command: PeopleCommand, };

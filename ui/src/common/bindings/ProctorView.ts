@@ -3,11 +3,14 @@ import type { CandidateTile } from "./CandidateTile";
 import type { CertificateQuestion } from "./CertificateQuestion";
 import type { ExamInfo } from "./ExamInfo";
 import type { ExamListItem } from "./ExamListItem";
+import type { InvitationInfo } from "./InvitationInfo";
 import type { LinkView } from "./LinkView";
 import type { Notice } from "./Notice";
 import type { OfficeView } from "./OfficeView";
 import type { ParticipantId } from "./ParticipantId";
+import type { PeopleView } from "./PeopleView";
 import type { ProctorStep } from "./ProctorStep";
+import type { Role } from "./Role";
 import type { SendState } from "./SendState";
 import type { TimelineEntry } from "./TimelineEntry";
 
@@ -30,4 +33,12 @@ timeline: Array<TimelineEntry>, focus: ParticipantId | null, listening: Particip
 /**
  * The web view decodes; else Rust does and the media port carries pictures.
  */
-web_decoder: boolean, };
+web_decoder: boolean, 
+/**
+ * Of whoever is signed in.
+ */
+role: Role | null, 
+/**
+ * Whose invitation is open.
+ */
+invitation: InvitationInfo | null, people: PeopleView, };
