@@ -1,6 +1,7 @@
 //! Puts a server together and runs it: store, keys, shards, control, and the one HTTPS port.
 
 mod begun;
+mod keys;
 mod listener;
 
 use crate::api::health::Monitor;
@@ -86,7 +87,7 @@ impl Server {
         // A second server in one process (tests) finds it installed already.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let directory = config.data.prepare()?.to_owned();
-        let keys = ServerKeys::open(&directory)?;
+        let server_keys = ServerKeys::open(&directory)?;
         let certificate = config.http.certificate(&directory)?;
         let ice = Ice::new(&config.ice)?;
         let store = store::open(&directory, config.data.database()).await?;
@@ -94,7 +95,7 @@ impl Server {
         let refusals = Arc::new(Refusals::default());
         // What others wrote while no server ran.
         audit::write(&*store, &checkpoints, &refusals).await?;
-        let secrets = SecretHasher::new(&keys.secret_key);
+        let secrets = SecretHasher::new(&server_keys.secret_key);
         let setup_code = offer_setup(&*store, &secrets).await?;
 
         let (listener, https) = listen(config.http.listen).await?;
@@ -146,7 +147,7 @@ impl Server {
         let service = Arc::new(Service {
             store: Arc::clone(&store),
             control: Arc::clone(&control),
-            tokens: Tokens::new(&keys, &config.auth),
+            tokens: Tokens::new(&server_keys, &config.auth),
             secrets,
             passwords: passwords.map_err(|_| ErrorBody::from(invigil_shared::error::ErrorCode::Internal))??,
             challenges: Challenges::default(),
@@ -160,7 +161,7 @@ impl Server {
         });
         let shutdown = Shutdown::default();
         let door = Door::new(shards.iter().filter_map(|(_, shard)| shard.tcp().cloned()));
-        let router = api::router(service);
+        let router = api::router(Arc::clone(&service));
         let accept = listener::serve(
             listener,
             tls.subscribe(),
@@ -177,6 +178,7 @@ impl Server {
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
             tokio::spawn(api::forget_keys(Arc::clone(&store), shutdown.signal())),
             tokio::spawn(Arc::clone(&control).keep_revoking(shutdown.signal())),
+            tokio::spawn(keys::follow(service, directory.clone(), shutdown.signal())),
         ];
         let metrics = metrics.map(|(listener, address)| {
             let (router, mut stopping) = (metrics::router(Arc::clone(&monitor)), shutdown.signal());

@@ -13,6 +13,7 @@ use invigil_shared::role::Role;
 use invigil_shared::token::{ACCESS_TYP, AUDIENCE};
 use jsonwebtoken::{Algorithm, EncodingKey};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 /// Signs any header and any claims, however wrong they are.
 struct Forger {
@@ -20,14 +21,17 @@ struct Forger {
     /// Of nobody we know.
     stranger: EncodingKey,
     public: Vec<u8>,
+    /// How our key is called.
+    kid: String,
+}
+
+/// The first bytes of a public key's SHA-256.
+fn kid(public: &[u8]) -> String {
+    invigil_shared::chain::hex(&Sha256::digest(public)[..8])
 }
 
 fn part(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
-}
-
-fn head() -> Value {
-    json!({ "alg": "EdDSA", "typ": ACCESS_TYP })
 }
 
 fn with(mut value: Value, changes: &[(&str, Value)]) -> Value {
@@ -50,7 +54,12 @@ impl Forger {
             key: EncodingKey::from_ed_der(&keys.token_key),
             stranger: EncodingKey::from_ed_der(&other.token_key),
             public: keys.token_public.clone(),
+            kid: kid(&keys.token_public),
         }
+    }
+
+    fn head(&self) -> Value {
+        json!({ "alg": "EdDSA", "typ": ACCESS_TYP, "kid": self.kid })
     }
 
     fn sign_with(key: &EncodingKey, alg: Algorithm, head: &Value, claims: &Value) -> String {
@@ -72,7 +81,7 @@ const INVALID: &str = "token_invalid";
 /// Forgeries that need no account: header, signature and spelling.
 fn spellings(forger: &Forger, good: &Value) -> Vec<Case> {
     let case = |what: &str, token: String| (what.to_owned(), token, INVALID);
-    let token = forger.sign(&head(), good);
+    let token = forger.sign(&forger.head(), good);
     let parts: Vec<&str> = token.split('.').collect();
     let (h, c, s) = (parts[0], parts[1], parts[2]);
     let mut cases = Vec::new();
@@ -81,7 +90,7 @@ fn spellings(forger: &Forger, good: &Value) -> Vec<Case> {
         "none", "None", "NONE", "nOnE", "", "HS256", "HS384", "HS512", "RS256", "PS256", "ES256", "ES384", "EdDSA2",
         "Ed448",
     ] {
-        let head = part(&with(head(), &[("alg", json!(alg))]));
+        let head = part(&with(forger.head(), &[("alg", json!(alg))]));
         cases.push(case(
             &format!("alg {alg:?} without a signature"),
             format!("{head}.{c}."),
@@ -96,7 +105,7 @@ fn spellings(forger: &Forger, good: &Value) -> Vec<Case> {
         (Algorithm::HS384, "HS384"),
         (Algorithm::HS512, "HS512"),
     ] {
-        let head = with(head(), &[("alg", json!(name))]);
+        let head = with(forger.head(), &[("alg", json!(name))]);
         let confusions = [
             ("the public key", forger.public.clone()),
             ("the public key in base64", STANDARD.encode(&forger.public).into_bytes()),
@@ -109,7 +118,7 @@ fn spellings(forger: &Forger, good: &Value) -> Vec<Case> {
     }
     cases.push(case(
         "another server's key",
-        Forger::sign_with(&forger.stranger, Algorithm::EdDSA, &head(), good),
+        Forger::sign_with(&forger.stranger, Algorithm::EdDSA, &forger.head(), good),
     ));
     // Keys that the token brings along (RFC 8725 section 3.10).
     for (name, value) in [
@@ -121,12 +130,25 @@ fn spellings(forger: &Forger, good: &Value) -> Vec<Case> {
         ("x5u", json!("https://evil.example.org/certificate")),
         ("kid", json!("../../../dev/null")),
     ] {
-        let head = with(head(), &[(name, value)]);
+        let head = with(forger.head(), &[(name, value)]);
         cases.push(case(
             &format!("{name} of a stranger"),
             Forger::sign_with(&forger.stranger, Algorithm::EdDSA, &head, good),
         ));
     }
+    // The name of the key (RFC 7515 section 4.1.4), under a good signature of our own.
+    for (what, name) in [
+        ("no such key", json!("0011223344556677")),
+        ("a name in other letters", json!(forger.kid.to_uppercase())),
+        ("a longer name", json!(format!("{}00", forger.kid))),
+        ("an empty name", json!("")),
+        ("a name that is none", json!(7)),
+        ("no name", Value::Null),
+    ] {
+        let head = with(forger.head(), &[("kid", name)]);
+        cases.push(case(what, forger.sign(&head, good)));
+    }
+    cases.push(case("without kid", forger.sign(&without(forger.head(), "kid"), good)));
     // The type (RFC 8725 section 3.11), and extensions that nobody understands (RFC 7515 section 4.1.11).
     for typ in [
         json!("JWT"),
@@ -137,13 +159,13 @@ fn spellings(forger: &Forger, good: &Value) -> Vec<Case> {
     ] {
         cases.push(case(
             &format!("typ {typ}"),
-            forger.sign(&with(head(), &[("typ", typ)]), good),
+            forger.sign(&with(forger.head(), &[("typ", typ)]), good),
         ));
     }
-    cases.push(case("no typ", forger.sign(&without(head(), "typ"), good)));
+    cases.push(case("no typ", forger.sign(&without(forger.head(), "typ"), good)));
     cases.push(case(
         "crit",
-        forger.sign(&with(head(), &[("crit", json!(["exp"]))]), good),
+        forger.sign(&with(forger.head(), &[("crit", json!(["exp"]))]), good),
     ));
     // The spelling.
     cases.push(case("a cut signature", token[..token.len() - 1].to_owned()));
@@ -158,21 +180,24 @@ fn spellings(forger: &Forger, good: &Value) -> Vec<Case> {
     ));
     cases.push(case(
         "claims that are no object",
-        forger.sign(&head(), &json!(["admin"])),
+        forger.sign(&forger.head(), &json!(["admin"])),
     ));
     cases.push(case("not base64", "!!!.???.***".to_owned()));
     cases.push(case("only dots", "..".to_owned()));
     cases.push(case("long", "x".repeat(5_000)));
     cases.push(case(
         "right, and long",
-        forger.sign(&head(), &with(good.clone(), &[("jti", json!("x".repeat(3_000)))])),
+        forger.sign(
+            &forger.head(),
+            &with(good.clone(), &[("jti", json!("x".repeat(3_000)))]),
+        ),
     ));
     cases
 }
 
 /// Claims of someone with an account that are wrong in one place.
 fn claims(forger: &Forger, good: &Value) -> Vec<Case> {
-    let case = |what: &str, claims: Value| (what.to_owned(), forger.sign(&head(), &claims), INVALID);
+    let case = |what: &str, claims: Value| (what.to_owned(), forger.sign(&forger.head(), &claims), INVALID);
     let change = |what: &str, name: &str, value: Value| case(what, with(good.clone(), &[(name, value)]));
     let mut cases = vec![
         change("another audience", "aud", json!("other")),
@@ -203,7 +228,7 @@ fn claims(forger: &Forger, good: &Value) -> Vec<Case> {
         cases.push(case(&format!("without {name}"), without(good.clone(), name)));
     }
     for (what, exp) in [("a minute ago", now_s() - 60), ("in 1970", 0)] {
-        let token = forger.sign(&head(), &with(good.clone(), &[("exp", json!(exp))]));
+        let token = forger.sign(&forger.head(), &with(good.clone(), &[("exp", json!(exp))]));
         cases.push((format!("expired {what}"), token, "token_expired"));
     }
     cases
@@ -211,7 +236,7 @@ fn claims(forger: &Forger, good: &Value) -> Vec<Case> {
 
 /// A candidate's claims that are wrong in one place.
 fn sittings(forger: &Forger, good: &Value, other: &Value) -> Vec<Case> {
-    let case = |what: &str, claims: Value| (what.to_owned(), forger.sign(&head(), &claims), INVALID);
+    let case = |what: &str, claims: Value| (what.to_owned(), forger.sign(&forger.head(), &claims), INVALID);
     let change = |what: &str, names: &[&str]| {
         let changes: Vec<(&str, Value)> = names.iter().map(|name| (*name, other[*name].clone())).collect();
         case(what, with(good.clone(), &changes))
@@ -273,7 +298,7 @@ async fn tokens_that_are_not_quite_ours_are_refused() {
     // The forger's own tokens are good before anything is changed: the table shows what the changes do.
     let mut client = world.bare().await;
     for good in [&proctor, &candidate] {
-        client = world.client(&forger.sign(&head(), good)).await;
+        client = world.client(&forger.sign(&forger.head(), good)).await;
     }
     drop(client);
 

@@ -5,6 +5,7 @@ mod backup;
 mod config;
 mod doctor;
 mod exam;
+mod key;
 mod open;
 mod output;
 mod roster;
@@ -48,6 +49,9 @@ enum Command {
     Backup(backup::BackupCommand),
     /// Put a backup into a new data directory.
     Restore(backup::RestoreCommand),
+    /// Change the key that signs access tokens.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Print an access token, for scripts and tests.
     Token(token::TokenCommand),
 }
@@ -65,6 +69,7 @@ impl Cli {
             Command::Audit(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
+            Command::Key(command) => command.run().await,
             Command::Token(command) => command.run().await,
         }?;
         Ok(ExitCode::SUCCESS)

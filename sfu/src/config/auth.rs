@@ -6,7 +6,7 @@ use invigil_shared::token::AUDIENCE;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// Shorter than this a client would do nothing but refresh; longer, and a deactivated account's token lives on for too long.
+/// Shorter than this a client would do nothing but refresh; longer, and a key that was changed has to verify for too long.
 const ACCESS_TOKEN_RANGE_S: std::ops::RangeInclusive<i64> = 1..=3_600;
 /// They stand in every token.
 const MAX_NAME: usize = 200;

@@ -5,6 +5,7 @@ use crate::auth::Identity;
 use crate::shutdown::ShutdownSignal;
 use crate::store::Stored;
 use crate::store::people::Revocation;
+use invigil_shared::error::ErrorCode;
 use invigil_shared::id::ParticipantId;
 use invigil_shared::publication::PublicationRef;
 use invigil_shared::signal::ServerMessage;
@@ -42,6 +43,14 @@ impl Control {
                 Err(_) => {}
             }
         }
+    }
+
+    /// No token of before holds any more: everybody has to come again.
+    pub fn cut_everybody(&self) {
+        for (outbox, _) in self.connections.lock().values() {
+            outbox.close(ErrorCode::TokenInvalid.into());
+        }
+        self.end_browsers_of(|_| true);
     }
 
     async fn cut(&self, revocation: Revocation) {

@@ -3,7 +3,7 @@
 use super::Look;
 use crate::api::health::free_bytes;
 use crate::audit::checkpoint::{AUDIT_KEY_FILE, CHECKPOINT_FILE};
-use crate::auth::keys::{SECRET_KEY_FILE, TOKEN_KEY_FILE};
+use crate::auth::keys::{SECRET_KEY_FILE, is_token_key};
 use crate::config::{CERTIFICATE_KEY_FILE, ServeConfig};
 use crate::store::sqlite::DATABASE_FILE;
 use std::fs;
@@ -19,7 +19,6 @@ const CLOCK_TOLERANCE_S: i64 = 60;
 /// What holds secrets, or what is personal.
 fn private(config: &ServeConfig) -> Vec<PathBuf> {
     let own = [
-        TOKEN_KEY_FILE,
         SECRET_KEY_FILE,
         AUDIT_KEY_FILE,
         CHECKPOINT_FILE,
@@ -27,6 +26,9 @@ fn private(config: &ServeConfig) -> Vec<PathBuf> {
         DATABASE_FILE,
     ];
     let mut files: Vec<_> = own.iter().map(|name| config.data.data_dir.join(name)).collect();
+    let entries = fs::read_dir(&config.data.data_dir).into_iter().flatten().flatten();
+    let keys = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_token_key));
+    files.extend(keys.map(|entry| entry.path()));
     files.extend(config.http.key.clone());
     files.extend(config.ice.turn_secret_file.clone());
     files.retain(|file| file.exists());

@@ -90,6 +90,7 @@ pub enum Action {
     /// Wrong passwords of a while, counted.
     SignInRefused,
     IssueToken,
+    RotateKey,
     CreateExam,
     ChangeExam,
     EditExam,
@@ -125,6 +126,7 @@ impl Action {
             Self::SignIn => "sign_in",
             Self::SignInRefused => "sign_in_refused",
             Self::IssueToken => "issue_token",
+            Self::RotateKey => "rotate_key",
             Self::CreateExam => "create_exam",
             Self::ChangeExam => "change_exam",
             Self::EditExam => "edit_exam",

@@ -1,0 +1,45 @@
+//! `key rotate`: a new key for access tokens.
+
+use super::open::Data;
+use super::output;
+use crate::auth::keys;
+use crate::clock;
+use crate::config::DataConfig;
+use crate::store::audit::Action;
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+#[derive(Subcommand, Debug)]
+pub enum KeyCommand {
+    /// Sign access tokens with a new key from now on. Tokens of the key before stay good until they end.
+    Rotate(Rotate),
+}
+
+#[derive(Args, Debug)]
+pub struct Rotate {
+    #[command(flatten)]
+    data: DataConfig,
+    /// Somebody else has the key: refuse its tokens at once. Candidates come back by themselves, people sign in again.
+    #[arg(long)]
+    now: bool,
+}
+
+impl KeyCommand {
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            KeyCommand::Rotate(rotate) => rotate.run().await,
+        }
+    }
+}
+
+impl Rotate {
+    async fn run(self) -> anyhow::Result<()> {
+        let data = Data::open(&self.data).await?;
+        keys::rotate(&data.directory, clock::now_s(), self.now)?;
+        let said = json!({ "now": self.now });
+        data.store.note(Action::RotateKey, String::new(), said).await?;
+        data.store.close().await;
+        output::line("Tokens are signed with a new key; a running server follows within a second");
+        Ok(())
+    }
+}
