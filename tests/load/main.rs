@@ -7,6 +7,7 @@ mod crowd;
 mod figures;
 mod hostile;
 mod machine;
+mod sockets;
 mod stage;
 mod storm;
 mod trace;
@@ -51,6 +52,13 @@ enum Command {
         #[arg(long, default_value = "out/load")]
         out: PathBuf,
     },
+    /// Ten thousand signalling connections, opened within a minute and held while candidates report events.
+    Sockets {
+        #[command(flatten)]
+        sockets: sockets::SocketsOptions,
+        #[arg(long, default_value = "out/load")]
+        out: PathBuf,
+    },
     /// Write the sizes of encoded frames to a file, a line each: what the bench's `exam` load sends.
     Trace {
         #[arg(long)]
@@ -81,6 +89,12 @@ async fn main() -> Result<()> {
             let report = Box::pin(hostile::play(&hostile, folder.path())).await?;
             report.print();
             write(&out, "hostile.json", &report)
+        }
+        Command::Sockets { sockets, out } => {
+            let folder = tempfile::tempdir()?;
+            let report = Box::pin(sockets::play(&sockets, folder.path())).await?;
+            report.print();
+            write(&out, "sockets.json", &report)
         }
         Command::Trace { out, seconds } => trace::write(&out, seconds),
     }

@@ -10,6 +10,7 @@ mod kills;
 mod line;
 mod load;
 mod sim;
+mod sockets;
 
 use crate::run;
 use anyhow::{Context, Result, bail};
@@ -35,6 +36,11 @@ const PROOFS: &[Proof] = &[
         "crowd",
         "500 candidates with the load generator beside the server, or as many as hold",
         crowd::prove,
+    ),
+    (
+        "sockets",
+        "10,000 signalling connections, opened in a minute and held for five",
+        sockets::prove,
     ),
     (
         "kills",

@@ -79,6 +79,19 @@ impl Sfu {
         )
     }
 
+    /// Starts another build, or the one beside us, with further arguments, on free ports of 127.0.0.1.
+    pub fn start_binary_with(binary: Option<&Path>, folder: &Path, more: &[&str]) -> Result<Self> {
+        let own = || bin_dir().join("invigil-sfu");
+        let free = ("127.0.0.1:0", "127.0.0.1:0");
+        Self::start_of(
+            binary.map_or_else(own, Path::to_owned),
+            (None, None),
+            folder,
+            free,
+            more,
+        )
+    }
+
     /// Starts on a PostgreSQL, on free ports of 127.0.0.1.
     pub fn start_on(database: &str, folder: &Path) -> Result<Self> {
         let where_it_is = (None, Some(database.to_owned()));
@@ -137,6 +150,11 @@ impl Sfu {
     /// Whether it has not ended.
     pub fn runs(&mut self) -> bool {
         self.process.ended().is_none()
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// `kill -9`, as a power cut would.
