@@ -4,7 +4,7 @@
 #
 #   tests/deb/run.sh OLD.deb NEW.deb
 #
-# Needs root, debootstrap, qemu-system-x86, cpio, kmod, xz-utils. Exit 2: something is missing.
+# Needs root, debootstrap, qemu-system-x86, cpio, xz-utils. Exit 2: something is missing.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 old=$(realpath "${1:?usage: tests/deb/run.sh OLD.deb NEW.deb}") new=$(realpath "${2:?usage: tests/deb/run.sh OLD.deb NEW.deb}")
@@ -14,7 +14,7 @@ if [ "$(id -u)" != 0 ]; then
     echo "tests/deb: only root can make a new Debian here" >&2
     exit 2
 fi
-for tool in debootstrap qemu-system-x86_64 cpio depmod xz chroot timeout; do
+for tool in debootstrap qemu-system-x86_64 cpio xz timeout; do
     if ! command -v "$tool" >/dev/null; then
         echo "tests/deb: $tool is missing" >&2
         exit 2
@@ -40,10 +40,12 @@ mkdir "$root"
 tar -C "$root" -xf "$base"
 
 # A network interface, so that the server has an address to announce.
-kernel=$("$here/../vm/kernel.sh" "$(dirname "$cache")/vm" 2>/dev/null || { mkdir -p "$(dirname "$cache")/vm"; "$here/../vm/kernel.sh" "$(dirname "$cache")/vm"; })
-version=$(ls "$kernel/lib/modules")
-cp "$(find "$kernel/lib/modules/$version" -name 'dummy.ko*' | grep /net/ | head -1)" "$root/root/"
-xz -dq "$root"/root/dummy.ko.xz 2>/dev/null || true
+mkdir -p "$(dirname "$cache")/vm"
+kernel=$("$here/../vm/kernel.sh" "$(dirname "$cache")/vm")
+module=$(find "$kernel/lib/modules" -path '*/net/dummy.ko*')
+cp "$module" "$root/root/"
+# Some kernels ship compressed modules.
+if [ "${module##*.}" = xz ]; then xz -d "$root/root/dummy.ko.xz"; fi
 cp "$old" "$root/root/old.deb"
 cp "$new" "$root/root/new.deb"
 cp "$here/inside.sh" "$root/root/inside.sh"
@@ -57,13 +59,9 @@ StandardOutput=tty
 StandardError=inherit
 TTYPath=/dev/ttyS0
 TimeoutStartSec=infinity
-[Install]
-WantedBy=default.target
 U
-mkdir -p "$root/etc/systemd/system/default.target.wants"
 ln -sf /etc/systemd/system/inside.service "$root/etc/systemd/system/multi-user.target.wants/inside.service"
 ln -sf /lib/systemd/system/multi-user.target "$root/etc/systemd/system/default.target"
-rmdir "$root/etc/systemd/system/default.target.wants"
 for unit in serial-getty@ttyS0.service getty@tty1.service systemd-resolved.service apt-daily.timer apt-daily-upgrade.timer; do
     ln -sf /dev/null "$root/etc/systemd/system/$unit"
 done

@@ -123,7 +123,11 @@ pub fn deb(options: &Options) -> Result<PathBuf> {
     write(&tree.join("usr/share/doc/invigil-sfu/copyright"), &copyright, 0o644)?;
     let from = root.join("installers/linux/deb");
     let architecture = run::output("dpkg", &["--print-architecture"]).context("dpkg is missing")?;
+    // What it was linked with is what it needs: 2.36 of 2.36-9+deb12u13.
+    let libc = run::output("dpkg-query", &["-W", "-f", "${Version}", "libc6"]).context("libc6 is not Debian's")?;
+    let libc = libc.split('-').next().unwrap_or_default();
     let control = fs::read_to_string(from.join("control"))?
+        .replace("@LIBC@", libc)
         .replace("@VERSION@", &version)
         .replace("@ARCHITECTURE@", architecture.trim())
         .replace("@SIZE@", &size_kib(&tree)?.to_string());

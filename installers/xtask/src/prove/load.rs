@@ -12,12 +12,12 @@ pub struct Programs {
     load: PathBuf,
 }
 
-/// Builds both: the server as it is shipped, the generator as tests are (its dependencies are optimised).
+/// Builds both: the server as it is shipped, the generator as the gate does, which compiles nothing twice (its dependencies are
+/// optimised).
 pub fn programs() -> Result<Programs> {
     packages::ensure(Purpose::Demo)?;
     let sfu = build::release_sfu()?;
-    run::check(run::cargo().args(["build", "--package", "invigil-tests", "--bin", "invigil-load"]))?;
-    let load = build::target_dir()?.join("debug/invigil-load");
+    let load = build::binaries()?.join("invigil-load");
     Ok(Programs { sfu, load })
 }
 
