@@ -16,6 +16,8 @@ mod messages;
 mod office;
 #[path = "people.rs"]
 mod people;
+#[path = "rosters.rs"]
+mod rosters;
 #[path = "sessions.rs"]
 mod sessions;
 #[path = "signalling.rs"]

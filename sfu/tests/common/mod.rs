@@ -1,6 +1,8 @@
 //! A real server on real sockets, and clients that speak bare JSON, so that the wire itself is what is tested.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod office;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::SigningKey;
