@@ -74,11 +74,12 @@ export const candidateCases: Record<string, () => CandidateView> = {
   'exam-paused': () => base({ cover: { why: 'exam_paused' }, left_us: 77 * MIN + 44 * S }),
   'exam-paused-one': () => base({ cover: { why: 'paused', reason: 'Someone will help you with the chair.' }, left_us: 77 * MIN + 44 * S, hand_raised: true }),
   'exam-locked': () => base({ cover: { why: 'locked', reason: 'Please put the phone away, then write to me.' } }),
-  'exam-early': () => base({ cover: { why: 'not_begun', starts_at: now + 7 * MIN } }),
+  'exam-early': () => base({ cover: { why: 'not_begun', starts_at: now + 7 * MIN }, left_us: 70 * MIN }),
   'exam-waiting': () => base({ cover: { why: 'waiting', late: false } }),
   'exam-asked': () => base({ cover: { why: 'asked_again', reason: 'Please turn the camera so that I can see your desk and both hands.' } }),
   finished: () => base({ step: 'finished', mark: 'off', link: { state: 'idle' } }),
   ended: () => base({ step: 'finished', mark: 'off', link: { state: 'idle' }, ended: { rejected: false, reason: 'A second person sat at the desk.' } }),
+  'ended-unsent': () => base({ step: 'finished', mark: 'off', link: { state: 'idle' }, unsent: 3, ended: { rejected: false, reason: '' } }),
   rejected: () => base({ step: 'finished', mark: 'off', link: { state: 'idle' }, ended: { rejected: true, reason: 'Your document could not be read.' } }),
   'finished-wait': () => base({ step: 'finished', mark: 'off', link: { state: 'connected' }, unsent: 12 }),
 };

@@ -40,9 +40,13 @@ impl CandidateState {
 
     /// What is left, and whether it stands.
     pub(super) fn timed(&mut self, ends_at: i64, time_left: i64) {
-        let stands = self.sitting.pause.is_some() || self.exam.as_ref().is_some_and(|e| e.status == ExamStatus::Paused);
         self.ends_at = Some(ends_at);
-        self.left_us = stands.then_some(time_left);
+        self.left_us = match self.exam.as_ref().map(|exam| (exam.status, exam.starts_at)) {
+            // The whole of it is left: waiting takes nothing.
+            Some((ExamStatus::Waiting | ExamStatus::Scheduled, starts_at)) => Some(ends_at.saturating_sub(starts_at)),
+            Some((ExamStatus::Paused, _)) => Some(time_left),
+            _ => self.sitting.pause.is_some().then_some(time_left),
+        };
     }
 
     /// The server has said why the sitting is over, to somebody who was not there when it was ended.

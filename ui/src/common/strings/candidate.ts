@@ -216,6 +216,7 @@ export const candidate = {
   'ended.rejected_text': 'Nothing of this computer is sent any more. Ask your institution what to do.',
   'finished.sent': 'All signals have been sent, nothing waits here',
   'finished.wait': '{n} signals wait to be sent. Keep Invigil open until this line changes.',
+  'finished.unsent': '{n} signals were not sent before the end',
   'finished.off': 'No picture and no sound is sent any more',
   'finished.last': 'Last signals are being sent',
   'finished.over': 'Back to the start',

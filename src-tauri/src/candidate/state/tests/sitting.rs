@@ -84,7 +84,14 @@ fn what_covers_the_page_and_whether_the_clock_stands_follows_the_sitting() {
         (Some(Cover::ExamPaused), Some(60 * SECOND))
     );
     state.handle(updated(ExamStatus::Waiting), 0);
-    assert!(matches!(state.view().cover, Some(Cover::NotBegun { .. })));
+    let view = state.view();
+    let starts_at = view.exam.as_ref().unwrap().starts_at;
+    assert_eq!(view.cover, Some(Cover::NotBegun { starts_at }));
+    assert_eq!(
+        view.left_us,
+        Some(90 * SECOND - starts_at),
+        "waiting takes nothing of it"
+    );
 }
 
 #[test]
