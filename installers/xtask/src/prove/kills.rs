@@ -1,4 +1,4 @@
-//! `kill -9` while the server writes, a hundred times on each database (`sfu/tests/kills.rs`).
+//! `kill -9` while the server writes, a hundred times on each database (`sfu/tests/service/kills.rs`).
 
 use super::Row;
 use crate::run;
@@ -9,7 +9,7 @@ const KILLS: usize = 100;
 
 pub fn prove(out: &Path) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    for (what, target) in [("SQLite", "kills"), ("PostgreSQL", "on_postgres")] {
+    for (what, target) in [("SQLite", "service"), ("PostgreSQL", "on_postgres")] {
         let mut test = run::cargo();
         // Of the workspace, as the gate compiles them: a package by itself has its dependencies with other features.
         test.args(["test", "--workspace", "--test", target, "--", "--nocapture"])
@@ -21,7 +21,7 @@ pub fn prove(out: &Path) -> Result<Vec<Row>> {
             log += line;
             log += "\n";
         });
-        let file = out.join(format!("{target}.log"));
+        let file = out.join(format!("kills-{target}.log"));
         std::fs::write(&file, log).with_context(|| format!("can't keep {}", file.display()))?;
         let holds = ended.is_ok() && summary.is_some();
         let measured = summary.unwrap_or_else(|| format!("failed, see {}", file.display()));

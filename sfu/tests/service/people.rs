@@ -1,11 +1,8 @@
 //! People with an account, over REST: invited, changed, deactivated. What is taken from somebody is taken at once, everywhere.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
+use crate::common::{Client, World, device, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{Client, World, device, text};
 use invigil_sfu::clock;
 use invigil_sfu::store::people::UserChange;
 use invigil_shared::people::InviteLink;

@@ -1,9 +1,6 @@
 //! Messages and warnings: stored, delivered once and in order, again until acknowledged.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{Client, World, device, text};
+use crate::common::{Client, World, device, text};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::role::Role;
 use serde_json::{Value, json};

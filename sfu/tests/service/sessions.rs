@@ -1,11 +1,8 @@
 //! A sitting survives reconnects and restarts: resume by device key, the chain of events, presence, finishing.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
+use crate::common::{Client, World, device, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{World, device, text};
 use ed25519_dalek::SigningKey;
 use invigil_shared::chain::ChainHead;
 use invigil_shared::device::sign_challenge;
@@ -362,7 +359,7 @@ async fn handing_in_ends_the_session_for_good() {
 }
 
 /// What a transport is to its shard: unknown, or known and given an offer that it can't read.
-async fn is_known(client: &mut common::Client, transport: &Value) -> bool {
+async fn is_known(client: &mut Client, transport: &Value) -> bool {
     let offer = json!({ "type": "sdp:offer", "transport": transport, "sdp": "v=0" });
     match text(&client.request(offer).await["code"]) {
         "sdp_invalid" => true,

@@ -1,5 +1,4 @@
 //! The real binary: `serve` beside the other commands on one data directory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};

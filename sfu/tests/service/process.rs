@@ -1,6 +1,4 @@
 //! The real process: what it logs and what not, and what SIGHUP changes while connections live on.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;

@@ -1,10 +1,7 @@
 //! What supervisors and monitoring see: readiness and metrics.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 #![allow(clippy::disallowed_types)] // the bans are for core: this test has a real socket
 
-mod common;
-
-use common::{World, device, text, within};
+use crate::common::{World, device, text, within};
 use invigil_shared::chain::ChainHead;
 use invigil_shared::id::{BootId, SessionId};
 use invigil_shared::integrity::{EventTime, IntegrityKind, IntegrityPayload, Observer};
@@ -16,7 +13,7 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-const DASHBOARD: &str = include_str!("../../installers/grafana/invigil-sfu.json");
+const DASHBOARD: &str = include_str!("../../../installers/grafana/invigil-sfu.json");
 
 async fn readiness(world: &World) -> (u16, Value) {
     world.rest("GET", "/readyz", None, &Value::Null).await

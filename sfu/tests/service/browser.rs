@@ -1,9 +1,6 @@
 //! WHIP (RFC 9725) and WHEP (draft-ietf-wish-whep-03) as HTTP: a real server, and clients that send bytes.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{TURN_SECRET, World, device, text, within};
+use crate::common::{TURN_SECRET, World, device, text, within};
 use invigil_sfu::auth::Tokens;
 use invigil_sfu::auth::relay::RelayCredentials;
 use invigil_sfu::clock::now_s;

@@ -1,10 +1,7 @@
 //! Rosters over REST: filled by hand or from a spreadsheet, and what candidates come in by.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::office::Office;
-use common::{device, text};
+use crate::common::office::Office;
+use crate::common::{device, text};
 use invigil_shared::exam::ExamStatus;
 use serde_json::{Value, json};
 

@@ -1,11 +1,8 @@
 //! The key that signs tokens is changed while the server runs: two verify, one signs, and one that was given away is void at once.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
+use crate::common::{World, device, text, within};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use common::{World, device, text, within};
 use invigil_sfu::auth::identity::Person;
 use invigil_sfu::auth::keys::{KeyError, TOKEN_KEY_FILE, rotate};
 use invigil_sfu::auth::{ServerKeys, Tokens};

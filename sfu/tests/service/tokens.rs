@@ -1,11 +1,8 @@
 //! Tokens that are not quite ours: a table of forgeries, each refused on every door with the same code (RFC 8725).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
+use crate::common::{World, device, text};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use common::{World, device, text};
 use invigil_sfu::auth::ServerKeys;
 use invigil_sfu::clock::{fresh, now_s};
 use invigil_shared::id::{ExamId, ParticipantId, SessionId, UserId};

@@ -1,11 +1,7 @@
 //! `kill -9` in the middle of writes: what was acknowledged is there, once. Three times here; `INVIGIL_KILLS=100` more often
 //! (`cargo xtask prove kills`), and `INVIGIL_KILL_SEED` the same moments again.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{Client, World, device, text, within};
+use crate::common::{Client, World, device, text, within};
 use invigil_sfu::audit::{CHECKPOINT_FILE, checkpoint, verify};
 use invigil_sfu::clock;
 use invigil_shared::chain::ChainHead;

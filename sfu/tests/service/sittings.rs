@@ -1,9 +1,6 @@
 //! What proctors do to one candidate: let in, pause, lock, give time, end; and what the candidate asks for.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{Client, World, device, text};
+use crate::common::{Client, World, device, text};
 use invigil_shared::exam::{ExamInfo, Policy};
 use invigil_shared::role::Role;
 use serde_json::{Value, json};

@@ -1,9 +1,6 @@
 //! Who gets in, and as what: setup, sign-in, roster secrets, tokens, roles.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{World, device, text};
+use crate::common::{World, device, text};
 use invigil_sfu::auth::identity::Person;
 use invigil_shared::id::ParticipantId;
 use invigil_shared::role::Role;

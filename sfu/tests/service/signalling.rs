@@ -1,9 +1,6 @@
 //! The connection itself: subprotocol, authentication, tokens in-band, bad messages, limits, replacement, draining.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{World, device, text, within};
+use crate::common::{World, device, text, within};
 use futures_util::SinkExt;
 use invigil_sfu::config::AuthConfig;
 use invigil_shared::limits::{MAX_BAD_MESSAGES, MAX_FRAME, MUTATING_PER_WINDOW};

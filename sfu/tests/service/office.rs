@@ -1,10 +1,7 @@
 //! The exam office over REST: exams are made, edited, scheduled and archived, and whoever may not do it can't.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::office::{HOUR_US, Office, new_exam};
-use common::{device, text};
+use crate::common::office::{HOUR_US, Office, new_exam};
+use crate::common::{device, text};
 use invigil_sfu::clock::now_us;
 use invigil_shared::exam::{ExamStatus, Policy};
 use invigil_shared::role::Role;

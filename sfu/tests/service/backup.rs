@@ -1,9 +1,6 @@
 //! A backup that is taken while the server works, and put back: by the commands, as an operator does it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{World, device, text};
+use crate::common::{World, device, text, within};
 use invigil_sfu::backup::{MANIFEST_FILE, Manifest};
 use invigil_sfu::store::sqlite::DATABASE_FILE;
 use invigil_shared::role::Role;
@@ -18,7 +15,7 @@ use tokio::process::Command;
 async fn sfu(arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_invigil-sfu"));
     command.args(arguments).env_remove("INVIGIL_DATABASE");
-    common::within("the command", command.output()).await.unwrap()
+    within("the command", command.output()).await.unwrap()
 }
 
 async fn backup(data: &Path, to: &Path) -> Output {

@@ -1,9 +1,6 @@
 //! A candidate never learns that another candidate exists: whatever anybody does, no byte about others reaches it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{Client, World, device, text};
+use crate::common::{Client, World, device, text};
 use invigil_shared::chain::ChainHead;
 use invigil_shared::id::SessionId;
 use invigil_shared::role::Role;

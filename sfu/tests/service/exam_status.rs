@@ -1,9 +1,6 @@
 //! A lead pauses, continues and closes an exam, the clock begins and closes it, and everybody in the room learns of it.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{Client, World, device, text};
+use crate::common::{Client, World, device, text};
 use invigil_sfu::clock::{fresh, now_us};
 use invigil_sfu::store::records::ExamChange;
 use invigil_shared::exam::{ExamInfo, ExamStatus, Policy};

@@ -1,16 +1,12 @@
 //! A real server with two shards: a candidate lives on one, who watches lives on the other, and the pictures cross.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // the bans are for core: this test has real clocks and sockets
 
-mod common;
-#[path = "../src/core/tests/world.rs"]
+#[path = "../../src/core/tests/world.rs"]
 #[allow(dead_code)] // the tests of the core use all of it
 mod world;
 
-pub(crate) use invigil_sfu::core;
-
+use crate::common::{World, device, text, within};
 use crate::core::transport::credentials::IceCredentials;
-use common::{World, device, text, within};
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::id::TransportId;
 use invigil_shared::publication::Layer;

@@ -1,9 +1,6 @@
 //! What people do through the server is in its audit log, with who they are and where they come from.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
-mod common;
-
-use common::{World, device, text};
+use crate::common::{World, device, text};
 use invigil_sfu::audit::checkpoint::public_key;
 use invigil_sfu::audit::{CHECKPOINT_FILE, verify};
 use invigil_shared::role::Role;
