@@ -8,7 +8,7 @@ use crate::api::health::Monitor;
 use crate::api::{self, Ice, Service, metrics};
 use crate::audit::{self, AuditError, Checkpoints, Refusals};
 use crate::auth::secret::{self, SecretHasher};
-use crate::auth::{Challenges, Passwords, ServerKeys, Throttle, Tokens};
+use crate::auth::{ApiKeyUses, Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
 use crate::config::{Certificate, ConfigError, HttpConfig, ServeConfig, ServerFile};
 use crate::control::Control;
@@ -152,6 +152,7 @@ impl Server {
             passwords: passwords.map_err(|_| ErrorBody::from(invigil_shared::error::ErrorCode::Internal))??,
             challenges: Challenges::default(),
             throttle: Throttle::default(),
+            api_key_uses: ApiKeyUses::default(),
             refusals: Arc::clone(&refusals),
             ice,
             origins: config.http.origins.clone(),

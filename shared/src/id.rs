@@ -50,6 +50,8 @@ id! {
     ParticipantId,
     /// A person with an account: proctor, lead, reviewer, admin.
     UserId,
+    /// A key of an institution's system.
+    ApiKeyId,
     /// One ICE + DTLS + SRTP association with a participant.
     TransportId,
     /// A text between people.

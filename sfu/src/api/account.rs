@@ -1,8 +1,8 @@
 //! From a token to a person who still exists: what is asked at every authentication and refresh.
 
 use super::{ApiError, Service};
-use crate::auth::Identity;
 use crate::auth::identity::Person;
+use crate::auth::{Identity, api_key};
 use crate::clock;
 use crate::control::policy;
 use axum::extract::FromRequestParts;
@@ -71,11 +71,21 @@ impl FromRequestParts<Arc<Service>> for Bearer {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiError> {
-        let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header
-            .and_then(|text| text.split_once(' '))
-            .filter(|(s, _)| s.eq_ignore_ascii_case("bearer"));
-        let (_, token) = token.ok_or(ErrorCode::NotAuthenticated)?;
-        Ok(Self(service.authenticate(token.trim()).await?))
+        let token = bearer(parts)?;
+        // A key of an institution's system, good or not: this is not its door, and asking here tells nothing.
+        if api_key::is_meant(token) {
+            return Err(ErrorCode::Forbidden.into());
+        }
+        Ok(Self(service.authenticate(token).await?))
     }
+}
+
+/// What stands behind `Authorization: Bearer`.
+pub(super) fn bearer(parts: &Parts) -> Result<&str, ErrorCode> {
+    let header = parts.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = header
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    let (_, token) = token.ok_or(ErrorCode::NotAuthenticated)?;
+    Ok(token.trim())
 }

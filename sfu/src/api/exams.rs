@@ -1,6 +1,6 @@
 //! Exams: what someone may watch, and the office that makes, edits, schedules and archives them.
 
-use super::account::{Account, Bearer};
+use super::caller::Caller;
 use super::keyed::{Keyed, settled};
 use super::page::{Ids, Page};
 use super::problem::Body;
@@ -8,9 +8,8 @@ use super::{ApiError, Peer, Service};
 use crate::clock;
 use crate::control::exam_status::Step;
 use crate::control::office;
-use crate::control::permission::{self, Act};
+use crate::control::permission::Act;
 use crate::store::StoreError;
-use crate::store::audit::Actor;
 use crate::store::records::{ExamsWanted, StoredExam};
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -50,9 +49,9 @@ fn tagged(status: StatusCode, item: ExamListItem) -> Response {
 }
 
 /// Drafts are their makers' business.
-async fn find(service: &Service, account: &Account, exam: ExamId) -> Result<StoredExam, ApiError> {
+async fn find(service: &Service, caller: &Caller, exam: ExamId) -> Result<StoredExam, ApiError> {
     let found = service.store.stored_exam(exam).await?.ok_or(ErrorCode::NotFound)?;
-    let shown = found.info.status != ExamStatus::Draft || permission::may(account.identity.role, Act::EditExams);
+    let shown = found.info.status != ExamStatus::Draft || caller.may(Act::EditExams);
     if shown {
         Ok(found)
     } else {
@@ -63,14 +62,14 @@ async fn find(service: &Service, account: &Account, exam: ExamId) -> Result<Stor
 /// `GET /api/v1/exams`, newest first.
 pub async fn list(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     page: Page<ExamId>,
 ) -> Result<Response, ApiError> {
-    permission::check(account.identity.role, Act::EnterAnyRoom)?;
+    caller.check(Act::ReadExams)?;
     let all = ExamsWanted::default();
     let wanted = ExamsWanted {
         before: page.cursor.unwrap_or(all.before),
-        drafts: permission::may(account.identity.role, Act::EditExams),
+        drafts: caller.may(Act::EditExams),
         limit: page.wanted(),
     };
     let exams = service.store.exams_page(wanted).await?;
@@ -81,21 +80,17 @@ pub async fn list(
 /// `GET /api/v1/exams/{exam}`.
 pub async fn read(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Ids(exam): Ids<ExamId>,
 ) -> Result<Response, ApiError> {
-    permission::check(account.identity.role, Act::EnterAnyRoom)?;
-    let found = find(&service, &account, exam).await?;
+    caller.check(Act::ReadExams)?;
+    let found = find(&service, &caller, exam).await?;
     Ok(tagged(StatusCode::OK, item(&service, found)))
 }
 
 /// `POST /api/v1/exams`.
-pub async fn create(
-    State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
-    request: Keyed,
-) -> Result<Response, ApiError> {
-    permission::check(account.identity.role, Act::EditExams)?;
+pub async fn create(State(service): State<Arc<Service>>, caller: Caller, request: Keyed) -> Result<Response, ApiError> {
+    caller.check(Act::EditExams)?;
     let NewExam {
         title,
         code,
@@ -127,8 +122,8 @@ pub async fn create(
         ended_at: None,
     };
     let answer = serde_json::to_string(&item).map_err(|_| ErrorCode::Internal)?;
-    let once = request.once(&account, answer.clone());
-    let store = service.store.acting(request.actor(&account));
+    let once = request.once(&caller, answer.clone());
+    let store = service.store.acting(request.actor(&caller));
     let made = match store.make_exam(exam, capacity, once).await {
         Err(StoreError::Exists) => return Err(ErrorCode::ExamCodeTaken.into()),
         made => made?,
@@ -146,16 +141,16 @@ pub async fn create(
 /// `PATCH /api/v1/exams/{exam}`. With `If-Match`, only the revision that it names is edited.
 pub async fn edit(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Extension(Peer(peer)): Extension<Peer>,
     Ids(exam): Ids<ExamId>,
     headers: HeaderMap,
     Body(edit): Body<ExamEdit>,
 ) -> Result<Response, ApiError> {
-    permission::check(account.identity.role, Act::EditExams)?;
-    let store = service.store.acting(Actor::of(&account.identity, Some(peer.ip())));
+    caller.check(Act::EditExams)?;
+    let store = caller.store(&service, peer.ip());
     for _ in 0..EDIT_TRIES {
-        let before = find(&service, &account, exam).await?;
+        let before = find(&service, &caller, exam).await?;
         if !matches(&headers, before.revision) {
             return Err(ErrorCode::EditConflict.into());
         }
@@ -168,7 +163,7 @@ pub async fn edit(
                 if let Err(error) = service.control.exam_edited(exam).await {
                     tracing::warn!(%exam, %error, "a room did not learn of an edit");
                 }
-                let after = find(&service, &account, exam).await?;
+                let after = find(&service, &caller, exam).await?;
                 return Ok(tagged(StatusCode::OK, item(&service, after)));
             }
             Ok(false) => {}
@@ -192,48 +187,48 @@ fn matches(headers: &HeaderMap, revision: u32) -> bool {
 /// `POST /api/v1/exams/{exam}/schedule`.
 pub async fn schedule(
     state: State<Arc<Service>>,
-    bearer: Bearer,
+    caller: Caller,
     peer: Extension<Peer>,
     exam: Ids<ExamId>,
 ) -> Result<Response, ApiError> {
-    step(state, bearer, peer, exam, Step::Schedule).await
+    step(state, caller, peer, exam, Step::Schedule).await
 }
 
 /// `POST /api/v1/exams/{exam}/unschedule`.
 pub async fn unschedule(
     state: State<Arc<Service>>,
-    bearer: Bearer,
+    caller: Caller,
     peer: Extension<Peer>,
     exam: Ids<ExamId>,
 ) -> Result<Response, ApiError> {
-    step(state, bearer, peer, exam, Step::Withdraw).await
+    step(state, caller, peer, exam, Step::Withdraw).await
 }
 
 /// `POST /api/v1/exams/{exam}/archive`.
 pub async fn archive(
     state: State<Arc<Service>>,
-    bearer: Bearer,
+    caller: Caller,
     peer: Extension<Peer>,
     exam: Ids<ExamId>,
 ) -> Result<Response, ApiError> {
-    step(state, bearer, peer, exam, Step::Archive).await
+    step(state, caller, peer, exam, Step::Archive).await
 }
 
 async fn step(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Extension(Peer(peer)): Extension<Peer>,
     Ids(exam): Ids<ExamId>,
     step: Step,
 ) -> Result<Response, ApiError> {
-    permission::check(account.identity.role, Act::ScheduleExams)?;
-    let before = find(&service, &account, exam).await?;
+    caller.check(Act::ScheduleExams)?;
+    let before = find(&service, &caller, exam).await?;
     if step == Step::Schedule {
         office::may_schedule(&before.info, clock::now_us())?;
     }
-    let actor = Actor::of(&account.identity, Some(peer.ip()));
+    let actor = caller.actor(Some(peer.ip()));
     service.control.take_step(exam, step, actor).await?;
-    let after = find(&service, &account, exam).await?;
+    let after = find(&service, &caller, exam).await?;
     Ok(tagged(StatusCode::OK, item(&service, after)))
 }
 

@@ -3,7 +3,7 @@
 //! (`store/once.rs`). The answer is kept without its secrets: those are made from a salt and the server's key, and are made again
 //! from the kept salt when the answer is repeated.
 
-use super::account::Account;
+use super::caller::Caller;
 use super::problem::bytes;
 use super::{ApiError, Peer};
 use crate::clock;
@@ -82,8 +82,8 @@ impl Keyed {
     }
 
     /// Who acts, in the audit log.
-    pub fn actor(&self, account: &Account) -> Actor {
-        Actor::of(&account.identity, self.address)
+    pub fn actor(&self, caller: &Caller) -> Actor {
+        caller.actor(self.address)
     }
 
     pub fn has_key(&self) -> bool {
@@ -91,9 +91,9 @@ impl Keyed {
     }
 
     /// What the store keeps with the create; none without a key. `answer` holds no secret.
-    pub fn once(&self, account: &Account, answer: String) -> Option<Once> {
+    pub fn once(&self, caller: &Caller, answer: String) -> Option<Once> {
         self.key.clone().map(|key| Once {
-            actor: self.actor(account).name,
+            actor: self.actor(caller).name,
             key,
             request: self.request.clone(),
             salt: self.salt.clone(),

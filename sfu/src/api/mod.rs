@@ -1,7 +1,9 @@
 //! REST before signalling, WHIP and WHEP, health: one router.
 
 pub mod account;
+mod api_keys;
 mod browser;
+mod caller;
 mod conditions;
 mod exams;
 pub mod health;
@@ -21,6 +23,7 @@ mod roster_csv;
 mod service;
 mod sign_in;
 
+pub use api_keys::{info as api_key_info, new_key as new_api_key};
 pub use ice::Ice;
 pub use invitations::new_link;
 pub use keyed::forget_keys;
@@ -94,6 +97,8 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/users", get(people::list).post(people::invite))
         .route("/api/v1/users/{user}", axum::routing::patch(people::change))
         .route("/api/v1/users/{user}/link", post(people::renew_link))
+        .route("/api/v1/api-keys", get(api_keys::list).post(api_keys::create))
+        .route("/api/v1/api-keys/{key}/revoke", post(api_keys::revoke))
         .route("/api/v1/invitations/look", post(invitations::look))
         .route("/api/v1/invitations/accept", post(invitations::accept))
         .route("/api/v1/sessions/{session}/revoke", post(revoke::revoke))

@@ -3,7 +3,9 @@
 
 mod operations;
 
+use crate::control::permission;
 use axum::Json;
+use invigil_shared::api_key::ApiScope;
 use invigil_shared::rest::Problem;
 use operations::{Input, OPERATIONS, Operation, Output};
 use schemars::generate::SchemaSettings;
@@ -54,6 +56,10 @@ fn document() -> Value {
             "schemas": schemas,
             "securitySchemes": {
                 "token": { "type": "http", "scheme": "bearer", "description": "An access token of sign-in, setup, join or resume." },
+                "apiKey": {
+                    "type": "http", "scheme": "bearer", "bearerFormat": "ivk_KEYID_SECRET",
+                    "description": "A key of an institution's system, with one of the scopes that stand beside it.",
+                },
             },
             "responses": {
                 "Problem": {
@@ -94,7 +100,7 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
         "summary": operation.summary,
         "parameters": parameters,
         "responses": responses,
-        "security": if operation.token { json!([{ "token": [] }]) } else { json!([]) },
+        "security": security(operation),
     });
     let content = match &operation.input {
         Input::None => return described,
@@ -103,6 +109,21 @@ fn describe(operation: &Operation, generator: &mut SchemaGenerator) -> Value {
     };
     described["requestBody"] = json!({ "required": true, "content": content });
     described
+}
+
+/// What opens it: nothing, a token, or an API key with a scope that does. OpenAPI 3.1 lets scopes be named for any scheme.
+fn security(operation: &Operation) -> Value {
+    if !operation.token {
+        return json!([]);
+    }
+    let opens = |act| {
+        ApiScope::ALL
+            .into_iter()
+            .filter(move |scope| permission::opens(&[*scope], act))
+    };
+    let keys = operation.key.into_iter().flat_map(opens);
+    let keys = keys.map(|scope| json!({ "apiKey": [scope.as_str()] }));
+    std::iter::once(json!({ "token": [] })).chain(keys).collect()
 }
 
 #[cfg(test)]

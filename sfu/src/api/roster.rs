@@ -1,6 +1,6 @@
 //! The roster of an exam: who may sit it. A secret and its join link are told when they are made, and never again.
 
-use super::account::{Account, Bearer};
+use super::caller::Caller;
 use super::keyed::{Keyed, settled};
 use super::page::{Ids, Page};
 use super::problem::{Body, problem_type};
@@ -10,10 +10,9 @@ use crate::auth::secret;
 use crate::clock;
 use crate::config::MOST_CAPACITY;
 use crate::control::office;
-use crate::control::permission::{self, Act};
-use crate::store::audit::Actor;
+use crate::control::permission::Act;
+use crate::store::StoreError;
 use crate::store::records::NewRosterEntry;
-use crate::store::{Store, StoreError};
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -27,7 +26,6 @@ use invigil_shared::office::{
 use invigil_shared::rest::JoinLink;
 use serde::Deserialize;
 use sqlx::types::Uuid;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Before every entry.
@@ -37,22 +35,18 @@ const WHOLE: usize = 2 * MOST_CAPACITY as usize;
 /// RFC 4180 section 3, and what spreadsheets expect.
 const CSV: HeaderValue = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
 
-async fn exam(service: &Service, account: &Account, exam: ExamId) -> Result<ExamInfo, ApiError> {
-    permission::check(account.identity.role, Act::EditRosters)?;
+async fn exam(service: &Service, caller: &Caller, act: Act, exam: ExamId) -> Result<ExamInfo, ApiError> {
+    caller.check(act)?;
     Ok(service.store.exam(exam).await?.ok_or(ErrorCode::NotFound)?)
 }
 
 /// The exam, when its roster may still be changed.
-async fn open_exam(service: &Service, account: &Account, id: ExamId) -> Result<ExamInfo, ApiError> {
-    let exam = exam(service, account, id).await?;
+async fn open_exam(service: &Service, caller: &Caller, id: ExamId) -> Result<ExamInfo, ApiError> {
+    let exam = exam(service, caller, Act::EditRosters, id).await?;
     if exam.status.is_over() {
         return Err(ErrorCode::ExamClosed.into());
     }
     Ok(exam)
-}
-
-fn acting(service: &Service, account: &Account, peer: SocketAddr) -> Arc<dyn Store> {
-    service.store.acting(Actor::of(&account.identity, Some(peer.ip())))
 }
 
 /// The entry's secret of a salt, and its keyed hash.
@@ -88,7 +82,7 @@ fn told(service: &Service, exam: &ExamInfo, entry: RosterEntry, secret: String) 
 /// Adds entries, all or none, once for the request's key, and tells their secrets.
 async fn add_all(
     service: &Service,
-    account: &Account,
+    caller: &Caller,
     exam: &ExamInfo,
     request: &Keyed,
     typed: Vec<EntryEdit>,
@@ -119,8 +113,8 @@ async fn add_all(
         });
     }
     let answer = serde_json::to_string(&entries).map_err(|_| ErrorCode::Internal)?;
-    let once = request.once(account, answer.clone());
-    let store = service.store.acting(request.actor(account));
+    let once = request.once(caller, answer.clone());
+    let store = service.store.acting(request.actor(caller));
     let added = match store.add_entries(exam.id, new, once).await {
         Err(StoreError::Exists) => return Err(ErrorCode::LabelTaken.into()),
         added => added?,
@@ -139,11 +133,11 @@ async fn add_all(
 /// `GET /api/v1/exams/{exam}/roster`, in the order in which they were added.
 pub async fn list(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Ids(id): Ids<ExamId>,
     page: Page<RosterEntryId>,
 ) -> Result<Response, ApiError> {
-    exam(&service, &account, id).await?;
+    exam(&service, &caller, Act::ReadRosters, id).await?;
     let after = page.cursor.unwrap_or(FIRST);
     let items = service.store.roster(id, after, page.wanted()).await?;
     Ok(page.answer(items, |item: &RosterItem| item.entry.id))
@@ -152,13 +146,13 @@ pub async fn list(
 /// `POST /api/v1/exams/{exam}/roster`.
 pub async fn add(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Ids(id): Ids<ExamId>,
     request: Keyed,
 ) -> Result<Response, ApiError> {
-    let exam = open_exam(&service, &account, id).await?;
+    let exam = open_exam(&service, &caller, id).await?;
     let entry = office::checked_entry(request.json()?)?;
-    let told = add_all(&service, &account, &exam, &request, vec![entry]).await?;
+    let told = add_all(&service, &caller, &exam, &request, vec![entry]).await?;
     let told = told.into_iter().next().ok_or(ErrorCode::Internal)?;
     Ok((StatusCode::CREATED, Json(told)).into_response())
 }
@@ -166,12 +160,12 @@ pub async fn add(
 /// `PUT /api/v1/exams/{exam}/roster/{entry}`.
 pub async fn edit(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Extension(Peer(peer)): Extension<Peer>,
     Ids((id, entry)): Ids<(ExamId, RosterEntryId)>,
     Body(typed): Body<EntryEdit>,
 ) -> Result<Json<RosterItem>, ApiError> {
-    open_exam(&service, &account, id).await?;
+    open_exam(&service, &caller, id).await?;
     let EntryEdit {
         label,
         seat,
@@ -185,7 +179,7 @@ pub async fn edit(
         seat,
         allowances,
     };
-    match acting(&service, &account, peer).edit_entry(entry.clone()).await {
+    match caller.store(&service, peer.ip()).edit_entry(entry.clone()).await {
         Ok(true) => Ok(Json(RosterItem { entry, used: false })),
         Ok(false) => Err(ErrorCode::EntryUsed.into()),
         Err(StoreError::Exists) => Err(ErrorCode::LabelTaken.into()),
@@ -196,13 +190,13 @@ pub async fn edit(
 /// `DELETE /api/v1/exams/{exam}/roster/{entry}`.
 pub async fn remove(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Extension(Peer(peer)): Extension<Peer>,
     Ids((id, entry)): Ids<(ExamId, RosterEntryId)>,
 ) -> Result<StatusCode, ApiError> {
-    open_exam(&service, &account, id).await?;
+    open_exam(&service, &caller, id).await?;
     find(&service, id, entry).await?;
-    if acting(&service, &account, peer).remove_entry(id, entry).await? {
+    if caller.store(&service, peer.ip()).remove_entry(id, entry).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
     Err(ErrorCode::EntryUsed.into())
@@ -211,15 +205,15 @@ pub async fn remove(
 /// `POST /api/v1/exams/{exam}/roster/{entry}/secret`: a new one; the one before is void. A device that has joined stays.
 pub async fn renew(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Extension(Peer(peer)): Extension<Peer>,
     Ids((id, entry)): Ids<(ExamId, RosterEntryId)>,
 ) -> Result<Json<EntrySecret>, ApiError> {
-    let exam = open_exam(&service, &account, id).await?;
+    let exam = open_exam(&service, &caller, id).await?;
     let found = find(&service, id, entry).await?;
     let salt = clock::random::<32>();
     let (secret, hash) = secret_of(&service, id, entry, &salt)?;
-    if !acting(&service, &account, peer).renew_secret(id, entry, hash).await? {
+    if !caller.store(&service, peer.ip()).renew_secret(id, entry, hash).await? {
         return Err(ErrorCode::NotFound.into());
     }
     Ok(Json(told(&service, &exam, found, secret)))
@@ -239,13 +233,13 @@ pub struct Import {
 /// `POST /api/v1/exams/{exam}/roster/import?dry_run=`: CSV, all of it or nothing.
 pub async fn import(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Ids(id): Ids<ExamId>,
     asked: Result<Query<Import>, axum::extract::rejection::QueryRejection>,
     request: Keyed,
 ) -> Result<Response, ApiError> {
     let Query(Import { dry_run }) = asked.map_err(|_| office::invalid("dry_run"))?;
-    let exam = open_exam(&service, &account, id).await?;
+    let exam = open_exam(&service, &caller, id).await?;
     let stored = service.store.stored_exam(id).await?.ok_or(ErrorCode::NotFound)?;
     let there = service.store.roster(id, FIRST, WHOLE).await?;
     let mut parsed = roster_csv::parse(&request.bytes);
@@ -266,7 +260,7 @@ pub async fn import(
         return Ok(refusal(listed, more));
     }
     let entries = parsed.entries.into_iter().map(|(_, entry)| entry).collect();
-    match add_all(&service, &account, &exam, &request, entries).await {
+    match add_all(&service, &caller, &exam, &request, entries).await {
         Ok(secrets) => Ok((StatusCode::CREATED, Json(Imported { secrets })).into_response()),
         Err(error) if !listed.is_empty() && error.is_any(&[ErrorCode::LabelTaken, ErrorCode::RosterFull]) => {
             Ok(refusal(listed, more))
@@ -293,10 +287,10 @@ fn refusal(faults: Vec<RowFault>, more_faults: bool) -> Response {
 /// `GET /api/v1/exams/{exam}/roster/export`: CSV that an import takes, without secrets.
 pub async fn export(
     State(service): State<Arc<Service>>,
-    Bearer(account): Bearer,
+    caller: Caller,
     Ids(id): Ids<ExamId>,
 ) -> Result<Response, ApiError> {
-    let exam = exam(&service, &account, id).await?;
+    let exam = exam(&service, &caller, Act::ReadRosters, id).await?;
     let items = service.store.roster(id, FIRST, WHOLE).await?;
     let text = roster_csv::write(items.iter().map(|item| &item.entry)).map_err(|_| ErrorCode::Internal)?;
     let mut response = text.into_response();

@@ -4,7 +4,7 @@ use super::Ice;
 use super::health::Monitor;
 use crate::audit::Refusals;
 use crate::auth::secret::SecretHasher;
-use crate::auth::{Challenges, Passwords, Throttle, Tokens};
+use crate::auth::{ApiKeyUses, Challenges, Passwords, Throttle, Tokens};
 use crate::config::ServerFile;
 use crate::control::Control;
 use crate::store::Store;
@@ -20,6 +20,7 @@ pub struct Service {
     pub passwords: Passwords,
     pub challenges: Challenges,
     pub throttle: Throttle,
+    pub api_key_uses: ApiKeyUses,
     /// Wrong guesses that the audit log does not have yet.
     pub refusals: Arc<Refusals>,
     /// STUN and TURN servers.

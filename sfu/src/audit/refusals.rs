@@ -15,6 +15,7 @@ const MAX_ADDRESSES: usize = 256;
 pub enum Refused {
     SignIn,
     Join,
+    ApiKey,
 }
 
 /// Refusals that the log does not have yet.
@@ -40,6 +41,7 @@ impl Refusals {
             let action = match refused {
                 Refused::SignIn => Action::SignInRefused,
                 Refused::Join => Action::JoinRefused,
+                Refused::ApiKey => Action::ApiKeyRefused,
             };
             let store = store.acting(Actor::unknown(address));
             let noted = store.note(action, String::new(), json!({ "count": count })).await;

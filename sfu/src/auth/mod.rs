@@ -1,5 +1,6 @@
 //! Who someone is: tokens, passwords, roster secrets, device keys, and the keys of the server itself.
 
+pub mod api_key;
 pub mod challenge;
 pub mod identity;
 pub mod keys;
@@ -10,6 +11,7 @@ pub mod standing;
 pub mod throttle;
 pub mod token;
 
+pub use api_key::ApiKeyUses;
 pub use challenge::Challenges;
 pub use identity::Identity;
 pub use keys::ServerKeys;

@@ -2,7 +2,9 @@
 
 use crate::clock;
 use aws_lc_rs::hmac;
-use invigil_shared::id::{ExamId, RosterEntryId};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use invigil_shared::id::{ApiKeyId, ExamId, RosterEntryId};
 use subtle::ConstantTimeEq;
 
 /// Crockford's alphabet: no I, L, O, U.
@@ -20,6 +22,8 @@ const ROSTER_DOMAIN: &[u8] = b"invigil.roster-secret.v1\0";
 const SETUP_DOMAIN: &[u8] = b"invigil.setup-code.v1\0";
 const DERIVE_DOMAIN: &[u8] = b"invigil.roster-secret-of-salt.v1\0";
 const INVITATION_DOMAIN: &[u8] = b"invigil.invitation.v1\0";
+const API_KEY_DOMAIN: &[u8] = b"invigil.api-key.v1\0";
+const DERIVE_API_KEY_DOMAIN: &[u8] = b"invigil.api-key-of-salt.v1\0";
 
 fn generate(digits: usize) -> String {
     write(&clock::random::<16>(), digits)
@@ -105,6 +109,18 @@ impl SecretHasher {
     /// Hash of an invitation's token.
     pub fn invitation(&self, token: &str) -> Vec<u8> {
         self.hash(&[INVITATION_DOMAIN, token.as_bytes()])
+    }
+
+    /// Hash of an API key's secret.
+    pub fn api_key(&self, id: ApiKeyId, secret: &str) -> Vec<u8> {
+        self.hash(&[API_KEY_DOMAIN, id.0.as_bytes(), secret.as_bytes()])
+    }
+
+    /// The secret of an API key, made from a random salt as [`Self::derive`] does, and its hash.
+    pub fn new_api_key(&self, salt: &[u8], id: ApiKeyId) -> (String, Vec<u8>) {
+        let secret = URL_SAFE_NO_PAD.encode(self.hash(&[DERIVE_API_KEY_DOMAIN, id.0.as_bytes(), salt]));
+        let hash = self.api_key(id, &secret);
+        (secret, hash)
     }
 
     /// Hash of a normalised setup code.

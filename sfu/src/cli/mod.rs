@@ -1,5 +1,6 @@
 //! The command line. `serve` runs the server; the other commands work on its data directory, also while it runs.
 
+mod api_key;
 mod audit;
 mod backup;
 mod config;
@@ -42,6 +43,9 @@ enum Command {
     /// Add people with an account.
     #[command(subcommand)]
     User(user::UserCommand),
+    /// Make, list and revoke keys of institutions' systems.
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
     /// Read the audit log, and find out whether it was changed.
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -66,6 +70,7 @@ impl Cli {
             Command::Exam(command) => command.run().await,
             Command::Roster(command) => command.run().await,
             Command::User(command) => command.run().await,
+            Command::ApiKey(command) => command.run().await,
             Command::Audit(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,

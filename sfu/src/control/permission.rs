@@ -1,6 +1,7 @@
 //! Which role may do what: the whole matrix, as data. Rules that depend on more than the role (whose exam, whose session)
 //! stand in [`super::policy`]; this one is asked first.
 
+use invigil_shared::api_key::ApiScope;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::role::Role;
 use invigil_shared::signal::{Action, ClientMessage, Direction};
@@ -8,7 +9,9 @@ use invigil_shared::signal::{Action, ClientMessage, Direction};
 /// Something that a role may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Act {
-    /// List exams and enter any exam's room.
+    /// List exams.
+    ReadExams,
+    /// Enter any exam's room.
     EnterAnyRoom,
     /// Enter the room of the own sitting.
     SitExam,
@@ -51,21 +54,27 @@ pub enum Act {
     EditExams,
     /// Schedule exams, take them back, archive them.
     ScheduleExams,
-    /// Read and edit rosters, with new secrets.
+    /// Read rosters.
+    ReadRosters,
+    /// Edit rosters, with new secrets.
     EditRosters,
     /// Take a candidate's access away and give it back.
     RevokeSession,
     /// List, invite and change people with an account.
     ManagePeople,
+    /// Make, list and revoke API keys.
+    ManageApiKeys,
 }
 
 /// The roles of the matrix, in the order of its columns.
 pub const ROLES: [Role; 5] = [Role::Candidate, Role::Proctor, Role::Lead, Role::Reviewer, Role::Admin];
 
-/// Who: `c`andidate, `p`roctor, `l`ead, `r`eviewer, `a`dmin. An admin may do in rooms what a lead may: in a small school they are
+/// Who: `c`andidate, `p`roctor, `l`ead, `r`eviewer, `a`dmin; and API keys with a scope: `e` and `E` read and write exams, `s` and `S`
+/// rosters. An admin may do in rooms what a lead may: in a small school they are
 /// one person.
 pub const MATRIX: &[(Act, &str, &str)] = &[
-    (Act::EnterAnyRoom, "list exams, enter any room", "pla"),
+    (Act::ReadExams, "list exams", "plaeE"),
+    (Act::EnterAnyRoom, "enter any room", "pla"),
     (Act::SitExam, "enter the room of the own sitting", "c"),
     (Act::Publish, "publish camera, screen, microphone", "c"),
     (Act::ReportEvents, "report integrity events", "c"),
@@ -88,11 +97,13 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::Remove, "remove a participant", "la"),
     (Act::ChangeRole, "change a role", "la"),
     (Act::CloseExam, "close the exam", "la"),
-    (Act::EditExams, "create and edit exams", "la"),
-    (Act::ScheduleExams, "schedule and archive exams", "la"),
-    (Act::EditRosters, "read and edit rosters", "la"),
+    (Act::EditExams, "create and edit exams", "laE"),
+    (Act::ScheduleExams, "schedule and archive exams", "laE"),
+    (Act::ReadRosters, "read rosters", "lasS"),
+    (Act::EditRosters, "edit rosters", "laS"),
     (Act::RevokeSession, "take a candidate's access away, give it back", "la"),
     (Act::ManagePeople, "list, invite, change, deactivate people", "a"),
+    (Act::ManageApiKeys, "make, list, revoke API keys", "a"),
 ];
 
 fn letter(role: Role) -> Option<char> {
@@ -106,10 +117,28 @@ fn letter(role: Role) -> Option<char> {
     }
 }
 
+fn scope_letter(scope: ApiScope) -> char {
+    match scope {
+        ApiScope::ExamsRead => 'e',
+        ApiScope::ExamsWrite => 'E',
+        ApiScope::RostersRead => 's',
+        ApiScope::RostersWrite => 'S',
+    }
+}
+
+fn who_may(act: Act) -> &'static str {
+    MATRIX.iter().find(|(row, ..)| *row == act).map_or("", |(.., who)| who)
+}
+
 /// Whether the role may.
 pub fn may(role: Role, act: Act) -> bool {
-    let who = MATRIX.iter().find(|(row, ..)| *row == act).map_or("", |(.., who)| who);
-    letter(role).is_some_and(|letter| who.contains(letter))
+    letter(role).is_some_and(|letter| who_may(act).contains(letter))
+}
+
+/// Whether an API key with these scopes may.
+pub fn opens(scopes: &[ApiScope], act: Act) -> bool {
+    let who = who_may(act);
+    scopes.iter().any(|scope| who.contains(scope_letter(*scope)))
 }
 
 /// # Errors
@@ -182,8 +211,9 @@ fn of_action(action: &Action) -> Option<Act> {
 mod tests {
     use super::*;
 
-    /// The matrix once more, as people read it: changing a cell takes two hands.
+    /// The matrix once more, as people read it: changing a cell takes two hands. Behind the roles stand the scopes, where one opens it.
     const CELLS: &str = "
+        ReadExams     - x x - x  x x - -
         EnterAnyRoom  - x x - x
         SitExam       x - - - -
         Publish       x - - - -
@@ -207,11 +237,13 @@ mod tests {
         Remove        - - x - x
         ChangeRole    - - x - x
         CloseExam     - - x - x
-        EditExams     - - x - x
-        ScheduleExams - - x - x
-        EditRosters   - - x - x
+        EditExams     - - x - x  - x - -
+        ScheduleExams - - x - x  - x - -
+        ReadRosters   - - x - x  - - x x
+        EditRosters   - - x - x  - - - x
         RevokeSession - - x - x
-        ManagePeople  - - - - x";
+        ManagePeople  - - - - x
+        ManageApiKeys - - - - x";
 
     #[test]
     fn every_cell_is_as_it_was_agreed() {
@@ -227,6 +259,22 @@ mod tests {
                 assert_eq!(*cell == "x", may(role, *act), "{role:?} {act:?}");
             }
             assert!(!may(Role::Unknown, *act), "a role of a later version may nothing");
+            let scopes = row[1..].iter().skip(ROLES.len()).chain(std::iter::repeat(&"-"));
+            for (cell, scope) in scopes.zip(ApiScope::ALL) {
+                assert_eq!(*cell == "x", opens(&[scope], *act), "{scope:?} {act:?}");
+            }
+            assert!(!opens(&[], *act), "a key without scopes may nothing");
+        }
+    }
+
+    #[test]
+    fn every_letter_of_the_matrix_is_somebody() {
+        for (act, _, who) in MATRIX {
+            for letter_of in who.chars() {
+                let role = ROLES.iter().any(|role| letter(*role) == Some(letter_of));
+                let scope = ApiScope::ALL.iter().any(|scope| scope_letter(*scope) == letter_of);
+                assert!(role != scope, "{act:?}: {letter_of}");
+            }
         }
     }
 
@@ -239,6 +287,17 @@ mod tests {
                 if may { "yes" } else { "" }
             });
             let line = format!("| {words} | {} |", cells.join(" | "));
+            assert!(readme.contains(&line), "sfu/README.md lacks: {line}");
+        }
+    }
+
+    #[test]
+    fn the_readme_shows_what_a_key_opens() {
+        let readme = include_str!("../../README.md");
+        for scope in ApiScope::ALL {
+            let acts = MATRIX.iter().filter(|(act, ..)| opens(&[scope], *act));
+            let words: Vec<_> = acts.map(|(_, words, _)| *words).collect();
+            let line = format!("| `{}` | {} |", scope.as_str(), words.join("; "));
             assert!(readme.contains(&line), "sfu/README.md lacks: {line}");
         }
     }

@@ -7,6 +7,7 @@ use crate::clock;
 use crate::store::Stored;
 use async_trait::async_trait;
 use invigil_shared::chain::Hash;
+use invigil_shared::id::ApiKeyId;
 use invigil_shared::role::Role;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -21,7 +22,7 @@ pub const SALT: usize = 16;
 /// Who acts, and from where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Actor {
-    /// Id of a user or session; `server`; `operator:NAME` with the account of the operating system; empty when nobody knows.
+    /// Id of a user or session; `api-key:ID`; `server`; `operator:NAME` with the account of the operating system; empty when nobody knows.
     pub name: String,
     pub role: &'static str,
     pub address: Option<IpAddr>,
@@ -64,6 +65,15 @@ impl Actor {
         Self::person(identity.person, identity.role, address)
     }
 
+    /// An institution's system.
+    pub fn api_key(key: ApiKeyId, address: Option<IpAddr>) -> Self {
+        Self {
+            name: format!("api-key:{key}"),
+            role: "api_key",
+            address: address.map(|address| address.to_canonical()),
+        }
+    }
+
     pub fn person(person: Person, role: Role, address: Option<IpAddr>) -> Self {
         let name = match person {
             Person::Candidate { session, .. } => session.to_string(),
@@ -89,6 +99,10 @@ pub enum Action {
     SignIn,
     /// Wrong passwords of a while, counted.
     SignInRefused,
+    CreateApiKey,
+    RevokeApiKey,
+    /// Wrong API keys of a while, counted.
+    ApiKeyRefused,
     IssueToken,
     RotateKey,
     CreateExam,
@@ -125,6 +139,9 @@ impl Action {
             Self::ChangeUser => "change_user",
             Self::SignIn => "sign_in",
             Self::SignInRefused => "sign_in_refused",
+            Self::CreateApiKey => "create_api_key",
+            Self::RevokeApiKey => "revoke_api_key",
+            Self::ApiKeyRefused => "api_key_refused",
             Self::IssueToken => "issue_token",
             Self::RotateKey => "rotate_key",
             Self::CreateExam => "create_exam",

@@ -1,5 +1,6 @@
 //! What is kept: one trait per aggregate, so that the service knows no database. A write that returned is committed.
 
+pub mod api_keys;
 mod append;
 pub mod audit;
 mod migrations;
@@ -11,6 +12,7 @@ mod rows;
 pub mod sqlite;
 mod writer;
 
+use api_keys::ApiKeyStore;
 use async_trait::async_trait;
 use audit::{Action, Actor, AuditHead, Record};
 use invigil_shared::error::{ErrorBody, ErrorCode};
@@ -229,6 +231,7 @@ pub trait Store:
     + SessionStore
     + UserStore
     + PeopleStore
+    + ApiKeyStore
     + RevocationStore
     + EventStore
     + TimelineStore

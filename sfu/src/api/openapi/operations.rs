@@ -2,6 +2,8 @@
 
 use super::{SchemaOf, of};
 use crate::api::page::MAX_PAGE;
+use crate::control::permission::Act;
+use invigil_shared::api_key::{ApiKeyInfo, ApiKeyRequest, NewApiKey};
 use invigil_shared::office::{
     EntryEdit, EntrySecret, ExamEdit, ImportPreview, ImportProblem, Imported, NewExam, RosterItem,
 };
@@ -22,6 +24,8 @@ pub struct Operation {
     pub summary: &'static str,
     /// Needs an access token.
     pub token: bool,
+    /// An API key does as well, with a scope that opens this.
+    pub key: Option<Act>,
     pub parameters: &'static [Parameter],
     pub input: Input,
     pub status: &'static str,
@@ -107,6 +111,7 @@ const CALL: Operation = Operation {
     id: "",
     summary: "",
     token: true,
+    key: None,
     parameters: &[],
     input: Input::None,
     status: "200",
@@ -253,6 +258,32 @@ pub const OPERATIONS: &[Operation] = &[
         ..CALL
     },
     Operation {
+        path: "/api/v1/api-keys",
+        id: "listApiKeys",
+        summary: "API keys, in the order in which they were made",
+        parameters: PAGE,
+        answer: "A page; `Link` with rel=next names the one that follows.",
+        output: Output::Json(of::<Vec<ApiKeyInfo>>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/api-keys",
+        id: "createApiKey",
+        summary: "Makes a key for an institution's system",
+        parameters: KEY,
+        input: Input::Json(of::<ApiKeyRequest>),
+        status: "201",
+        answer: "The key, told this once.",
+        output: Output::Json(of::<NewApiKey>),
+        ..CALL
+    },
+    done(
+        "/api/v1/api-keys/{key}/revoke",
+        "revokeApiKey",
+        "Refuses a key from now on, on every server of the database",
+    ),
+    Operation {
         method: "post",
         path: "/api/v1/invitations/look",
         id: "lookAtInvitation",
@@ -295,6 +326,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         path: "/api/v1/exams",
         id: "listExams",
+        key: Some(Act::ReadExams),
         summary: "The exams that the caller may watch, newest first",
         parameters: PAGE,
         answer: "A page; `Link` with rel=next names the one that follows.",
@@ -305,6 +337,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "post",
         path: "/api/v1/exams",
         id: "createExam",
+        key: Some(Act::EditExams),
         summary: "Makes an exam, as a draft",
         parameters: KEY,
         input: Input::Json(of::<NewExam>),
@@ -316,6 +349,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         path: "/api/v1/exams/{exam}",
         id: "readExam",
+        key: Some(Act::ReadExams),
         summary: "One exam, with its revision as ETag",
         answer: "The exam.",
         output: Output::Json(of::<ExamListItem>),
@@ -325,6 +359,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "patch",
         path: "/api/v1/exams/{exam}",
         id: "editExam",
+        key: Some(Act::EditExams),
         summary: "Edits what its status lets be edited",
         parameters: &[Parameter::IfMatch],
         input: Input::Json(of::<ExamEdit>),
@@ -342,6 +377,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         path: "/api/v1/exams/{exam}/roster",
         id: "listRoster",
+        key: Some(Act::ReadRosters),
         summary: "The roster, in the order in which it was filled",
         parameters: PAGE,
         answer: "A page; `Link` with rel=next names the one that follows.",
@@ -352,6 +388,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "post",
         path: "/api/v1/exams/{exam}/roster",
         id: "addEntry",
+        key: Some(Act::EditRosters),
         summary: "Adds a candidate",
         parameters: KEY,
         input: Input::Json(of::<EntryEdit>),
@@ -364,6 +401,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "post",
         path: "/api/v1/exams/{exam}/roster/import",
         id: "importRoster",
+        key: Some(Act::EditRosters),
         summary: "Adds a list of candidates, all or none; 422 lists what is wrong",
         parameters: &[Parameter::DryRun, Parameter::IdempotencyKey],
         input: Input::Csv,
@@ -389,6 +427,7 @@ pub const OPERATIONS: &[Operation] = &[
     Operation {
         path: "/api/v1/exams/{exam}/roster/export",
         id: "exportRoster",
+        key: Some(Act::ReadRosters),
         summary: "The roster as a file that an import takes, without secrets",
         answer: "The file.",
         output: Output::Csv,
@@ -398,6 +437,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "put",
         path: "/api/v1/exams/{exam}/roster/{entry}",
         id: "editEntry",
+        key: Some(Act::EditRosters),
         summary: "Edits an entry that nobody has joined with",
         input: Input::Json(of::<EntryEdit>),
         answer: "The entry.",
@@ -408,6 +448,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "delete",
         path: "/api/v1/exams/{exam}/roster/{entry}",
         id: "removeEntry",
+        key: Some(Act::EditRosters),
         summary: "Removes an entry that nobody has joined with",
         status: "204",
         answer: "It is gone.",
@@ -417,6 +458,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "post",
         path: "/api/v1/exams/{exam}/roster/{entry}/secret",
         id: "renewSecret",
+        key: Some(Act::EditRosters),
         summary: "A new secret; the one before is void",
         answer: "The secret and the join link, told this once.",
         output: Output::Json(of::<EntrySecret>),
@@ -451,6 +493,7 @@ const fn step(path: &'static str, id: &'static str, summary: &'static str) -> Op
         method: "post",
         path,
         id,
+        key: Some(Act::ScheduleExams),
         summary,
         answer: "The exam.",
         output: Output::Json(of::<ExamListItem>),

@@ -84,6 +84,9 @@ fn schemas_are_of_the_types_that_travel() {
         create["requestBody"]["content"]["application/json"]["schema"]["$ref"],
         "#/components/schemas/NewExam"
     );
-    assert_eq!(create["security"], json!([{ "token": [] }]));
+    let by_key = json!([{ "token": [] }, { "apiKey": ["exams:write"] }]);
+    assert_eq!(create["security"], by_key);
+    let users = &DOCUMENT["paths"]["/api/v1/users"]["get"];
+    assert_eq!(users["security"], json!([{ "token": [] }]));
     assert_eq!(DOCUMENT["paths"]["/api/v1/join"]["post"]["security"], json!([]));
 }

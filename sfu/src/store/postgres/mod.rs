@@ -1,6 +1,7 @@
 //! PostgreSQL, by URL: for institutions that have one already, and for several servers on one database. One connection of each
 //! process writes, in groups ([`crate::store::writer`]); a few others read.
 
+mod api_keys;
 mod audit;
 mod events;
 mod exams;

@@ -1,6 +1,7 @@
 //! The embedded default: SQLite in the data directory. One connection writes (WAL, `synchronous=FULL`, group commit); a few
 //! others read. Other processes (the command line) may write beside it.
 
+mod api_keys;
 mod audit;
 mod events;
 mod exams;
