@@ -3,6 +3,8 @@
 
 #[path = "service/access.rs"]
 mod access;
+#[path = "service/api_keys.rs"]
+mod api_keys;
 #[path = "service/audit_log.rs"]
 mod audit_log;
 #[path = "service/common/mod.rs"]

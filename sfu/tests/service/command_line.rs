@@ -212,6 +212,41 @@ fn people_are_invited_and_deactivated_by_commands() {
     assert_eq!(json(directory, &other("activate"))["state"], "active");
 }
 
+#[test]
+fn api_keys_are_made_and_revoked_by_commands() {
+    let temporary = tempfile::tempdir().unwrap();
+    let directory = &temporary.path().join("data");
+    let create = ["api-key", "create", "--name", "Timetable", "--scope", "exams:write"];
+    let (ok, out, err) = run(directory, &create);
+    assert!(ok && out.contains("ivk_"), "{err}");
+    let more = ["--scope", "rosters:read", "--expires-days", "30", "--json"];
+    let made = json(directory, &[&create[..], &more].concat());
+    assert_eq!(
+        made["key"]["scopes"],
+        serde_json::json!(["exams:write", "rosters:read"])
+    );
+    assert!(made["key"]["created_by"].as_str().unwrap().starts_with("operator:"));
+    assert!(made["key"]["expires_at"].is_i64() && made["token"].as_str().unwrap().starts_with("ivk_"));
+    let (ok, _, err) = run(
+        directory,
+        &["api-key", "create", "--name", "x", "--scope", "people:read"],
+    );
+    assert!(!ok && err.contains("exams:read"), "{err}");
+    let id = made["key"]["id"].as_str().unwrap();
+    assert!(run(directory, &["api-key", "revoke", "--id", id]).0);
+    let list = json(directory, &["api-key", "list", "--json"]);
+    assert!(
+        list[0]["revoked_at"].is_null() && list[1]["revoked_at"].is_i64(),
+        "{list}"
+    );
+    let (_, out, _) = run(directory, &["api-key", "list"]);
+    let second = out.lines().nth(1).unwrap();
+    assert!(second.contains("revoked") && second.contains("never used"), "{out}");
+    let nobody = "0198b2c4-0000-7000-8000-000000000000";
+    let (ok, _, err) = run(directory, &["api-key", "revoke", "--id", nobody]);
+    assert!(!ok && err.contains("there is no key"), "{err}");
+}
+
 #[cfg(unix)]
 #[test]
 fn the_data_directory_is_private_and_a_killed_server_starts_again() {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::large_futures)] // a test's failure is a panic, its stack is large
 
 mod access;
+mod api_keys;
 mod audit_log;
 mod backup;
 mod browser;
