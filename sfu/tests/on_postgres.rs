@@ -18,6 +18,8 @@ mod kills;
 mod messages;
 #[path = "service/office.rs"]
 mod office;
+#[path = "service/own_account.rs"]
+mod own_account;
 #[path = "service/people.rs"]
 mod people;
 #[path = "service/rosters.rs"]

@@ -84,6 +84,12 @@ codes! {
     SecretThrottled = "secret_throttled",
     /// E-mail and password do not fit.
     CredentialsWrong = "credentials_wrong",
+    /// The password is right, and the account has a second factor: the same request with its code.
+    SecondFactorRequired = "second_factor_required",
+    /// The code is wrong, too old, or was used; `tries_left` says how many remain.
+    SecondFactorWrong = "second_factor_wrong",
+    /// The account has a second factor already.
+    SecondFactorExists = "second_factor_exists",
     /// The token is from before the account was changed: role, password, or deactivated.
     AccessRevoked = "access_revoked",
     /// The account was deactivated.

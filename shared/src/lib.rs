@@ -2,6 +2,7 @@
 //!
 //! No I/O, no clock, no async: time and randomness are arguments, bytes go in and typed messages come out.
 
+pub mod account;
 pub mod api_key;
 pub mod bandwidth;
 pub mod binding;

@@ -36,6 +36,9 @@ pub struct UserInfo {
     pub created_at: i64,
     /// Until when a link that was not used yet is good; microseconds since the Unix epoch, UTC.
     pub link_expires_at: Option<i64>,
+    /// Signing in takes a code beside the password.
+    #[serde(default)]
+    pub second_factor: bool,
 }
 
 /// `POST /api/v1/users`. Answered with a [`UserLink`].

@@ -77,6 +77,9 @@ pub struct SetupRequest {
 pub struct SignInRequest {
     pub email: String,
     pub password: String,
+    /// A code of the authenticator app, or a recovery code: asked for with `second_factor_required`, once the password is right.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 /// Answer to setup, sign-in and `POST /api/v1/refresh` (bearer token).

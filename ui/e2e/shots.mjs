@@ -41,6 +41,11 @@ proctor.push(...office);
 key[1024].push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
 key[1920].push('proctor/office-details', 'proctor/office-roster');
 key.theme.push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
+const account = ['signin-code', 'signin-code-wrong', 'account', 'account-loading', 'account-on', 'account-few', 'account-changed', 'account-offer', 'account-offer-wrong', 'account-recovery', 'account-enrolled'];
+proctor.push(...account);
+key[1024].push('proctor/signin-code', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
+key[1920].push('proctor/account-offer', 'proctor/account-on');
+key.theme.push('proctor/signin-code-wrong', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
 const press = (key) => (page) => page.keyboard.press(key);
 const then = {
   'proctor/wall-keys': ['wall', press('?')],
@@ -62,6 +67,10 @@ const then = {
   'proctor/people-change': ['people', async (page) => { await page.getByRole('button', { name: 'Change Jonas Weber' }).click(); await page.getByRole('radio', { name: /^Proctor/ }).check(); }],
   'proctor/people-deactivate': ['people', async (page) => { await page.getByRole('button', { name: 'Change Jonas Weber' }).click(); await page.getByRole('button', { name: 'Deactivate', exact: true }).click(); }],
   'proctor/people-deactivated': ['people', (page) => page.getByRole('button', { name: 'Change Viktor Marek' }).click()],
+  'proctor/account-password': ['account', async (page) => { await page.getByRole('button', { name: 'Change password' }).click(); await page.getByLabel('New password').fill('short'); await page.getByLabel('Current password').fill('correct horse'); }],
+  'proctor/account-turn-on': ['account', (page) => page.getByRole('button', { name: 'Turn on' }).click()],
+  'proctor/account-turn-off': ['account-on', (page) => page.getByRole('button', { name: 'Turn off' }).click()],
+  'proctor/people-factor': ['people', (page) => page.getByRole('button', { name: 'Change Jonas Weber' }).click()],
   'proctor/people-find': ['people', (page) => page.getByRole('searchbox').fill('nobody')],
   'proctor/invitation-differs': ['invitation', async (page) => { await page.getByLabel('Password').fill('correct horse'); await page.getByLabel('The same once more').fill('correct'); }],
   'proctor/signin-invited': ['signin', (page) => page.getByRole('button', { name: 'Invitation' }).click()],

@@ -13,6 +13,7 @@ mod join;
 mod keyed;
 pub mod metrics;
 mod openapi;
+mod own_account;
 mod page;
 mod people;
 mod problem;
@@ -96,6 +97,15 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/refresh", post(sign_in::refresh))
         .route("/api/v1/users", get(people::list).post(people::invite))
         .route("/api/v1/users/{user}", axum::routing::patch(people::change))
+        .route(
+            "/api/v1/users/{user}/second-factor/off",
+            post(people::take_second_factor),
+        )
+        .route("/api/v1/account", get(own_account::read))
+        .route("/api/v1/account/password", post(own_account::change_password))
+        .route("/api/v1/account/second-factor", post(own_account::offer))
+        .route("/api/v1/account/second-factor/confirm", post(own_account::confirm))
+        .route("/api/v1/account/second-factor/off", post(own_account::turn_off))
         .route("/api/v1/users/{user}/link", post(people::renew_link))
         .route("/api/v1/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/api/v1/api-keys/{key}/revoke", post(api_keys::revoke))

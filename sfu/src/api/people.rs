@@ -13,12 +13,13 @@ use crate::control::permission::{self, Act};
 use crate::store::audit::Actor;
 use crate::store::people::{ListedUser, UserChange};
 use crate::store::records::UserRecord;
+use crate::store::second_factors::Off;
 use crate::store::{Store, StoreError};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Extension, Json};
-use invigil_shared::error::ErrorCode;
+use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::UserId;
 use invigil_shared::people::{AccountState, ChangeUserRequest, InviteRequest, UserInfo, UserLink};
 use invigil_shared::role::Role;
@@ -27,7 +28,11 @@ use std::sync::Arc;
 
 /// An account as admins see it.
 pub fn info(listed: ListedUser) -> UserInfo {
-    let ListedUser { user, link_expires_at } = listed;
+    let ListedUser {
+        user,
+        link_expires_at,
+        second_factor,
+    } = listed;
     let state = match (user.active(), &user.password_hash) {
         (false, _) => AccountState::Deactivated,
         (true, None) => AccountState::Invited,
@@ -41,6 +46,7 @@ pub fn info(listed: ListedUser) -> UserInfo {
         state,
         created_at: user.created_at,
         link_expires_at,
+        second_factor,
     }
 }
 
@@ -56,6 +62,16 @@ impl Service {
     /// The store, acting for whoever holds the token.
     pub(super) fn store_for(&self, identity: &Identity, peer: SocketAddr) -> Arc<dyn Store> {
         self.store.acting(Actor::of(identity, Some(peer.ip())))
+    }
+
+    /// An account as admins see it, without a link.
+    async fn listed(&self, user: UserRecord) -> Result<UserInfo, ErrorBody> {
+        let second_factor = self.counting_factor(&user).await?.is_some();
+        Ok(info(ListedUser {
+            user,
+            link_expires_at: None,
+            second_factor,
+        }))
     }
 
     /// Lets what was revoked take effect here at once. It is committed: if this fails, the server does it by itself soon after.
@@ -103,13 +119,17 @@ pub async fn invite(
         Err(StoreError::Exists) => return Err(ErrorCode::EmailTaken.into()),
         other => other?,
     }
-    Ok((StatusCode::CREATED, Json(told(user, link, expires_at))))
+    Ok((StatusCode::CREATED, Json(told(user, false, link, expires_at))))
 }
 
-fn told(user: UserRecord, link: String, expires_at: i64) -> UserLink {
-    let link_expires_at = Some(expires_at);
+fn told(user: UserRecord, second_factor: bool, link: String, expires_at: i64) -> UserLink {
+    let listed = ListedUser {
+        user,
+        link_expires_at: Some(expires_at),
+        second_factor,
+    };
     UserLink {
-        user: info(ListedUser { user, link_expires_at }),
+        user: info(listed),
         link,
         expires_at,
     }
@@ -133,7 +153,8 @@ pub async fn renew_link(
         .store_for(&account.identity, peer)
         .renew_link(invitation)
         .await?;
-    Ok(Json(told(user, link, expires_at)))
+    let second_factor = service.counting_factor(&user).await?.is_some();
+    Ok(Json(told(user, second_factor, link, expires_at)))
 }
 
 /// `PATCH /api/v1/users/{user}`: name, role, active.
@@ -154,6 +175,20 @@ pub async fn change(
     let store = service.store_for(&account.identity, peer);
     let user = store.change_user(user, change, clock::now_us()).await?;
     service.revoked().await;
-    let link_expires_at = None;
-    Ok(Json(info(ListedUser { user, link_expires_at })))
+    Ok(Json(service.listed(user).await?))
+}
+
+/// `POST /api/v1/users/{user}/second-factor/off`: for somebody who has lost it. They are signed out, and sign in with the password alone.
+pub async fn take_second_factor(
+    State(service): State<Arc<Service>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    Ids(user): Ids<UserId>,
+    Bearer(account): Bearer,
+) -> Result<Json<UserInfo>, ApiError> {
+    permission::check(account.identity.role, Act::ManagePeople)?;
+    let store = service.store_for(&account.identity, peer);
+    store.drop_second_factor(user, Off::Taken).await?;
+    service.revoked().await;
+    let user = service.store.user(user).await?.ok_or(ErrorCode::NotFound)?;
+    Ok(Json(service.listed(user).await?))
 }

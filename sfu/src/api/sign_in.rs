@@ -45,7 +45,11 @@ fn field(name: &str) -> ApiError {
 }
 
 /// Every sign-in acts in rooms under a participant of its own: two windows of one person don't end each other.
-fn respond(service: &Service, user: &UserRecord, participant: ParticipantId) -> Result<Json<SignInResponse>, ApiError> {
+pub(super) fn respond(
+    service: &Service,
+    user: &UserRecord,
+    participant: ParticipantId,
+) -> Result<Json<SignInResponse>, ApiError> {
     let person = Person::User(user.id);
     let token = service.tokens.issue(participant, user.role, person, user.generation)?;
     let (role, name) = (user.role, user.name.clone());
@@ -58,7 +62,7 @@ fn respond(service: &Service, user: &UserRecord, participant: ParticipantId) -> 
     }))
 }
 
-fn actor(user: &UserRecord, peer: SocketAddr) -> Actor {
+pub(super) fn actor(user: &UserRecord, peer: SocketAddr) -> Actor {
     Actor::person(Person::User(user.id), user.role, Some(peer.ip()))
 }
 
@@ -102,7 +106,8 @@ pub async fn setup(
     respond(&service, &user, clock::fresh(ParticipantId::from_parts))
 }
 
-/// `POST /api/v1/sign-in`.
+/// `POST /api/v1/sign-in`. Who has a second factor comes twice: with the password, and with the password and a code. Nothing is kept
+/// in between.
 pub async fn sign_in(
     State(service): State<Arc<Service>>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -125,6 +130,11 @@ pub async fn sign_in(
     // Only to whoever knows the password: others can't tell that there is such an account.
     if !user.active() {
         return Err(ErrorCode::AccountDeactivated.into());
+    }
+    if let Some(factor) = service.counting_factor(&user).await? {
+        let code = request.code.as_deref().map(str::trim).filter(|code| !code.is_empty());
+        let code = code.ok_or(ErrorCode::SecondFactorRequired)?;
+        service.check_code(&user, &factor, code, peer).await?;
     }
     let participant = clock::fresh(ParticipantId::from_parts);
     let store = service.store.acting(actor(&user, peer));

@@ -6,6 +6,7 @@ pub mod identity;
 pub mod keys;
 pub mod password;
 pub mod relay;
+pub mod second_factor;
 pub mod secret;
 pub mod standing;
 pub mod throttle;

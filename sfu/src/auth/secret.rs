@@ -4,7 +4,7 @@ use crate::clock;
 use aws_lc_rs::hmac;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use invigil_shared::id::{ApiKeyId, ExamId, RosterEntryId};
+use invigil_shared::id::{ApiKeyId, ExamId, RosterEntryId, UserId};
 use subtle::ConstantTimeEq;
 
 /// Crockford's alphabet: no I, L, O, U.
@@ -13,6 +13,8 @@ const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const ROSTER_DIGITS: usize = 13;
 /// 12 digits of 5 bits: 60 random bits.
 const SETUP_DIGITS: usize = 12;
+/// 10 digits of 5 bits: 50 random bits, of which one account has ten and five guesses in five minutes.
+pub const RECOVERY_DIGITS: usize = 10;
 const GROUP: usize = 4;
 /// Longest text that is looked at when normalising.
 const MAX_TYPED: usize = 64;
@@ -22,6 +24,8 @@ const ROSTER_DOMAIN: &[u8] = b"invigil.roster-secret.v1\0";
 const SETUP_DOMAIN: &[u8] = b"invigil.setup-code.v1\0";
 const DERIVE_DOMAIN: &[u8] = b"invigil.roster-secret-of-salt.v1\0";
 const INVITATION_DOMAIN: &[u8] = b"invigil.invitation.v1\0";
+const RECOVERY_DOMAIN: &[u8] = b"invigil.recovery-code.v1\0";
+const SECOND_FACTOR_DOMAIN: &[u8] = b"invigil.second-factor-key.v1\0";
 const API_KEY_DOMAIN: &[u8] = b"invigil.api-key.v1\0";
 const DERIVE_API_KEY_DOMAIN: &[u8] = b"invigil.api-key-of-salt.v1\0";
 
@@ -50,6 +54,11 @@ pub fn roster_secret() -> String {
 /// A fresh setup code, `XXXX-XXXX-XXXX`.
 pub fn setup_code() -> String {
     generate(SETUP_DIGITS)
+}
+
+/// A fresh recovery code, `XXXX-XXXX-XX`.
+pub fn recovery_code() -> String {
+    generate(RECOVERY_DIGITS)
 }
 
 /// What was meant by what was typed: upper case, O is 0, I and L are 1, separators don't count. None for anything else.
@@ -109,6 +118,16 @@ impl SecretHasher {
     /// Hash of an invitation's token.
     pub fn invitation(&self, token: &str) -> Vec<u8> {
         self.hash(&[INVITATION_DOMAIN, token.as_bytes()])
+    }
+
+    /// Hash of a normalised recovery code.
+    pub fn recovery(&self, account: UserId, normalised: &str) -> Vec<u8> {
+        self.hash(&[RECOVERY_DOMAIN, account.0.as_bytes(), normalised.as_bytes()])
+    }
+
+    /// The key under which second factors are sealed.
+    pub fn second_factor_key(&self) -> Vec<u8> {
+        self.hash(&[SECOND_FACTOR_DOMAIN])
     }
 
     /// Hash of an API key's secret.

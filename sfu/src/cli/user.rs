@@ -9,6 +9,7 @@ use crate::config::{DataConfig, ServerFile};
 use crate::store::StoreError;
 use crate::store::people::UserChange;
 use crate::store::records::UserRecord;
+use crate::store::second_factors::Off;
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use invigil_shared::id::UserId;
@@ -32,6 +33,8 @@ pub enum UserCommand {
     Deactivate(Whom),
     /// Let a deactivated account in again.
     Activate(Whom),
+    /// Take the second factor off somebody who has lost it. They are signed out, and sign in with the password alone.
+    TotpOff(Whom),
     /// List the accounts.
     List(List),
 }
@@ -68,6 +71,7 @@ impl UserCommand {
             UserCommand::Role(change) => change.run().await,
             UserCommand::Deactivate(whom) => whom.set_active(false).await,
             UserCommand::Activate(whom) => whom.set_active(true).await,
+            UserCommand::TotpOff(whom) => whom.totp_off().await,
             UserCommand::List(list) => list.run().await,
         }
     }
@@ -214,6 +218,21 @@ impl Whom {
             output::json(&json!({ "id": user.id, "email": user.email, "role": user.role, "state": state }));
         } else {
             output::line(&format!("{} is {}, {state}", user.email, user.role.as_str()));
+        }
+        Ok(())
+    }
+
+    async fn totp_off(self) -> anyhow::Result<()> {
+        let (data, user) = self.find().await?;
+        match data.store.drop_second_factor(user.id, Off::Taken).await {
+            Err(StoreError::Missing) => bail!("{} has no second factor", user.email),
+            dropped => dropped?,
+        }
+        data.store.close().await;
+        if self.json {
+            output::json(&json!({ "id": user.id, "email": user.email, "second_factor": false }));
+        } else {
+            output::line(&format!("{} signs in with the password alone", user.email));
         }
         Ok(())
     }

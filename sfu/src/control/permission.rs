@@ -62,6 +62,8 @@ pub enum Act {
     RevokeSession,
     /// List, invite and change people with an account.
     ManagePeople,
+    /// Change the own password and second factor.
+    ManageOwnAccount,
     /// Make, list and revoke API keys.
     ManageApiKeys,
 }
@@ -103,6 +105,11 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::EditRosters, "edit rosters", "laS"),
     (Act::RevokeSession, "take a candidate's access away, give it back", "la"),
     (Act::ManagePeople, "list, invite, change, deactivate people", "a"),
+    (
+        Act::ManageOwnAccount,
+        "change the own password and second factor",
+        "plra",
+    ),
     (Act::ManageApiKeys, "make, list, revoke API keys", "a"),
 ];
 
@@ -243,6 +250,7 @@ mod tests {
         EditRosters   - - x - x  - - - x
         RevokeSession - - x - x
         ManagePeople  - - - - x
+        ManageOwnAccount - x x x x
         ManageApiKeys - - - - x";
 
     #[test]

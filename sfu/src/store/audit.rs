@@ -99,6 +99,14 @@ pub enum Action {
     SignIn,
     /// Wrong passwords of a while, counted.
     SignInRefused,
+    ChangePassword,
+    OfferSecondFactor,
+    ConfirmSecondFactor,
+    /// Its owner turned it off.
+    DropSecondFactor,
+    /// Somebody else took it off an account.
+    TakeSecondFactor,
+    UseRecoveryCode,
     CreateApiKey,
     RevokeApiKey,
     /// Wrong API keys of a while, counted.
@@ -139,6 +147,12 @@ impl Action {
             Self::ChangeUser => "change_user",
             Self::SignIn => "sign_in",
             Self::SignInRefused => "sign_in_refused",
+            Self::ChangePassword => "change_password",
+            Self::OfferSecondFactor => "offer_second_factor",
+            Self::ConfirmSecondFactor => "confirm_second_factor",
+            Self::DropSecondFactor => "drop_second_factor",
+            Self::TakeSecondFactor => "take_second_factor",
+            Self::UseRecoveryCode => "use_recovery_code",
             Self::CreateApiKey => "create_api_key",
             Self::RevokeApiKey => "revoke_api_key",
             Self::ApiKeyRefused => "api_key_refused",

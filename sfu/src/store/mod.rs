@@ -9,6 +9,7 @@ pub mod people;
 pub mod postgres;
 pub mod records;
 mod rows;
+pub mod second_factors;
 pub mod sqlite;
 mod writer;
 
@@ -27,6 +28,7 @@ use records::{
     Append, Appended, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewMessage, NewRosterEntry, SessionRecord,
     SittingChange, StoredExam, StoredMessage, UserRecord,
 };
+use second_factors::SecondFactorStore;
 use serde_json::Value;
 use sqlite::SqliteStore;
 use std::path::{Path, PathBuf};
@@ -232,6 +234,7 @@ pub trait Store:
     + UserStore
     + PeopleStore
     + ApiKeyStore
+    + SecondFactorStore
     + RevocationStore
     + EventStore
     + TimelineStore

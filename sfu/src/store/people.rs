@@ -14,6 +14,7 @@ pub struct ListedUser {
     pub user: UserRecord,
     /// Microseconds since the Unix epoch, UTC.
     pub link_expires_at: Option<i64>,
+    pub second_factor: bool,
 }
 
 /// A one-time link for an account.

@@ -17,6 +17,7 @@ mod kills;
 mod messages;
 mod monitoring;
 mod office;
+mod own_account;
 mod people;
 #[cfg(unix)]
 mod process;

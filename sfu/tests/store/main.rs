@@ -11,6 +11,7 @@ mod messages;
 mod people;
 mod place;
 mod schema;
+mod second_factors;
 mod server;
 mod sessions;
 mod writer;

@@ -1,10 +1,12 @@
 //! Runs the proctor's state machine: one task owns it, feeds it with what the window, the server and the media port say, and
 //! does what it asks for.
 
+use super::account;
 use super::listen::Listener;
 use super::office_calls::{self, Keys};
 use super::people;
 use super::pictures::{Frame, Pictures};
+use super::state::account::{AccountAnswer, AccountCall};
 use super::state::people::PeopleCall;
 use super::state::{Effect, Input, ProctorState, Start};
 use crate::call::CallFailure;
@@ -241,9 +243,10 @@ impl Actor {
                 pin,
                 email,
                 password,
+                code,
             } => {
                 self.sign_in(&authority, pin.as_deref(), move |api| async move {
-                    api.sign_in(&email, &password).await
+                    api.sign_in_with(&email, &password, code.as_deref()).await
                 });
             }
             Effect::SetUp {
@@ -338,6 +341,7 @@ impl Actor {
                 });
             }
             Effect::People(call) => self.ask_about_people(call),
+            Effect::Account(call) => self.ask_about_account(call),
         }
     }
 
@@ -384,6 +388,23 @@ impl Actor {
                 Some((api, token)) => people::ask(&api, &token, call).await.map_err(failure),
                 None => Err(expired()),
             }));
+        });
+    }
+
+    fn ask_about_account(&self, call: AccountCall) {
+        let (inputs, signed_in) = (self.inputs.clone(), self.signed_in.clone());
+        tokio::spawn(async move {
+            let answer = match fresh(&signed_in).await {
+                Some((api, token)) => {
+                    let answer = account::ask(&api, &token, call).await.map_err(failure);
+                    if let Ok(AccountAnswer::PasswordChanged(answer)) = &answer {
+                        *signed_in.lock() = Some((api, answer.access_token.clone()));
+                    }
+                    answer
+                }
+                None => Err(expired()),
+            };
+            inputs.send(Input::Account(answer));
         });
     }
 

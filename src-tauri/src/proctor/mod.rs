@@ -1,5 +1,6 @@
 //! The proctor's app.
 
+mod account;
 mod actor;
 mod decode;
 mod listen;

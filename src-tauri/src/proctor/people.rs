@@ -30,6 +30,10 @@ pub async fn ask(api: &Api, token: &str, call: PeopleCall) -> Result<PeopleAnswe
             let link = api.renew_link(token, user).await?;
             Ok(PeopleAnswer::Link(Box::new(link)))
         }
+        PeopleCall::TakeSecondFactor(user) => {
+            let user = api.take_second_factor(token, user).await?;
+            Ok(PeopleAnswer::Changed(Box::new(user)))
+        }
         PeopleCall::Change(user, change) => {
             let user = api.change_user(token, user, &change).await?;
             Ok(PeopleAnswer::Changed(Box::new(user)))

@@ -1,6 +1,7 @@
 //! The proctor's window, as a state machine: what happened goes in, what has to be done comes out, and what is shown can be
 //! asked for at any time. No Tauri, no clock, no socket.
 
+use self::account::{AccountAnswer, AccountCall};
 use self::people::{PeopleAnswer, PeopleCall};
 use self::signing_in::{Invitation, Pending};
 use super::room::Room;
@@ -23,6 +24,7 @@ use invigil_shared::rest::{ExamListItem, SignInResponse};
 use invigil_shared::role::Role;
 use invigil_shared::signal::{AudioLevel, ParticipantInfo, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
+use invigil_view::account::AccountView;
 use invigil_view::common::{CertificateQuestion, Notice};
 use invigil_view::people::PeopleView;
 use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, WantedPicture};
@@ -86,6 +88,7 @@ pub enum Input {
     /// It was used.
     Accepted(Result<InvitationInfo, CallFailure>),
     People(Result<PeopleAnswer, CallFailure>),
+    Account(Result<AccountAnswer, CallFailure>),
 }
 
 /// What has to be done.
@@ -96,6 +99,7 @@ pub enum Effect {
         pin: Option<String>,
         email: String,
         password: String,
+        code: Option<String>,
     },
     SetUp {
         authority: String,
@@ -142,6 +146,7 @@ pub enum Effect {
         password: String,
     },
     People(PeopleCall),
+    Account(AccountCall),
 }
 
 /// What the command line asks for.
@@ -180,6 +185,8 @@ pub struct ProctorState {
     role: Option<Role>,
     invitation: Option<Invitation>,
     people: PeopleView,
+    asks_code: bool,
+    account: AccountView,
 }
 
 impl ProctorState {
@@ -212,6 +219,8 @@ impl ProctorState {
             role: None,
             invitation: None,
             people: PeopleView::default(),
+            asks_code: false,
+            account: AccountView::default(),
         }
     }
 
@@ -240,6 +249,8 @@ impl ProctorState {
             role: self.role,
             invitation: self.invitation.as_ref().map(|invitation| invitation.who.clone()),
             people: self.people.clone(),
+            asks_code: self.asks_code,
+            account: self.account.clone(),
         }
     }
 
@@ -340,6 +351,7 @@ impl ProctorState {
             Input::Invitation(result) => self.invited(result, effects),
             Input::Accepted(result) => self.accepted(result, effects),
             Input::People(result) => self.people_told(result),
+            Input::Account(result) => self.account_told(result),
             Input::Tick => {
                 self.voices.pass(now);
                 let over = self
@@ -452,6 +464,11 @@ impl ProctorState {
             ProctorCommand::ShowPeople => self.show_people(effects),
             ProctorCommand::LeavePeople => self.leave_people(effects),
             ProctorCommand::People { command } => self.act_on_people(command, effects),
+            ProctorCommand::SignInCode { code } => self.give_code(&code, effects),
+            ProctorCommand::LeaveSignInCode => self.leave_code(),
+            ProctorCommand::ShowAccount => self.show_account(effects),
+            ProctorCommand::LeaveAccount => self.leave_account(effects),
+            ProctorCommand::Account { command } => self.act_on_account(command, effects),
         }
     }
 
@@ -529,6 +546,9 @@ impl ProctorState {
     }
 }
 
+pub mod account;
+#[cfg(test)]
+mod account_tests;
 mod office;
 pub mod people;
 #[cfg(test)]

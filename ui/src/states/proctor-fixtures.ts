@@ -1,7 +1,9 @@
 /** The proctor's window in every state. Fixtures only: none of this is in an app. */
+import type { AccountView } from '../common/bindings/AccountView';
 import type { CandidateTile } from '../common/bindings/CandidateTile';
 import type { ConnectionLevel } from '../common/bindings/ConnectionLevel';
 import type { IntegrityKind } from '../common/bindings/IntegrityKind';
+import type { OwnAccount } from '../common/bindings/OwnAccount';
 import type { ProctorView } from '../common/bindings/ProctorView';
 import type { PublicationView } from '../common/bindings/PublicationView';
 import type { Role } from '../common/bindings/Role';
@@ -155,6 +157,8 @@ export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
   role: 'proctor',
   invitation: null,
   people: { users: [], link: null },
+  asks_code: false,
+  account: { own: null, offer: null, recovery: [], done: null },
   ...over,
 });
 
@@ -162,10 +166,10 @@ const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 const certificate = (changed: boolean) => ({ authority: '10.0.0.5:8443', sha256, changed });
 const many = () => Array.from({ length: 118 }, (_, i) => tile(i + 1));
 
-const user = (name: string, role: Role, over: Partial<UserInfo> = {}): UserInfo => ({ id: `u${serial++}`, email: `${name.toLowerCase().replaceAll(' ', '.')}@example.org`, name, role, state: 'active', created_at: now - 90 * 24 * 60 * MIN, link_expires_at: null, ...over });
+const user = (name: string, role: Role, over: Partial<UserInfo> = {}): UserInfo => ({ id: `u${serial++}`, email: `${name.toLowerCase().replaceAll(' ', '.')}@example.org`, name, role, state: 'active', created_at: now - 90 * 24 * 60 * MIN, link_expires_at: null, second_factor: false, ...over });
 const users = (): UserInfo[] => [
   user('Amara Okafor', 'admin', { email: 'admin@example.org' }),
-  user('Jonas Weber', 'lead'),
+  user('Jonas Weber', 'lead', { second_factor: true }),
   user('Mei Tanaka', 'lead'),
   user('Proctor 1', 'proctor', { email: 'proctor1@example.org' }),
   user('Lucía Fernández', 'proctor', { email: 'lucia@example.org' }),
@@ -174,6 +178,12 @@ const users = (): UserInfo[] => [
   user('Viktor Marek', 'proctor', { state: 'deactivated' }),
 ];
 const people = (over: Partial<ProctorView> = {}) => base({ step: 'people', role: 'admin', email: 'admin@example.org', name: 'Amara Okafor', people: { users: users(), link: null }, ...over });
+const own = (over: Partial<OwnAccount> = {}): OwnAccount => ({ email: 'jonas.weber@example.org', name: 'Jonas Weber', role: 'lead', second_factor: false, recovery_codes_left: 0, ...over });
+const factorOn = own({ second_factor: true, recovery_codes_left: 8 });
+const account = (over: Partial<AccountView> = {}, view: Partial<ProctorView> = {}) => base({ step: 'account', role: 'lead', leads: true, email: 'jonas.weber@example.org', name: 'Jonas Weber', account: { own: own(), offer: null, recovery: [], done: null, ...over }, ...view });
+const offer = { secret: 'JBSWY3DPEHPK3PXPGEZDGNBVGY3TQOJQ', uri: 'otpauth://totp/Invigil:jonas.weber@example.org?secret=JBSWY3DPEHPK3PXPGEZDGNBVGY3TQOJQ&issuer=Invigil' };
+const recovery = ['7K3F-9QXT-M2', 'RD4A-0ZPB-8V', 'WQ51-JH7C-NE', '2XYT-6GKM-D9', 'B8PF-S3RA-1H', 'C0VN-5WZJ-QT', 'E4MG-K7D2-XY', 'A9HB-R6PC-3F', 'ZT8W-1NQV-JS', 'M5EK-Y0GD-74'];
+const wrongCode = { code: 'second_factor_wrong', params: { tries_left: '3' } };
 const handed = { email: 'tom.ashby@example.org', name: 'Tom Ashby', link: 'invigil://exam.example.org:8443/invite?token=Qm9yaW5nLWJ1dC1yYW5kb20tMzItYnl0ZXMtaGVyZS4&sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', expires_at: now + 72 * 60 * MIN, reset: false };
 const invitation = { email: 'tom.ashby@example.org', name: 'Tom Ashby', role: 'proctor', reset: false } as const;
 
@@ -188,6 +198,17 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'people-one': () => people({ people: { users: users().slice(0, 1), link: null } }),
   'people-link': () => people({ people: { users: users(), link: handed } }),
   'people-refused': () => people({ notice: { code: 'last_admin', params: {} } }),
+  'signin-code': () => base({ step: 'sign_in', email: 'jonas.weber@example.org', asks_code: true }),
+  'signin-code-wrong': () => base({ step: 'sign_in', email: 'jonas.weber@example.org', asks_code: true, notice: wrongCode }),
+  account: () => account(),
+  'account-loading': () => account({ own: null }, { busy: true }),
+  'account-on': () => account({ own: factorOn }),
+  'account-few': () => account({ own: own({ second_factor: true, recovery_codes_left: 1 }) }),
+  'account-changed': () => account({ own: factorOn, done: 'password_changed' }),
+  'account-offer': () => account({ offer }),
+  'account-offer-wrong': () => account({ offer }, { notice: wrongCode }),
+  'account-recovery': () => account({ own: factorOn, recovery }),
+  'account-enrolled': () => account({ own: { ...factorOn, recovery_codes_left: 10 }, done: 'factor_on' }),
   'exams-admin': () => base({ step: 'exams', role: 'admin', name: 'Amara Okafor' }),
   exams: () => base({ step: 'exams' }),
   'exams-empty': () => base({ step: 'exams', exams: [] }),

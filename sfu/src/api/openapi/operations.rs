@@ -3,6 +3,10 @@
 use super::{SchemaOf, of};
 use crate::api::page::MAX_PAGE;
 use crate::control::permission::Act;
+use invigil_shared::account::{
+    ChangePasswordRequest, ConfirmSecondFactorRequest, DropSecondFactorRequest, OfferSecondFactorRequest, OwnAccount,
+    RecoveryCodes, SecondFactorOffer,
+};
 use invigil_shared::api_key::{ApiKeyInfo, ApiKeyRequest, NewApiKey};
 use invigil_shared::office::{
     EntryEdit, EntrySecret, ExamEdit, ImportPreview, ImportProblem, Imported, NewExam, RosterItem,
@@ -202,7 +206,7 @@ pub const OPERATIONS: &[Operation] = &[
         method: "post",
         path: "/api/v1/sign-in",
         id: "signIn",
-        summary: "Signs in with e-mail and password",
+        summary: "Signs in with e-mail and password, and with a code where the account has a second factor",
         token: false,
         input: Input::Json(of::<SignInRequest>),
         answer: "A token.",
@@ -255,6 +259,63 @@ pub const OPERATIONS: &[Operation] = &[
         summary: "A new link for somebody who lost the one before, or the password",
         answer: "The link, told this once.",
         output: Output::Json(of::<UserLink>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/users/{user}/second-factor/off",
+        id: "takeSecondFactor",
+        summary: "Takes the second factor off an account whose owner has lost it, and signs them out",
+        answer: "The account.",
+        output: Output::Json(of::<UserInfo>),
+        ..CALL
+    },
+    Operation {
+        path: "/api/v1/account",
+        id: "readAccount",
+        summary: "The own account",
+        answer: "The account.",
+        output: Output::Json(of::<OwnAccount>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/account/password",
+        id: "changePassword",
+        summary: "Another password; every token from before is void",
+        input: Input::Json(of::<ChangePasswordRequest>),
+        answer: "A token.",
+        output: Output::Json(of::<SignInResponse>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/account/second-factor",
+        id: "offerSecondFactor",
+        summary: "A secret for an authenticator app (RFC 6238), to be confirmed",
+        input: Input::Json(of::<OfferSecondFactorRequest>),
+        answer: "The secret, told this once.",
+        output: Output::Json(of::<SecondFactorOffer>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/account/second-factor/confirm",
+        id: "confirmSecondFactor",
+        summary: "Signing in takes a code from now on",
+        input: Input::Json(of::<ConfirmSecondFactorRequest>),
+        answer: "Recovery codes, told this once.",
+        output: Output::Json(of::<RecoveryCodes>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/account/second-factor/off",
+        id: "dropSecondFactor",
+        summary: "Signing in takes the password alone again",
+        input: Input::Json(of::<DropSecondFactorRequest>),
+        answer: "The account.",
+        output: Output::Json(of::<OwnAccount>),
         ..CALL
     },
     Operation {

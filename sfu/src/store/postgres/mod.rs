@@ -9,6 +9,7 @@ mod messages;
 mod once;
 mod people;
 mod roster;
+mod second_factors;
 mod sessions;
 mod timeline;
 mod url;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 const ANOTHER_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND deactivated_at IS NULL \
                              AND password_hash IS NOT NULL AND id <> $1) AS found";
 
-async fn revoke(connection: &mut PgConnection, subject: Subject, generation: u64) -> Stored<()> {
+pub(super) async fn revoke(connection: &mut PgConnection, subject: Subject, generation: u64) -> Stored<()> {
     sqlx::query(
         "INSERT INTO revocations (subject, kind, generation, seq) \
          VALUES ($1, $2, $3, (SELECT coalesce(max(seq), 0) + 1 FROM revocations)) \
@@ -56,7 +56,7 @@ async fn drop_link(connection: &mut PgConnection, account: UserId) -> Stored<()>
     Ok(())
 }
 
-async fn by_id(connection: &mut PgConnection, id: UserId) -> Stored<UserRecord> {
+pub(super) async fn by_id(connection: &mut PgConnection, id: UserId) -> Stored<UserRecord> {
     let query = sqlx::query("SELECT * FROM users WHERE id = $1").bind(id.0);
     one(query.fetch_optional(connection).await?.as_ref(), user)?.ok_or(StoreError::Missing)
 }
@@ -68,7 +68,9 @@ const BY_LINK: &str = "SELECT users.* FROM invitations JOIN users ON users.id = 
 impl PeopleStore for PostgresStore {
     async fn users(&self, after: Option<UserId>, count: usize) -> Stored<Vec<ListedUser>> {
         let query = sqlx::query(
-            "SELECT users.*, expires_at FROM users LEFT JOIN invitations ON account = users.id \
+            "SELECT users.*, expires_at, EXISTS (SELECT 1 FROM second_factors AS factors \
+             WHERE factors.account = users.id AND confirmed_at IS NOT NULL) AS second_factor \
+             FROM users LEFT JOIN invitations ON invitations.account = users.id \
              WHERE users.id > $1 ORDER BY users.id LIMIT $2",
         );
         let query = query.bind(after.unwrap_or_else(first).0).bind(limit(count));

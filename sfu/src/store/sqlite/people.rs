@@ -20,7 +20,7 @@ use std::sync::Arc;
 const ANOTHER_ADMIN: &str = "SELECT EXISTS (SELECT 1 FROM users WHERE role = 'admin' AND deactivated_at IS NULL \
                              AND password_hash IS NOT NULL AND id <> ?) AS found";
 
-async fn revoke(connection: &mut SqliteConnection, subject: Subject, generation: u64) -> Stored<()> {
+pub(super) async fn revoke(connection: &mut SqliteConnection, subject: Subject, generation: u64) -> Stored<()> {
     sqlx::query(
         "INSERT INTO revocations (subject, kind, generation, seq) \
          VALUES (?, ?, ?, (SELECT coalesce(max(seq), 0) + 1 FROM revocations)) \
@@ -52,7 +52,7 @@ async fn drop_link(connection: &mut SqliteConnection, account: UserId) -> Stored
     Ok(())
 }
 
-async fn by_id(connection: &mut SqliteConnection, id: UserId) -> Stored<UserRecord> {
+pub(super) async fn by_id(connection: &mut SqliteConnection, id: UserId) -> Stored<UserRecord> {
     let query = sqlx::query("SELECT * FROM users WHERE id = ?").bind(id.to_string());
     one(query.fetch_optional(connection).await?.as_ref(), user)?.ok_or(StoreError::Missing)
 }
@@ -64,7 +64,9 @@ const BY_LINK: &str = "SELECT users.* FROM invitations JOIN users ON users.id = 
 impl PeopleStore for SqliteStore {
     async fn users(&self, after: Option<UserId>, count: usize) -> Stored<Vec<ListedUser>> {
         let query = sqlx::query(
-            "SELECT users.*, expires_at FROM users LEFT JOIN invitations ON account = users.id \
+            "SELECT users.*, expires_at, EXISTS (SELECT 1 FROM second_factors AS factors \
+             WHERE factors.account = users.id AND confirmed_at IS NOT NULL) AS second_factor \
+             FROM users LEFT JOIN invitations ON invitations.account = users.id \
              WHERE users.id > ? ORDER BY users.id LIMIT ?",
         );
         let query = query.bind(after.unwrap_or_else(first).to_string()).bind(limit(count));

@@ -4,6 +4,10 @@ use crate::bounds::{CONNECT_DEADLINE, REQUEST_DEADLINE};
 use crate::device::DeviceKey;
 use crate::error::ClientError;
 use crate::trust::{Authority, CertificateTrust, tls_config, untrusted};
+use invigil_shared::account::{
+    ChangePasswordRequest, ChangePasswordResponse, ConfirmSecondFactorRequest, DropSecondFactorRequest,
+    OfferSecondFactorRequest, OwnAccount, RecoveryCodes, SecondFactorOffer,
+};
 use invigil_shared::id::{SessionId, UserId};
 use invigil_shared::limits::MAX_FRAME;
 use invigil_shared::people::{
@@ -95,9 +99,20 @@ impl Api {
     }
 
     pub async fn sign_in(&self, email: &str, password: &str) -> Result<SignInResponse, ClientError> {
+        self.sign_in_with(email, password, None).await
+    }
+
+    /// `code`: of the second factor, once it was asked for.
+    pub async fn sign_in_with(
+        &self,
+        email: &str,
+        password: &str,
+        code: Option<&str>,
+    ) -> Result<SignInResponse, ClientError> {
         let body = SignInRequest {
             email: email.to_owned(),
             password: password.to_owned(),
+            code: code.map(str::to_owned),
         };
         self.post("sign-in", None, &body).await
     }
@@ -105,6 +120,61 @@ impl Api {
     /// A fresh token for a token that is still good.
     pub async fn refresh(&self, token: &str) -> Result<SignInResponse, ClientError> {
         self.post("refresh", Some(token), &serde_json::json!({})).await
+    }
+
+    pub async fn account(&self, token: &str) -> Result<OwnAccount, ClientError> {
+        let request = self.http.get(self.url("account")).bearer_auth(token);
+        read(request.send().await.map_err(|e| transport(&e))?).await
+    }
+
+    /// Another password. The token is void then: the answer has the one that is good.
+    pub async fn change_password(
+        &self,
+        token: &str,
+        password: &str,
+        new_password: &str,
+    ) -> Result<ChangePasswordResponse, ClientError> {
+        let body = ChangePasswordRequest {
+            password: password.to_owned(),
+            new_password: new_password.to_owned(),
+        };
+        self.post("account/password", Some(token), &body).await
+    }
+
+    /// A secret for an authenticator app, to be confirmed by a code of it.
+    pub async fn offer_second_factor(&self, token: &str, password: &str) -> Result<SecondFactorOffer, ClientError> {
+        let password = password.to_owned();
+        self.post(
+            "account/second-factor",
+            Some(token),
+            &OfferSecondFactorRequest { password },
+        )
+        .await
+    }
+
+    /// From now on signing in takes a code; answered with recovery codes.
+    pub async fn confirm_second_factor(&self, token: &str, code: &str) -> Result<RecoveryCodes, ClientError> {
+        let code = code.to_owned();
+        self.post(
+            "account/second-factor/confirm",
+            Some(token),
+            &ConfirmSecondFactorRequest { code },
+        )
+        .await
+    }
+
+    pub async fn drop_second_factor(&self, token: &str, password: &str, code: &str) -> Result<OwnAccount, ClientError> {
+        let body = DropSecondFactorRequest {
+            password: password.to_owned(),
+            code: code.to_owned(),
+        };
+        self.post("account/second-factor/off", Some(token), &body).await
+    }
+
+    /// Takes the second factor off somebody who has lost it.
+    pub async fn take_second_factor(&self, token: &str, user: UserId) -> Result<UserInfo, ClientError> {
+        let path = format!("users/{user}/second-factor/off");
+        self.post(&path, Some(token), &serde_json::json!({})).await
     }
 
     /// The exams that this person may watch.

@@ -34,9 +34,25 @@ pub struct PeopleView {
 #[ts(export)]
 pub enum PeopleCommand {
     Refresh,
-    Invite { email: String, name: String, role: Role },
-    NewLink { user: UserId },
-    ChangeRole { user: UserId, role: Role },
-    SetActive { user: UserId, active: bool },
+    Invite {
+        email: String,
+        name: String,
+        role: Role,
+    },
+    NewLink {
+        user: UserId,
+    },
+    ChangeRole {
+        user: UserId,
+        role: Role,
+    },
+    SetActive {
+        user: UserId,
+        active: bool,
+    },
+    /// Of somebody who has lost it.
+    TakeSecondFactor {
+        user: UserId,
+    },
     PutLinkAway,
 }

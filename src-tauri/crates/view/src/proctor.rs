@@ -1,5 +1,6 @@
 //! The proctor's window.
 
+use crate::account::{AccountCommand, AccountView};
 use crate::common::{CertificateQuestion, LinkView, Notice};
 use crate::office::{OfficeCommand, OfficeView};
 use crate::people::{PeopleCommand, PeopleView};
@@ -25,6 +26,8 @@ pub enum ProctorStep {
     /// Somebody with an invitation chooses a password.
     Invitation,
     People,
+    /// The own password and second factor.
+    Account,
 }
 
 /// One publication of a candidate, for signs and freshness. Server time, microseconds.
@@ -109,6 +112,9 @@ pub struct ProctorView {
     /// Whose invitation is open.
     pub invitation: Option<InvitationInfo>,
     pub people: PeopleView,
+    /// The password is right, and a code is asked for beside it.
+    pub asks_code: bool,
+    pub account: AccountView,
 }
 
 /// Levels of those who are not silent, four times a second: 0 to 100.
@@ -241,5 +247,15 @@ pub enum ProctorCommand {
     /// For admins.
     People {
         command: PeopleCommand,
+    },
+    /// The code that is asked for beside the password.
+    SignInCode {
+        code: String,
+    },
+    LeaveSignInCode,
+    ShowAccount,
+    LeaveAccount,
+    Account {
+        command: AccountCommand,
     },
 }

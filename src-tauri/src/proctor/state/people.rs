@@ -12,6 +12,7 @@ pub enum PeopleCall {
     Invite(InviteRequest),
     NewLink(UserId),
     Change(UserId, ChangeUserRequest),
+    TakeSecondFactor(UserId),
 }
 
 /// What it answers.
@@ -95,6 +96,7 @@ impl ProctorState {
                 };
                 PeopleCall::Change(user, change)
             }
+            PeopleCommand::TakeSecondFactor { user } => PeopleCall::TakeSecondFactor(user),
             PeopleCommand::PutLinkAway => return,
         };
         self.ask_about_people(call, effects);

@@ -66,6 +66,7 @@ fn invited() -> ProctorState {
 
 fn user(n: u8, state: AccountState) -> UserInfo {
     UserInfo {
+        second_factor: false,
         id: UserId::from_parts(1, [n; 10]),
         email: format!("{n}@example.org"),
         name: format!("Person {n}"),
@@ -122,6 +123,7 @@ fn an_invitation_becomes_a_password_and_a_sign_in() {
             pin: Some(pin()),
             email: "pat@example.org".into(),
             password,
+            code: None,
         },
     ];
     assert_eq!(told(&mut state, Input::Accepted(Ok(who()))), expected);

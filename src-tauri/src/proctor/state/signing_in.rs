@@ -16,6 +16,8 @@ enum Wanted {
     SignIn {
         email: String,
         password: String,
+        /// Of the second factor, once it was asked for.
+        code: Option<String>,
     },
     SetUp {
         setup_code: String,
@@ -43,11 +45,12 @@ impl Pending {
     fn effect(&self) -> Effect {
         let Self { authority, pin, what } = self.clone();
         match what {
-            Wanted::SignIn { email, password } => Effect::SignIn {
+            Wanted::SignIn { email, password, code } => Effect::SignIn {
                 authority,
                 pin,
                 email,
                 password,
+                code,
             },
             Wanted::SetUp {
                 setup_code,
@@ -67,7 +70,37 @@ impl Pending {
     }
 }
 
+impl Pending {
+    /// The password was right, and what is missing is a code.
+    fn goes_on_by_code(&self, code: ErrorCode) -> bool {
+        match (&self.what, code) {
+            (Wanted::SignIn { .. }, ErrorCode::SecondFactorRequired | ErrorCode::SecondFactorWrong) => true,
+            // Too many codes: the password stays right.
+            (Wanted::SignIn { code: Some(_), .. }, ErrorCode::SecretThrottled) => true,
+            _ => false,
+        }
+    }
+}
+
 impl ProctorState {
+    pub(super) fn give_code(&mut self, typed: &str, effects: &mut Vec<Effect>) {
+        if !self.asks_code || self.busy {
+            return;
+        }
+        let Some(mut pending) = self.pending.take() else { return };
+        if let Wanted::SignIn { code, .. } = &mut pending.what {
+            *code = Some(typed.trim().to_owned());
+        }
+        self.notice = None;
+        self.ask(pending, effects);
+    }
+
+    pub(super) fn leave_code(&mut self) {
+        if self.asks_code && !self.busy {
+            (self.asks_code, self.pending, self.notice) = (false, None, None);
+        }
+    }
+
     pub(super) fn sign_in(
         &mut self,
         server: &str,
@@ -107,7 +140,11 @@ impl ProctorState {
                 email,
                 password,
             },
-            None => Wanted::SignIn { email, password },
+            None => Wanted::SignIn {
+                email,
+                password,
+                code: None,
+            },
         };
         let pin = None;
         self.ask(Pending { authority, pin, what }, effects);
@@ -125,8 +162,12 @@ impl ProctorState {
             (Some(pending), CallFailure::Untrusted) => effects.push(Effect::Probe {
                 authority: pending.authority.clone(),
             }),
+            (Some(pending), CallFailure::Refused(error)) if pending.goes_on_by_code(error.code) => {
+                (self.busy, self.asks_code) = (false, true);
+                self.notice = (error.code != ErrorCode::SecondFactorRequired).then(|| failure.notice());
+            }
             _ => {
-                (self.busy, self.pending) = (false, None);
+                (self.busy, self.pending, self.asks_code) = (false, None, false);
                 self.notice = Some(failure.notice());
             }
         }
@@ -214,6 +255,7 @@ impl ProctorState {
                 let what = Wanted::SignIn {
                     email: who.email,
                     password: invitation.password,
+                    code: None,
                 };
                 self.ask(Pending { authority, pin, what }, effects);
             }
@@ -241,6 +283,7 @@ impl ProctorState {
         match result {
             Ok(signed_in) => {
                 (self.name, self.pending, self.step) = (signed_in.name, None, ProctorStep::Exams);
+                self.asks_code = false;
                 (self.role, self.leads) = (Some(signed_in.role), matches!(signed_in.role, Role::Lead | Role::Admin));
                 effects.push(Effect::ListExams);
             }

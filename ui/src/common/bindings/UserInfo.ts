@@ -14,4 +14,8 @@ created_at: number,
 /**
  * Until when a link that was not used yet is good; microseconds since the Unix epoch, UTC.
  */
-link_expires_at: number | null, };
+link_expires_at: number | null, 
+/**
+ * Signing in takes a code beside the password.
+ */
+second_factor: boolean, };
