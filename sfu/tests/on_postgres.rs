@@ -9,6 +9,8 @@ mod api_keys;
 mod audit_log;
 #[path = "service/common/mod.rs"]
 mod common;
+#[path = "service/entering.rs"]
+mod entering;
 #[path = "service/isolation.rs"]
 mod isolation;
 #[cfg(unix)]

@@ -104,6 +104,16 @@ codes! {
     LastAdmin = "last_admin",
     /// The one-time setup code is wrong or was used.
     SetupCodeWrong = "setup_code_wrong",
+    /// The one-time join link is wrong, was replaced, or is too old.
+    JoinLinkInvalid = "join_link_invalid",
+    /// The one-time join link was used on another device.
+    JoinLinkUsed = "join_link_used",
+    /// Another device holds the session; this one waits until a proctor lets it take over. The same request asks again.
+    DeviceWaits = "device_waits",
+    /// A proctor did not let this device take over.
+    DeviceRefused = "device_refused",
+    /// The session was moved to another device.
+    SessionMoved = "session_moved",
     /// Another device holds the session.
     SessionElsewhere = "session_elsewhere",
     /// The device key's proof does not verify.

@@ -86,6 +86,18 @@ pub struct EntrySecret {
     pub secret: String,
     /// `invigil://…`, see [`crate::rest::JoinLink`].
     pub link: String,
+    /// For a one-time link, whose token stands in place of the secret: until when it is good, microseconds since the Unix epoch, UTC.
+    #[serde(default)]
+    pub once_until: Option<i64>,
+}
+
+/// `POST /api/v1/exams/{exam}/roster/{entry}/link`. Answered with an [`EntrySecret`].
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinLinkRequest {
+    /// Microseconds since the Unix epoch, UTC; without it, the exam's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
 }
 
 impl fmt::Debug for EntrySecret {

@@ -137,6 +137,13 @@ pub enum Action {
     Close {
         reason: String,
     },
+    /// "Move to this device": the device that waits takes over.
+    Move {
+        participant: ParticipantId,
+    },
+    RefuseMove {
+        participant: ParticipantId,
+    },
     #[serde(other)]
     Unknown,
 }

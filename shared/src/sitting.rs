@@ -54,6 +54,10 @@ pub struct Sitting {
     pub given_back_us: i64,
     /// A proctor ended it.
     pub ended: bool,
+    /// Since when another device of the candidate waits to take over; server time, microseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(type = "number | null")]
+    pub moving_since: Option<i64>,
 }
 
 impl Sitting {
@@ -85,6 +89,11 @@ pub enum SittingStep {
     RaiseHand,
     LowerHand,
     End,
+    /// Another device, with the right secret, waits to take over.
+    AskMove,
+    /// It takes over; the device before is out.
+    Move,
+    RefuseMove,
     #[serde(other)]
     Unknown,
 }
@@ -103,6 +112,9 @@ impl SittingStep {
             Self::RaiseHand => "raise_hand",
             Self::LowerHand => "lower_hand",
             Self::End => "end",
+            Self::AskMove => "ask_move",
+            Self::Move => "move",
+            Self::RefuseMove => "refuse_move",
             Self::Unknown => "unknown",
         }
     }

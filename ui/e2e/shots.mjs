@@ -28,15 +28,15 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'exams-admin', 'invitation', 'invitation-reset', 'people', 'people-one', 'people-link', 'people-refused', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'wall-busy', 'focus', 'focus-waiting', 'focus-paused', 'focus-ended', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
-const candidate = ['join', 'join-error', 'join-busy', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'exam-paused-one', 'exam-locked', 'exam-early', 'exam-waiting', 'exam-asked', 'ended', 'ended-unsent', 'rejected', 'finished', 'finished-wait'];
+const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'exams-admin', 'invitation', 'invitation-reset', 'people', 'people-one', 'people-link', 'people-refused', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'wall-busy', 'focus', 'focus-waiting', 'focus-moving', 'focus-paused', 'focus-ended', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
+const candidate = ['join', 'join-error', 'join-busy', 'join-moving', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'exam-paused-one', 'exam-locked', 'exam-early', 'exam-waiting', 'exam-asked', 'ended', 'ended-unsent', 'rejected', 'finished', 'finished-wait'];
 const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
 const key = {
   1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'proctor/invitation', 'proctor/people', 'proctor/people-invite', 'proctor/people-change', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat'],
   1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning'],
   theme: ['proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
-const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret'];
+const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
 proctor.push(...office);
 key[1024].push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
 key[1920].push('proctor/office-details', 'proctor/office-roster');
@@ -44,6 +44,8 @@ key.theme.push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-r
 const account = ['signin-code', 'signin-code-wrong', 'account', 'account-loading', 'account-on', 'account-few', 'account-changed', 'account-offer', 'account-offer-wrong', 'account-recovery', 'account-enrolled'];
 proctor.push(...account);
 key[1024].push('proctor/signin-code', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
+key[1024].push('candidate/join-moving', 'proctor/focus-moving');
+key.theme.push('candidate/join-moving', 'proctor/focus-moving');
 key[1920].push('proctor/account-offer', 'proctor/account-on');
 key.theme.push('proctor/signin-code-wrong', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
 const press = (key) => (page) => page.keyboard.press(key);
@@ -59,6 +61,7 @@ const then = {
   'proctor/focus-warn': ['focus', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please unplug the second display. Your exam goes on as soon as it is gone.'); }],
   'proctor/focus-act': ['focus', press('a')],
   'proctor/focus-act-extra': ['focus', async (page) => { await page.keyboard.press('a'); await page.getByRole('button', { name: /^Extra time/ }).click(); await page.locator('#act-reason').fill('The network was down.'); }],
+  'proctor/focus-act-moving': ['focus-moving', press('a')],
   'proctor/focus-act-waiting': ['focus-waiting', press('a')],
   'proctor/focus-act-ask': ['focus-waiting', async (page) => { await page.getByRole('button', { name: 'Ask again' }).click(); await page.locator('#act-reason').fill('Please show your desk and both hands.'); }],
   'proctor/focus-warn-waiting': ['focus-lost', async (page) => { await page.keyboard.press('w'); await page.locator('#warn-text').fill('Please come back.'); await page.keyboard.press('Control+Enter'); }],

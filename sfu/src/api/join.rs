@@ -5,10 +5,11 @@ use super::{ApiError, Peer, Service};
 use crate::audit::Refused;
 use crate::auth::challenge;
 use crate::auth::identity::Person;
-use crate::auth::secret;
+use crate::auth::secret::{self, JOIN_TOKEN_DIGITS};
 use crate::clock;
 use crate::control::policy;
 use crate::store::audit::{Action, Actor};
+use crate::store::join_links::JoinLinkRecord;
 use crate::store::records::SessionRecord;
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -35,18 +36,26 @@ pub async fn join(
     let device_key = challenge::decode(&request.device_key).filter(|key| key.len() == DEVICE_KEY);
     let device_key = device_key.ok_or_else(|| ApiError::from(ErrorCode::BadMessage).with("field", "device_key"))?;
     let code = secret::normalise_exam_code(&request.exam_code);
-    let found = match (&code, secret::normalise(&request.secret)) {
-        (Some(code), Some(typed)) => find(&service, code, &typed).await?,
+    let typed = secret::normalise(&request.secret);
+    let found = match (&code, &typed) {
+        (Some(code), Some(typed)) => find(&service, code, typed).await?,
         _ => None,
     };
-    let Some((exam, entry)) = found else {
+    let Some(Found { exam, entry, link }) = found else {
         // Only wrong ones are counted: a right secret, of 65 random bits, is never kept out by whoever guesses behind the same address.
         // A code that can't be is guessed at like any other, so that it tells nothing.
         let name = code.as_deref().unwrap_or("-");
         let attempt = service.throttle.begin(name, peer.ip(), Instant::now())?;
         service.refusals.count(Refused::Join, peer.ip());
-        return Err(attempt.failed(ErrorCode::SecretWrong).into());
+        let code = match typed {
+            Some(typed) if typed.len() == JOIN_TOKEN_DIGITS => ErrorCode::JoinLinkInvalid,
+            _ => ErrorCode::SecretWrong,
+        };
+        return Err(attempt.failed(code).into());
     };
+    if let Some(link) = &link {
+        may_use(&service, link, &device_key).await?;
+    }
     // Whether the candidate's own time is over is known with the session.
     policy::room_open(&exam, i64::MAX, clock::now_us())?;
     let id = clock::fresh(SessionId::from_parts);
@@ -72,22 +81,118 @@ pub async fn join(
         role: Role::Candidate.as_str(),
         address: Some(peer.ip().to_canonical()),
     };
-    let record = service.store.acting(actor).open_session(fresh).await?;
+    // Who asks again and again writes nothing.
+    let held = service.store.session_of_entry(entry.id).await?;
+    let taken = |record: &SessionRecord| record.device_key.as_ref().is_some_and(|key| *key != device_key);
+    if let Some(record) = held.filter(taken) {
+        return Err(wait_for(&service, record, exam, entry, device_key, actor).await?.into());
+    }
+    let store = service.store.acting(actor);
+    let record = store.open_session(fresh).await?;
     if record.device_key.as_deref() != Some(&device_key) {
         return Err(ErrorCode::SessionElsewhere.into());
+    }
+    // The device holds the session now: whoever has the same link finds it taken, also if this were never noted.
+    if let Some(link) = link.filter(|link| link.used_at.is_none()) {
+        store
+            .use_join_link(link.entry, link.token_hash, clock::now_us())
+            .await?;
     }
     respond(&service, &record, exam, entry)
 }
 
-async fn find(service: &Service, code: &str, typed: &str) -> Result<Option<(ExamInfo, RosterEntry)>, ApiError> {
+/// How long a device that asked keeps others from asking, microseconds: it may have gone away.
+const ASKED_US: i64 = 10 * 60 * 1_000_000;
+/// How long a refusal stands before the same device may ask again.
+const REFUSED_US: i64 = 60 * 1_000_000;
+
+/// "Move to this device": what a second device with the right secret is told while another one holds the session.
+async fn wait_for(
+    service: &Service,
+    record: SessionRecord,
+    exam: ExamInfo,
+    entry: RosterEntry,
+    device_key: Vec<u8>,
+    actor: Actor,
+) -> Result<ErrorCode, ApiError> {
+    let now = clock::now_us();
+    may_go_on(&record, &exam, &entry, now)?;
+    if let Some(asked) = service.store.waiting_device(record.id).await? {
+        let same = asked.device_key == device_key;
+        match asked.refused_at {
+            None if same => return Ok(ErrorCode::DeviceWaits),
+            None if now - asked.asked_at < ASKED_US => return Ok(ErrorCode::SessionElsewhere),
+            Some(at) if same && now - at < REFUSED_US => return Ok(ErrorCode::DeviceRefused),
+            _ => {}
+        }
+    }
+    service
+        .control
+        .ask_to_move(record, exam, &entry, device_key, actor)
+        .await?;
+    Ok(ErrorCode::DeviceWaits)
+}
+
+fn may_go_on(record: &SessionRecord, exam: &ExamInfo, entry: &RosterEntry, now: i64) -> Result<(), ApiError> {
+    if record.revoked_at.is_some() {
+        return Err(ErrorCode::SessionRevoked.into());
+    }
+    policy::may_sit(record)?;
+    let end = policy::open_until(exam, &entry.allowances, &record.sitting);
+    policy::room_open(exam, end, now)?;
+    Ok(())
+}
+
+/// Whose secret, or link, it is.
+struct Found {
+    exam: ExamInfo,
+    entry: RosterEntry,
+    link: Option<JoinLinkRecord>,
+}
+
+/// A link is used once. The device that used it comes back with it, as with a secret: its answer may have been lost.
+async fn may_use(service: &Service, link: &JoinLinkRecord, device_key: &[u8]) -> Result<(), ApiError> {
+    if link.used_at.is_some() {
+        let session = service.store.session_of_entry(link.entry).await?;
+        let same = session.is_some_and(|session| session.device_key.as_deref() == Some(device_key));
+        return if same {
+            Ok(())
+        } else {
+            Err(ErrorCode::JoinLinkUsed.into())
+        };
+    }
+    if link.expires_at <= clock::now_us() {
+        return Err(ErrorCode::JoinLinkInvalid.into());
+    }
+    Ok(())
+}
+
+async fn find(service: &Service, code: &str, typed: &str) -> Result<Option<Found>, ApiError> {
     let Some(exam) = service.store.exam_by_code(code).await? else {
         return Ok(None);
     };
+    if typed.len() == JOIN_TOKEN_DIGITS {
+        let hash = service.secrets.join_link(exam.id, typed);
+        let link = service.store.join_link(exam.id, &hash).await?;
+        let Some(link) = link.filter(|link| secret::equal(&link.token_hash, &hash)) else {
+            return Ok(None);
+        };
+        let entry = service.store.entry(link.entry).await?;
+        return Ok(entry.map(|entry| Found {
+            exam,
+            entry,
+            link: Some(link),
+        }));
+    }
     let hash = service.secrets.roster(exam.id, typed);
     let found = service.store.entry_by_secret(exam.id, &hash).await?;
     Ok(found
         .filter(|(_, stored)| secret::equal(stored, &hash))
-        .map(|(entry, _)| (exam, entry)))
+        .map(|(entry, _)| Found {
+            exam,
+            entry,
+            link: None,
+        }))
 }
 
 fn respond(
@@ -96,15 +201,7 @@ fn respond(
     exam: ExamInfo,
     entry: RosterEntry,
 ) -> Result<Json<JoinResponse>, ApiError> {
-    if record.revoked_at.is_some() {
-        return Err(ErrorCode::SessionRevoked.into());
-    }
-    policy::may_sit(record)?;
-    policy::room_open(
-        &exam,
-        policy::open_until(&exam, &entry.allowances, &record.sitting),
-        clock::now_us(),
-    )?;
+    may_go_on(record, &exam, &entry, clock::now_us())?;
     let person = Person::Candidate {
         session: record.id,
         exam: exam.id,

@@ -129,6 +129,7 @@ pub fn router(service: Arc<Service>) -> Router {
             put(roster::edit).delete(roster::remove),
         )
         .route("/api/v1/exams/{exam}/roster/{entry}/secret", post(roster::renew))
+        .route("/api/v1/exams/{exam}/roster/{entry}/link", post(roster::link))
         .route("/api/v1/exams/{exam}/roster/{entry}/revoke", post(revoke::revoke_entry))
         .route(
             "/api/v1/exams/{exam}/roster/{entry}/reinstate",

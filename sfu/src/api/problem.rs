@@ -34,6 +34,9 @@ fn status(code: ErrorCode) -> StatusCode {
         E::FieldInvalid | E::ImportRefused | E::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         E::ExamFrozen | E::ExamCodeTaken | E::LabelTaken | E::RosterFull | E::EntryUsed => StatusCode::CONFLICT,
         E::EditConflict => StatusCode::PRECONDITION_FAILED,
+        E::JoinLinkInvalid => StatusCode::UNAUTHORIZED,
+        E::JoinLinkUsed | E::DeviceWaits => StatusCode::CONFLICT,
+        E::DeviceRefused | E::SessionMoved => StatusCode::FORBIDDEN,
         E::SessionElsewhere | E::ExamTransition | E::SittingTransition | E::NotInRoom | E::FingerprintMismatch => {
             StatusCode::CONFLICT
         }

@@ -12,6 +12,7 @@ use crate::config::MOST_CAPACITY;
 use crate::control::office;
 use crate::control::permission::Act;
 use crate::store::StoreError;
+use crate::store::join_links::NewJoinLink;
 use crate::store::records::NewRosterEntry;
 use axum::extract::{Query, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -21,7 +22,7 @@ use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, RosterEntryId};
 use invigil_shared::office::{
-    EntryEdit, EntrySecret, FaultCode, ImportPreview, ImportProblem, Imported, RosterItem, RowFault,
+    EntryEdit, EntrySecret, FaultCode, ImportPreview, ImportProblem, Imported, JoinLinkRequest, RosterItem, RowFault,
 };
 use invigil_shared::rest::JoinLink;
 use serde::Deserialize;
@@ -76,6 +77,7 @@ fn told(service: &Service, exam: &ExamInfo, entry: RosterEntry, secret: String) 
         seat: entry.seat,
         secret,
         link: link.to_text(),
+        once_until: None,
     }
 }
 
@@ -217,6 +219,39 @@ pub async fn renew(
         return Err(ErrorCode::NotFound.into());
     }
     Ok(Json(told(&service, &exam, found, secret)))
+}
+
+/// `POST /api/v1/exams/{exam}/roster/{entry}/link`: a link that is good once, apart from the secret; the one before is void.
+pub async fn link(
+    State(service): State<Arc<Service>>,
+    caller: Caller,
+    Extension(Peer(peer)): Extension<Peer>,
+    Ids((id, entry)): Ids<(ExamId, RosterEntryId)>,
+    Body(asked): Body<JoinLinkRequest>,
+) -> Result<Json<EntrySecret>, ApiError> {
+    let exam = open_exam(&service, &caller, id).await?;
+    let found = find(&service, id, entry).await?;
+    let created_at = clock::now_us();
+    let expires_at = asked.expires_at.unwrap_or(exam.ends_at);
+    if expires_at <= created_at {
+        return Err(office::invalid("expires_at").into());
+    }
+    let token = secret::join_token();
+    let normalised = secret::normalise(&token).ok_or(ErrorCode::Internal)?;
+    let link = NewJoinLink {
+        exam: id,
+        entry,
+        token_hash: service.secrets.join_link(id, &normalised),
+        created_at,
+        expires_at,
+    };
+    if !caller.store(&service, peer.ip()).put_join_link(link).await? {
+        return Err(ErrorCode::NotFound.into());
+    }
+    Ok(Json(EntrySecret {
+        once_until: Some(expires_at),
+        ..told(&service, &exam, found, token)
+    }))
 }
 
 async fn find(service: &Service, exam: ExamId, entry: RosterEntryId) -> Result<RosterEntry, ApiError> {

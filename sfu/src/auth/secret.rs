@@ -11,6 +11,8 @@ use subtle::ConstantTimeEq;
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 /// 13 digits of 5 bits: 65 random bits.
 const ROSTER_DIGITS: usize = 13;
+/// 26 digits of 5 bits, 130 random bits: nobody types them, and by their number they are known from a secret.
+pub const JOIN_TOKEN_DIGITS: usize = 26;
 /// 12 digits of 5 bits: 60 random bits.
 const SETUP_DIGITS: usize = 12;
 /// 10 digits of 5 bits: 50 random bits, of which one account has ten and five guesses in five minutes.
@@ -24,6 +26,7 @@ const ROSTER_DOMAIN: &[u8] = b"invigil.roster-secret.v1\0";
 const SETUP_DOMAIN: &[u8] = b"invigil.setup-code.v1\0";
 const DERIVE_DOMAIN: &[u8] = b"invigil.roster-secret-of-salt.v1\0";
 const INVITATION_DOMAIN: &[u8] = b"invigil.invitation.v1\0";
+const JOIN_LINK_DOMAIN: &[u8] = b"invigil.join-link.v1\0";
 const RECOVERY_DOMAIN: &[u8] = b"invigil.recovery-code.v1\0";
 const SECOND_FACTOR_DOMAIN: &[u8] = b"invigil.second-factor-key.v1\0";
 const API_KEY_DOMAIN: &[u8] = b"invigil.api-key.v1\0";
@@ -59,6 +62,11 @@ pub fn setup_code() -> String {
 /// A fresh recovery code, `XXXX-XXXX-XX`.
 pub fn recovery_code() -> String {
     generate(RECOVERY_DIGITS)
+}
+
+/// A fresh token of a one-time join link.
+pub fn join_token() -> String {
+    write(&clock::random::<JOIN_TOKEN_DIGITS>(), JOIN_TOKEN_DIGITS)
 }
 
 /// What was meant by what was typed: upper case, O is 0, I and L are 1, separators don't count. None for anything else.
@@ -118,6 +126,11 @@ impl SecretHasher {
     /// Hash of an invitation's token.
     pub fn invitation(&self, token: &str) -> Vec<u8> {
         self.hash(&[INVITATION_DOMAIN, token.as_bytes()])
+    }
+
+    /// Hash of a join link's normalised token, bound to its exam.
+    pub fn join_link(&self, exam: ExamId, normalised: &str) -> Vec<u8> {
+        self.hash(&[JOIN_LINK_DOMAIN, exam.0.as_bytes(), normalised.as_bytes()])
     }
 
     /// Hash of a normalised recovery code.
@@ -189,6 +202,21 @@ mod tests {
         assert_ne!(hasher.derive(&[1; 16], entries[1]), told);
         assert_ne!(hasher.derive(&[2; 16], entries[0]), told);
         assert_ne!(SecretHasher::new(&[8; 32]).derive(&[1; 16], entries[0]), told);
+    }
+
+    #[test]
+    fn a_join_token_is_no_secret_and_stands_in_a_link() {
+        let token = join_token();
+        let plain = normalise(&token.to_lowercase()).unwrap();
+        assert_eq!((plain.len(), JOIN_TOKEN_DIGITS), (26, 26));
+        assert_ne!(plain.len(), ROSTER_DIGITS);
+        let hasher = SecretHasher::new(&[7; 32]);
+        let exam = ExamId::from_parts(1, [1; 10]);
+        assert_ne!(hasher.join_link(exam, &plain), hasher.roster(exam, &plain));
+        assert_ne!(
+            hasher.join_link(exam, &plain),
+            hasher.join_link(ExamId::from_parts(1, [2; 10]), &plain)
+        );
     }
 
     #[test]

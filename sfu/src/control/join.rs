@@ -121,6 +121,29 @@ impl Control {
         Ok(room)
     }
 
+    /// A candidate who was never in the room stands there as one that is away.
+    pub(super) fn show_in_room(
+        &self,
+        room: &OpenRoom,
+        record: &SessionRecord,
+        entry: &RosterEntry,
+        now: i64,
+    ) -> Result<(), ErrorBody> {
+        let mut state = room.state.lock();
+        if state.members.contains_key(&record.participant) {
+            return Ok(());
+        }
+        if state.members.len() >= MAX_PARTICIPANTS {
+            return Err(ErrorCode::RoomFull.into());
+        }
+        let member = candidate_member(&state.exam, record, entry, now);
+        let participant = member.info.clone();
+        state.members.insert(record.participant, member);
+        state.update_ends();
+        state.tell_watchers(ServerMessage::ParticipantJoined { participant });
+        Ok(())
+    }
+
     /// Lets a candidate into its exam's room and notes the first time.
     pub(super) async fn seat(
         &self,

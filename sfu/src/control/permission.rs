@@ -199,6 +199,7 @@ fn of_action(action: &Action) -> Option<Act> {
     match action {
         Action::Warn { .. } => Some(Act::Warn),
         Action::Admit { .. } | Action::AskAgain { .. } | Action::Reject { .. } => Some(Act::Admit),
+        Action::Move { .. } | Action::RefuseMove { .. } => Some(Act::Admit),
         Action::LowerHand { .. } => Some(Act::LowerHand),
         Action::Pause { participant: None, .. } | Action::Continue { participant: None } => Some(Act::PauseExam),
         Action::Pause { .. } | Action::Continue { .. } | Action::Lock { .. } => Some(Act::PauseOne),

@@ -2,11 +2,13 @@
 
 use super::join::entry_now;
 use super::sitting_step::{self, Moment};
-use super::{Answer, Control, Link, OK, OpenRoom};
+use super::{Answer, Control, Link, OK, OpenRoom, policy};
 use crate::clock;
 use crate::store::Store;
-use crate::store::records::{SessionRecord, SittingChange};
+use crate::store::audit::Actor;
+use crate::store::records::{DeviceChange, SessionRecord, SittingChange};
 use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ParticipantId, SessionId};
 use invigil_shared::publication::PublicationRef;
 use invigil_shared::signal::{Action, ServerMessage};
@@ -24,6 +26,8 @@ struct Wish<'a> {
     by: &'a str,
     reason: &'a str,
     minutes: u16,
+    /// What becomes of another device with it.
+    device: Option<DeviceChange>,
 }
 
 impl Control {
@@ -48,17 +52,70 @@ impl Control {
             } => (participant, SittingStep::ExtraTime, reason.as_str(), *minutes),
             Action::LowerHand { participant } => (participant, SittingStep::LowerHand, "", 0),
             Action::End { participant, reason } => (participant, SittingStep::End, reason.as_str(), 0),
+            Action::Move { participant } => (participant, SittingStep::Move, "", 0),
+            Action::RefuseMove { participant } => (participant, SittingStep::RefuseMove, "", 0),
             _ => return Err(ErrorCode::Unsupported.into()),
         };
         let room = Arc::clone(link.watching()?);
         let by = link.name.as_str();
+        let device = match step {
+            SittingStep::Move => Some(DeviceChange::Take),
+            SittingStep::RefuseMove => Some(DeviceChange::Refuse),
+            _ => None,
+        };
         let wish = Wish {
             step,
             by,
             reason,
             minutes,
+            device,
         };
-        self.change_sitting(&room, link, *participant, &wish).await
+        let done = self.change_sitting(&room, link.actor(), *participant, &wish).await?;
+        if step == SittingStep::Move {
+            self.moved_on(*participant).await;
+        }
+        Ok(done)
+    }
+
+    /// The device that held the session until now is out, and told why.
+    async fn moved_on(&self, participant: ParticipantId) {
+        if let Some((outbox, _)) = self.connections.lock().get(&participant) {
+            outbox.close(ErrorCode::SessionMoved.into());
+        }
+        // It is committed: if this fails, the server does it by itself soon after.
+        if let Err(error) = self.follow_revocations().await {
+            tracing::error!(%error, "a move takes effect later");
+        }
+    }
+
+    /// Another device, with the right secret, waits to take a session over. Those who watch see it, also when its candidate was never in
+    /// the room.
+    ///
+    /// # Errors
+    /// `sitting_transition` when it is over.
+    pub async fn ask_to_move(
+        &self,
+        record: SessionRecord,
+        exam: ExamInfo,
+        entry: &RosterEntry,
+        device_key: Vec<u8>,
+        actor: Actor,
+    ) -> Result<(), ErrorBody> {
+        let now = clock::now_us();
+        let store = self.store.acting(actor.clone());
+        let record = hold_newcomer(store.as_ref(), record, policy::waits(&exam, now), now).await?;
+        let room = self.open_room(exam).await?;
+        self.show_in_room(&room, &record, entry, now)?;
+        let wish = Wish {
+            step: SittingStep::AskMove,
+            by: "",
+            reason: "",
+            minutes: 0,
+            device: Some(DeviceChange::Ask(device_key)),
+        };
+        self.change_sitting(&room, actor, record.participant, &wish)
+            .await
+            .map(drop)
     }
 
     /// The candidate raises a hand, or says that what was asked for is done.
@@ -69,22 +126,23 @@ impl Control {
             by: "",
             reason: "",
             minutes: 0,
+            device: None,
         };
-        self.change_sitting(&Arc::clone(room), link, link.identity.participant, &wish)
+        self.change_sitting(&Arc::clone(room), link.actor(), link.identity.participant, &wish)
             .await
     }
 
     async fn change_sitting(
         &self,
         room: &Arc<OpenRoom>,
-        link: &Link,
+        actor: Actor,
         participant: ParticipantId,
         wish: &Wish<'_>,
     ) -> Answer {
         let session = room.state.lock().candidate(participant).map(|c| c.session);
         let session = session.ok_or(ErrorCode::NotFound)?;
         let _one_at_a_time = room.changing.lock().await;
-        let store = self.store.acting(link.actor());
+        let store = self.store.acting(actor);
         for _ in 0..TRIES {
             let record = store.session(session).await?.ok_or(ErrorCode::NotFound)?;
             let moment = moment(room, participant, &record)?;
@@ -108,6 +166,7 @@ impl Control {
                 step: wish.step.as_str(),
                 sitting: sitting.clone(),
                 entry: Some(entry.clone()),
+                device: wish.device.clone(),
                 at: moment.now,
             };
             if store.change_sitting(change).await? {
@@ -207,6 +266,7 @@ pub(super) async fn hold_newcomer(
         step: "wait",
         sitting,
         entry: None,
+        device: None,
         at: now,
     };
     store.change_sitting(change).await?;

@@ -58,6 +58,9 @@ const STEPS: &[(SittingStep, &[State])] = &[
     (SittingStep::RaiseHand, NOT_OVER),
     (SittingStep::LowerHand, NOT_OVER),
     (SittingStep::End, NOT_OVER),
+    (SittingStep::AskMove, NOT_OVER),
+    (SittingStep::Move, NOT_OVER),
+    (SittingStep::RefuseMove, NOT_OVER),
 ];
 
 const NOT_OVER: &[State] = &[
@@ -94,7 +97,8 @@ pub fn after(
     let legal = STEPS
         .iter()
         .any(|(known, from)| *known == step && from.contains(&state));
-    if !legal {
+    let nobody_waits = matches!(step, SittingStep::Move | SittingStep::RefuseMove) && before.moving_since.is_none();
+    if !legal || nobody_waits {
         return Err(ErrorBody::from(ErrorCode::SittingTransition).with("state", state.as_str()));
     }
     let reason = reason.trim();
@@ -145,7 +149,10 @@ pub fn after(
         SittingStep::End => {
             (sitting.ended, sitting.reason) = (true, reason.to_owned());
             (sitting.locked, sitting.pause, sitting.hand_since) = (false, None, None);
+            sitting.moving_since = None;
         }
+        SittingStep::AskMove => sitting.moving_since = Some(moment.now),
+        SittingStep::Move | SittingStep::RefuseMove => sitting.moving_since = None,
         SittingStep::Unknown => return Err(ErrorCode::Unsupported.into()),
     }
     Ok(sitting)
@@ -191,8 +198,29 @@ mod tests {
         (SittingStep::RaiseHand, "xx-xxx-"),
         (SittingStep::LowerHand, "xx-xxx-"),
         (SittingStep::End, "xx-xxx-"),
+        (SittingStep::AskMove, "xx-xxx-"),
+        (SittingStep::Move, "-------"),
+        (SittingStep::RefuseMove, "-------"),
         (SittingStep::Unknown, "-------"),
     ];
+
+    #[test]
+    fn a_move_needs_a_device_that_waits() {
+        let asked = after(&Sitting::default(), SittingStep::AskMove, "", 0, at(7, MINUTE)).unwrap();
+        assert_eq!(asked.moving_since, Some(7));
+        for step in [SittingStep::Move, SittingStep::RefuseMove] {
+            let done = after(&asked, step, "", 0, at(9, MINUTE)).unwrap();
+            assert_eq!(done, Sitting::default());
+            assert!(after(&done, step, "", 0, at(10, MINUTE)).is_err(), "once");
+        }
+        let ended = after(&asked, SittingStep::End, "", 0, at(9, MINUTE)).unwrap();
+        assert_eq!(ended.moving_since, None);
+        let finished = Moment {
+            finished: true,
+            ..at(9, MINUTE)
+        };
+        assert!(after(&asked, SittingStep::Move, "", 0, finished).is_err());
+    }
 
     #[test]
     fn every_step_from_every_state_is_legal_or_refused_with_a_code() {

@@ -120,6 +120,8 @@ pub enum Action {
     EditRosterEntry,
     RemoveRosterEntry,
     RenewSecret,
+    MakeJoinLink,
+    UseJoinLink,
     Join,
     /// Wrong secrets of a while, counted.
     JoinRefused,
@@ -165,6 +167,8 @@ impl Action {
             Self::EditRosterEntry => "edit_roster_entry",
             Self::RemoveRosterEntry => "remove_roster_entry",
             Self::RenewSecret => "renew_secret",
+            Self::MakeJoinLink => "make_join_link",
+            Self::UseJoinLink => "use_join_link",
             Self::Join => "join",
             Self::JoinRefused => "join_refused",
             Self::Resume => "resume",

@@ -3,6 +3,7 @@
 pub mod api_keys;
 mod append;
 pub mod audit;
+pub mod join_links;
 mod migrations;
 pub mod once;
 pub mod people;
@@ -21,12 +22,13 @@ use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
 use invigil_shared::office::{DEFAULT_CAPACITY, RosterItem};
 use invigil_shared::timeline::TimelineEntry;
+use join_links::JoinLinkStore;
 use once::{Once, Outcome};
 use people::{PeopleStore, RevocationStore};
 use postgres::{DatabaseUrl, PostgresStore};
 use records::{
     Append, Appended, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewMessage, NewRosterEntry, SessionRecord,
-    SittingChange, StoredExam, StoredMessage, UserRecord,
+    SittingChange, StoredExam, StoredMessage, UserRecord, WaitingDevice,
 };
 use second_factors::SecondFactorStore;
 use serde_json::Value;
@@ -160,6 +162,8 @@ pub trait SessionStore: Send + Sync {
     /// Changes how a sitting stands, with its timeline entry, and ends the session when the sitting is ended; false when it was
     /// changed, or had ended, since the revision that the change was decided on.
     async fn change_sitting(&self, change: SittingChange) -> Stored<bool>;
+    /// The other device that waits for a session, or was the last to be refused.
+    async fn waiting_device(&self, session: SessionId) -> Stored<Option<WaitingDevice>>;
     /// Ends a session and writes its timeline entry with it; false when it had ended before.
     async fn finish(&self, id: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool>;
 }
@@ -235,6 +239,7 @@ pub trait Store:
     + PeopleStore
     + ApiKeyStore
     + SecondFactorStore
+    + JoinLinkStore
     + RevocationStore
     + EventStore
     + TimelineStore

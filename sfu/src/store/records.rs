@@ -120,7 +120,27 @@ pub struct SittingChange {
     pub sitting: Sitting,
     /// For the timeline; none when the step is told by something else.
     pub entry: Option<TimelineEntry>,
+    /// What becomes of another device with it.
+    pub device: Option<DeviceChange>,
     pub at: i64,
+}
+
+/// Another device of a session's candidate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceChange {
+    /// It waits. Its Ed25519 public key.
+    Ask(Vec<u8>),
+    /// The one that waits holds the session from now on; tokens of before are void.
+    Take,
+    Refuse,
+}
+
+/// A device that waits for a session, or was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingDevice {
+    pub device_key: Vec<u8>,
+    pub asked_at: i64,
+    pub refused_at: Option<i64>,
 }
 
 /// A person with an account.

@@ -5,7 +5,7 @@ use crate::store::audit::{Action, AuditHead, Record};
 use crate::store::once::Once;
 use crate::store::people::{self, ListedUser, Revocation};
 use crate::store::records::{
-    ExamChange, ExamTimes, SessionRecord, SittingChange, StoredExam, StoredMessage, UserRecord,
+    ExamChange, ExamTimes, SessionRecord, SittingChange, StoredExam, StoredMessage, UserRecord, WaitingDevice,
 };
 use crate::store::{StoreError, Stored};
 use invigil_shared::chain::{ChainHead, Hash, hex};
@@ -215,6 +215,14 @@ pub fn sitting_change(change: &SittingChange) -> serde_json::Value {
     } = change.sitting;
     serde_json::json!({
         "step": change.step, "admission": admission, "late": late, "extra_min": extra_min, "given_back_us": given_back_us,
+    })
+}
+
+pub fn waiting_device(row: &impl Columns) -> Stored<WaitingDevice> {
+    Ok(WaitingDevice {
+        device_key: row.bytes("device_key")?,
+        asked_at: row.integer("asked_at")?,
+        refused_at: row.maybe_integer("refused_at")?,
     })
 }
 

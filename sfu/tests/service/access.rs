@@ -96,7 +96,7 @@ async fn a_secret_belongs_to_its_exam_and_its_first_device() {
     assert_eq!(again["session"], first["session"]);
     assert_eq!(again["participant"], first["participant"]);
     let (status, body) = world.try_join("EXAM-1", &secret, &device(2)).await;
-    assert_eq!((status, text(&body["code"])), (409, "session_elsewhere"));
+    assert_eq!((status, text(&body["code"])), (409, "device_waits"));
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod backup;
 mod browser;
 mod command_line;
 mod common;
+mod entering;
 mod exam_status;
 mod isolation;
 mod keys;

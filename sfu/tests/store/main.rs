@@ -6,6 +6,7 @@ mod accounts;
 mod api_keys;
 mod audit;
 mod chain;
+mod entering;
 mod exams;
 mod messages;
 mod people;

@@ -76,6 +76,7 @@ async fn a_sitting_changes_from_the_revision_that_was_seen(place: Place) {
     let seat = seated(&*store, "A-01").await;
     assert_eq!((&seat.sitting, seat.sitting_revision), (&Sitting::default(), 0));
     let change = |revision, sitting: Sitting, at| SittingChange {
+        device: None,
         session: seat.id,
         exam: seat.exam,
         revision,

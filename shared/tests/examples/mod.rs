@@ -402,6 +402,7 @@ pub fn server_messages() -> Vec<ServerMessage> {
                 extra_min: 10,
                 given_back_us: 0,
                 ended: false,
+                moving_since: None,
             },
             ends_at: AT + 3_600_000_000,
             time_left: 3_600_000_000,

@@ -5,6 +5,7 @@ use super::io::{Effect, Input, Start};
 use super::source::{Source, SourceChange};
 use crate::authority;
 use crate::call::{CallFailure, question, refusal};
+use crate::clock::SECOND;
 use crate::link::LinkTracker;
 use crate::ui_port::Change;
 use invigil_shared::error::ErrorBody;
@@ -55,6 +56,18 @@ impl PendingJoin {
     }
 }
 
+/// How often the server is asked whether the session was moved here, microseconds.
+const ASK_AGAIN_US: i64 = 3 * SECOND;
+
+/// Waiting for "move to this device".
+#[derive(Clone, Copy, Debug)]
+enum Moving {
+    /// The server was asked, and has not answered.
+    Asked,
+    /// It was answered; the next time comes with this moment, once a tick has set it.
+    Resting(Option<i64>),
+}
+
 /// The state; see [`CandidateState::handle`].
 pub struct CandidateState {
     start: Start,
@@ -65,6 +78,8 @@ pub struct CandidateState {
     server: String,
     exam_code: String,
     pending: Option<PendingJoin>,
+    /// Another device holds the session, and a proctor was asked to move it here.
+    moving: Option<Moving>,
     exam: Option<ExamInfo>,
     label: String,
     seat: Option<String>,
@@ -94,6 +109,7 @@ impl CandidateState {
             server: String::new(),
             exam_code: String::new(),
             pending: None,
+            moving: None,
             exam: None,
             label: String::new(),
             seat: None,
@@ -122,6 +138,7 @@ impl CandidateState {
         CandidateView {
             step: self.step,
             busy: self.busy,
+            moving: self.moving.is_some(),
             notice: self.notice.clone(),
             certificate: self.certificate.clone(),
             server: self.server.clone(),
@@ -286,6 +303,7 @@ impl CandidateState {
             Input::Dropped(error) => self.dropped(&error, effects),
             Input::Focus(focused) => return self.focus(focused, effects),
             Input::Tick => {
+                self.ask_again(now, effects);
                 return if self.link.tick(now) {
                     Change::Prompt
                 } else {
@@ -325,6 +343,7 @@ impl CandidateState {
                 }
                 Err(_) => self.notice = Some(Notice::new("link_invalid")),
             },
+            CandidateCommand::StopMoving => self.stop_moving(),
             CandidateCommand::Trust { accept } => self.trust(accept, effects),
             CandidateCommand::Consent { agree } => self.consent(agree, effects),
             CandidateCommand::StartOver => self.start_over(effects),

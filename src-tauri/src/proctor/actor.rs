@@ -568,6 +568,8 @@ fn action(participant: ParticipantId, act: SittingAct) -> Action {
             minutes,
             reason,
         },
+        SittingAct::Move => Action::Move { participant },
+        SittingAct::RefuseMove => Action::RefuseMove { participant },
         SittingAct::LowerHand => Action::LowerHand { participant },
         SittingAct::End { reason } => Action::End { participant, reason },
     }

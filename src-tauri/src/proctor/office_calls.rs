@@ -69,6 +69,7 @@ async fn ask(api: &Api, token: &str, call: &OfficeCall, keys: &Keys) -> Result<O
             api.remove_entry(token, *id, *entry).await?;
             OfficeAnswer::Done
         }
+        OfficeCall::Link(id, entry) => OfficeAnswer::Secrets(vec![api.join_link(token, *id, *entry).await?]),
         OfficeCall::Renew(id, entry) => OfficeAnswer::Secrets(vec![api.renew_secret(token, *id, *entry).await?]),
         OfficeCall::Preview(id, csv) => OfficeAnswer::Preview(api.preview_roster(token, *id, csv).await?),
         OfficeCall::Import(id, csv) => {

@@ -7,7 +7,7 @@ import { attention, byLabel, DUE_US, freshness, freshnessWords, middle, nextUnwa
 const S = 1e6;
 const now = 1_790_000_000 * S;
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
-const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false };
+const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, moving_since: null };
 const candidate = (over: Partial<CandidateTile> = {}): CandidateTile => ({
   participant: 'p',
   label: 'Candidate 014',

@@ -3,7 +3,7 @@ import type { CandidateTile } from '../common/bindings/CandidateTile';
 import type { Sitting } from '../common/bindings/Sitting';
 import { acts, hasHandUp, isWaiting, sittingState, sittingTitle, sittingWords } from './sitting';
 
-const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false };
+const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, moving_since: null };
 const candidate = (sitting: Partial<Sitting>, presence: CandidateTile['presence'] = 'online'): CandidateTile => ({
   participant: 'p',
   label: 'Candidate 014',
@@ -50,5 +50,13 @@ describe('a sitting', () => {
     expect(told('extra_time', 'Pat', '', 10)).toBe('Pat gave 10 min');
     expect(told('lower_hand', '')).toBe('Took the hand down');
     expect(told('lower_hand', 'Pat')).toBe('Pat saw to the hand');
+  });
+
+  it('puts a device that waits before everything else that can be done', () => {
+    const moving = candidate({ moving_since: 1 });
+    expect([sittingState(moving), isWaiting(moving), acts(moving).slice(0, 2)]).toEqual(['moving', true, ['move', 'refuse_move']]);
+    const paused = candidate({ moving_since: 1, pause: { since: 1, left_us: 1 } });
+    expect([sittingState(paused), acts(paused)[0], sittingWords(paused)]).toEqual(['paused', 'move', 'Paused. Another computer waits to take over']);
+    expect(isWaiting(candidate({ moving_since: 1 }, 'finished'))).toBe(false);
   });
 });

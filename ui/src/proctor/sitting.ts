@@ -5,33 +5,41 @@ import type { TimelineEntry } from '../common/bindings/TimelineEntry';
 import type { IconName } from '../common/icons';
 import { isKey, t } from '../common/strings';
 
-export type SittingState = 'waiting' | 'asked_again' | 'rejected' | 'paused' | 'locked' | 'ended' | 'plain';
+export type SittingState = 'moving' | 'waiting' | 'asked_again' | 'rejected' | 'paused' | 'locked' | 'ended' | 'plain';
 
 export function sittingState({ sitting, presence }: CandidateTile): SittingState {
   if (sitting.ended || presence === 'finished') return sitting.ended ? 'ended' : 'plain';
   if (sitting.admission === 'waiting' || sitting.admission === 'asked_again' || sitting.admission === 'rejected') return sitting.admission;
-  return sitting.pause ? 'paused' : sitting.locked ? 'locked' : 'plain';
+  return sitting.pause ? 'paused' : sitting.locked ? 'locked' : (sitting.moving_since ?? null) !== null ? 'moving' : 'plain';
 }
 
-export const sittingIcon: Record<Exclude<SittingState, 'plain'>, IconName> = { waiting: 'waiting', asked_again: 'eye', rejected: 'cross', paused: 'pause', locked: 'lock', ended: 'finished' };
-export const sittingTone: Record<Exclude<SittingState, 'plain'>, 'wait' | 'warn' | ''> = { waiting: 'wait', asked_again: 'wait', rejected: '', paused: 'wait', locked: 'warn', ended: '' };
+export const sittingIcon: Record<Exclude<SittingState, 'plain'>, IconName> = { moving: 'swap', waiting: 'waiting', asked_again: 'eye', rejected: 'cross', paused: 'pause', locked: 'lock', ended: 'finished' };
+export const sittingTone: Record<Exclude<SittingState, 'plain'>, 'wait' | 'warn' | ''> = { moving: 'wait', waiting: 'wait', asked_again: 'wait', rejected: '', paused: 'wait', locked: 'warn', ended: '' };
 
 /** "Came late, waits to be let in. Hand up": everything that sets it apart, for those who can't see the signs. */
 export function sittingWords(candidate: CandidateTile): string {
   const state = sittingState(candidate);
   const words = state === 'plain' ? [] : [t(state === 'waiting' && candidate.sitting.late ? 'sitting.waiting_late' : `sitting.${state}`)];
+  if (wantsMove(candidate) && state !== 'moving') words.push(t('sitting.moving'));
   if (candidate.sitting.hand_since !== null) words.push(t('sitting.hand'));
   return words.join('. ');
 }
 
-/** Waits for a proctor: a rejected one has been answered. */
-export const isWaiting = (candidate: CandidateTile): boolean => sittingState(candidate) === 'waiting';
+/** Another device of theirs waits to take over. */
+export const wantsMove = ({ sitting, presence }: CandidateTile): boolean => (sitting.moving_since ?? null) !== null && !sitting.ended && presence !== 'finished';
+/** Waits for a proctor, on this device or on another: a rejected one has been answered. */
+export const isWaiting = (candidate: CandidateTile): boolean => sittingState(candidate) === 'waiting' || wantsMove(candidate);
 export const hasHandUp = (candidate: CandidateTile): boolean => candidate.sitting.hand_since !== null && candidate.presence !== 'finished';
 
 export type Act = SittingAct['act'];
 
 /** What can be done now, the likeliest first. */
 export function acts(candidate: CandidateTile): Act[] {
+  const device: Act[] = wantsMove(candidate) ? ['move', 'refuse_move'] : [];
+  return [...device, ...standing(candidate)];
+}
+
+function standing(candidate: CandidateTile): Act[] {
   const hand: Act[] = hasHandUp(candidate) ? ['lower_hand'] : [];
   switch (sittingState(candidate)) {
     case 'waiting':
@@ -50,7 +58,7 @@ export function acts(candidate: CandidateTile): Act[] {
   }
 }
 
-export const actIcon: Record<Act, IconName> = { admit: 'joined', ask_again: 'eye', reject: 'cross', pause: 'pause', continue: 'resume', lock: 'lock', extra_time: 'clock', lower_hand: 'hand', end: 'finished' };
+export const actIcon: Record<Act, IconName> = { move: 'swap', refuse_move: 'cross', admit: 'joined', ask_again: 'eye', reject: 'cross', pause: 'pause', continue: 'resume', lock: 'lock', extra_time: 'clock', lower_hand: 'hand', end: 'finished' };
 
 export function sittingTitle(body: Extract<TimelineEntry['body'], { what: 'sitting' }>): string {
   const bare = body.step === 'lower_hand' && body.by !== '' ? 'event.sitting.lower_hand_by' : `event.sitting.${body.step}`;
@@ -62,5 +70,6 @@ export function sittingTitle(body: Extract<TimelineEntry['body'], { what: 'sitti
 export function sittingEventIcon(step: Extract<TimelineEntry['body'], { what: 'sitting' }>['step']): IconName {
   if (step === 'ready') return 'check';
   if (step === 'raise_hand') return 'hand';
+  if (step === 'ask_move') return 'swap';
   return step === 'unknown' ? 'info' : actIcon[step];
 }

@@ -25,6 +25,7 @@ const keeps = exam && { ...exam, policy: { ...exam.policy, keeps_video: true, ex
 const base = (over: Partial<CandidateView> = {}): CandidateView => ({
   step: 'exam',
   busy: false,
+  moving: false,
   notice: null,
   certificate: null,
   server: 'exam.example.org',
@@ -53,6 +54,7 @@ const base = (over: Partial<CandidateView> = {}): CandidateView => ({
 export const candidateCases: Record<string, () => CandidateView> = {
   join: () => base({ step: 'join', exam: null }),
   'join-error': () => base({ step: 'join', exam: null, notice: { code: 'secret_wrong', params: { tries_left: '4' } } }),
+  'join-moving': () => base({ step: 'join', exam: null, moving: true, exam_code: 'STAT-1' }),
   'join-busy': () => base({ step: 'join', exam: null, busy: true }),
   certificate: () => base({ step: 'join', certificate: { authority: '10.0.0.5:8443', sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', changed: false } }),
   consent: () => base({ step: 'consent' }),

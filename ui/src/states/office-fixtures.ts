@@ -17,8 +17,9 @@ const imported = (rows: string[][]): ImportPreview => ({
 });
 const rows = [...names.map((label, i) => [label, `A${i + 1}`, i === 2 ? '25' : '', i === 4 ? 'yes' : '']), ['Ada Lovelace', 'A11', '', ''], ['', 'A12', '', ''], ['Lise Meitner', 'A13', 'a quarter', 'maybe']];
 const secretOf = (n: number) => `7K3F-9QXT-M2R${n}-${n}`;
-const secrets: EntrySecret[] = names.map((label, i) => ({ entry: `r${i}`, label, seat: `A${i + 1}`, secret: secretOf(i), link: `invigil://exam.example.org/join?exam=LAW-110&secret=${secretOf(i)}` }));
+const secrets: EntrySecret[] = names.map((label, i) => ({ entry: `r${i}`, label, seat: `A${i + 1}`, secret: secretOf(i), link: `invigil://exam.example.org/join?exam=LAW-110&secret=${secretOf(i)}`, once_until: null }));
 /** The office with one exam. */
+const once: EntrySecret = { entry: 'r1', label: names[1] ?? '', seat: 'A2', secret: 'H4KD-7Q2M-XW9T-0BVN-5JZR-C8PE-6Y', link: 'invigil://exam.example.org/join?exam=LAW-110&secret=H4KD-7Q2M-XW9T-0BVN-5JZR-C8PE-6Y', once_until: now + 258 * MIN };
 const managed = (over: Partial<OfficeView>, view: Partial<ProctorView> = {}) => base({ step: 'exams', leads: true, office: { exam: { ...draft, roster: over.roster?.length ?? 0 }, roster: [], preview: null, secrets: [], saved: 0, ...over }, ...view });
 
 export const officeCases: Record<string, () => ProctorView> = {
@@ -48,4 +49,5 @@ export const officeCases: Record<string, () => ProctorView> = {
   'office-import-header': () => managed({ preview: { rows: [], faults: [{ row: 1, column: 'extra time', code: 'unknown_column', limit: null }, { row: 1, column: 'label', code: 'missing', limit: null }], more_faults: false } }),
   'office-secrets': () => managed({ roster: roster(0), secrets }),
   'office-secret': () => managed({ roster: roster(0), secrets: secrets.slice(1, 2) }),
+  'office-link': () => managed({ roster: roster(0), secrets: [once] }),
 };

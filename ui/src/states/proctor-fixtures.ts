@@ -24,7 +24,7 @@ export const exam = { id: 'e1', title: 'Microbiology II, final exam', code: 'MIC
 export const office = { capacity: 100, revision: 3, started_at: null, ended_at: null };
 
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - 0.4 * S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
-export const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false };
+export const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, moving_since: null };
 let serial = 0;
 export const entry = (participant: string, ago: number, body: TimelineBody): TimelineEntry => ({ id: `t${serial++}`, participant, at: now - ago, received_at: now - ago, body });
 export const signal = (kind: IntegrityKind, severity: Severity, confidence = 100): TimelineBody => ({ what: 'integrity', kind, seq: 1, observer: 'system', confidence, severity, begins: null });
@@ -83,6 +83,7 @@ const busy = (): CandidateTile[] => {
     10: { pause: { since: now - 90 * S, left_us: 70 * MIN }, reason: 'Someone will help you with the chair.', hand_since: now - 200 * S },
     12: { locked: true, reason: 'Please put the phone away.' },
     15: { admission: 'asked_again', reason: 'Please show your desk and both hands.' },
+    18: { moving_since: now - 42 * S },
     20: { extra_min: 15 },
     24: { admission: 'rejected', reason: 'Your document could not be read.' },
     27: { ended: true, reason: 'A second person sat at the desk.' },
@@ -226,6 +227,7 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'wall-paused': () => base({ leads: true, exam: { ...exam, status: 'paused' } }),
   'wall-busy': () => base({ candidates: busy(), timeline: busyTimeline() }),
   'focus-waiting': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p007' }),
+  'focus-moving': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p018' }),
   'focus-paused': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p010' }),
   'focus-ended': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p027' }),
   focus: () => base({ focus: 'p002' }),

@@ -9,7 +9,7 @@ use invigil_shared::account::{
 };
 use invigil_shared::api_key::{ApiKeyInfo, ApiKeyRequest, NewApiKey};
 use invigil_shared::office::{
-    EntryEdit, EntrySecret, ExamEdit, ImportPreview, ImportProblem, Imported, NewExam, RosterItem,
+    EntryEdit, EntrySecret, ExamEdit, ImportPreview, ImportProblem, Imported, JoinLinkRequest, NewExam, RosterItem,
 };
 use invigil_shared::people::{
     AcceptRequest, ChangeUserRequest, InvitationInfo, InvitationRequest, InviteRequest, UserInfo, UserLink,
@@ -522,6 +522,17 @@ pub const OPERATIONS: &[Operation] = &[
         key: Some(Act::EditRosters),
         summary: "A new secret; the one before is void",
         answer: "The secret and the join link, told this once.",
+        output: Output::Json(of::<EntrySecret>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/exams/{exam}/roster/{entry}/link",
+        id: "makeJoinLink",
+        key: Some(Act::EditRosters),
+        summary: "A join link that is good once, apart from the secret; the one before is void",
+        input: Input::Json(of::<JoinLinkRequest>),
+        answer: "The link, told this once.",
         output: Output::Json(of::<EntrySecret>),
         ..CALL
     },

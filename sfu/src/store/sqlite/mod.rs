@@ -3,8 +3,10 @@
 
 mod api_keys;
 mod audit;
+mod devices;
 mod events;
 mod exams;
+mod join_links;
 mod messages;
 mod once;
 mod people;

@@ -1,10 +1,11 @@
 //! Sessions: one candidate's sitting, across devices' restarts and ours.
 
 use super::SqliteStore;
+use super::devices::change_device;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
-use crate::store::records::{SessionRecord, SittingChange};
-use crate::store::rows::{all, device, joined_session, one, session, sitting_change, to_json};
+use crate::store::records::{SessionRecord, SittingChange, WaitingDevice};
+use crate::store::rows::{all, device, joined_session, one, session, sitting_change, to_json, waiting_device};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
@@ -126,11 +127,19 @@ impl SessionStore for SqliteStore {
                     if let Some(entry) = &change.entry {
                         insert(connection, change.exam, entry).await?;
                     }
+                    if let Some(device) = change.device {
+                        change_device(connection, change.session, device, change.at).await?;
+                    }
                     audit::record(connection, &actor, Action::ChangeSitting, change.session, &said).await?;
                     Ok(true)
                 })
             })
             .await
+    }
+
+    async fn waiting_device(&self, session: SessionId) -> Stored<Option<WaitingDevice>> {
+        let query = sqlx::query("SELECT * FROM device_moves WHERE session = ?").bind(session.to_string());
+        one(query.fetch_optional(&self.readers).await?.as_ref(), waiting_device)
     }
 
     async fn finish(&self, wanted: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool> {

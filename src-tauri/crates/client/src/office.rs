@@ -4,7 +4,9 @@ use crate::error::ClientError;
 use crate::rest::{Api, read_within, transport};
 use invigil_shared::id::{ExamId, RosterEntryId};
 use invigil_shared::limits::MAX_ROSTER_CSV;
-use invigil_shared::office::{EntryEdit, EntrySecret, ExamEdit, ImportPreview, Imported, NewExam, RosterItem};
+use invigil_shared::office::{
+    EntryEdit, EntrySecret, ExamEdit, ImportPreview, Imported, JoinLinkRequest, NewExam, RosterItem,
+};
 use invigil_shared::rest::ExamListItem;
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
@@ -105,6 +107,13 @@ impl Api {
     pub async fn renew_secret(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<EntrySecret, ClientError> {
         let path = format!("exams/{exam}/roster/{id}/secret");
         self.answer(self.ask(token, Method::POST, &path)).await
+    }
+
+    /// A join link that is good once.
+    pub async fn join_link(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<EntrySecret, ClientError> {
+        let path = format!("exams/{exam}/roster/{id}/link");
+        let asked = self.ask(token, Method::POST, &path).json(&JoinLinkRequest::default());
+        self.answer(asked).await
     }
 
     /// What a file says and what is wrong with it.

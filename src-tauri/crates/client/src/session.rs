@@ -194,6 +194,7 @@ pub(crate) fn is_final_code(code: ErrorCode) -> bool {
             | ErrorCode::SittingEnded
             | ErrorCode::NotAdmitted
             | ErrorCode::SessionElsewhere
+            | ErrorCode::SessionMoved
             | ErrorCode::ResumeRefused
             | ErrorCode::Replaced
             | ErrorCode::AccessRevoked

@@ -115,6 +115,8 @@ pub struct CandidateView {
     pub step: CandidateStep,
     /// A command is under way: its button waits.
     pub busy: bool,
+    /// Another device holds the session, and a proctor was asked to move it here.
+    pub moving: bool,
     pub notice: Option<Notice>,
     pub certificate: Option<CertificateQuestion>,
     /// What was typed last, so that a reloaded page keeps it. Never the secret.
@@ -172,6 +174,8 @@ pub enum CandidateCommand {
         link: String,
     },
     /// Answer to a [`CertificateQuestion`].
+    /// Does not wait for the session to be moved here.
+    StopMoving,
     Trust {
         accept: bool,
     },

@@ -66,6 +66,10 @@ pub enum OfficeCommand {
     Renew {
         id: RosterEntryId,
     },
+    /// A join link that is good once.
+    Link {
+        id: RosterEntryId,
+    },
     /// A roster as CSV: what is in it and what is wrong with it.
     Preview {
         csv: String,

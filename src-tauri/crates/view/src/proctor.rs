@@ -162,14 +162,30 @@ pub enum ExamStep {
 #[ts(export)]
 pub enum SittingAct {
     Admit,
-    AskAgain { reason: String },
-    Reject { reason: String },
-    Pause { reason: String },
+    AskAgain {
+        reason: String,
+    },
+    Reject {
+        reason: String,
+    },
+    Pause {
+        reason: String,
+    },
     Continue,
-    Lock { reason: String },
-    ExtraTime { minutes: u16, reason: String },
+    Lock {
+        reason: String,
+    },
+    ExtraTime {
+        minutes: u16,
+        reason: String,
+    },
     LowerHand,
-    End { reason: String },
+    End {
+        reason: String,
+    },
+    /// Another device of theirs takes over.
+    Move,
+    RefuseMove,
 }
 
 /// What the window may ask for. Tauri command `proctor_command`, one argument `command`.

@@ -1,10 +1,11 @@
 //! From a link or codes to the device check: joining, the certificate question, consent.
 
 use super::*;
+use invigil_shared::error::ErrorCode;
 
 impl CandidateState {
     pub(super) fn join(&mut self, authority: String, pin: Option<String>, secret: &str, effects: &mut Vec<Effect>) {
-        if self.step != CandidateStep::Join || self.busy {
+        if self.step != CandidateStep::Join || self.busy || self.moving.is_some() {
             return;
         }
         let secret = secret.trim().to_uppercase();
@@ -31,18 +32,42 @@ impl CandidateState {
     pub(super) fn joined(&mut self, result: Result<Box<JoinResponse>, CallFailure>, effects: &mut Vec<Effect>) {
         match (result, &self.pending) {
             (Ok(joined), Some(_)) => {
-                (self.busy, self.pending, self.notice) = (false, None, None);
+                (self.busy, self.pending, self.notice, self.moving) = (false, None, None, None);
                 (self.exam, self.label, self.seat) = (Some(joined.exam), joined.candidate_label, joined.seat);
                 self.step = CandidateStep::Consent;
             }
             (Err(CallFailure::Untrusted), Some(pending)) => effects.push(Effect::Probe {
                 authority: pending.authority.clone(),
             }),
+            (Err(CallFailure::Refused(error)), Some(_)) if error.code == ErrorCode::DeviceWaits => {
+                (self.busy, self.moving) = (false, Some(Moving::Resting(None)));
+            }
+            // The network is away: whoever was asked still is.
+            (Err(CallFailure::Unreachable), Some(_)) if self.moving.is_some() => {
+                self.moving = Some(Moving::Resting(None));
+            }
             (Err(failure), Some(_)) => {
-                (self.busy, self.pending) = (false, None);
+                (self.busy, self.pending, self.moving) = (false, None, None);
                 self.notice = Some(failure.notice());
             }
             (_, None) => {}
+        }
+    }
+
+    /// Asks the server again whether a proctor has moved the session here.
+    pub(super) fn ask_again(&mut self, now: i64, effects: &mut Vec<Effect>) {
+        let (Some(Moving::Resting(due)), Some(pending)) = (&mut self.moving, &self.pending) else {
+            return;
+        };
+        if now >= *due.get_or_insert(now + ASK_AGAIN_US) {
+            effects.push(pending.effect());
+            self.moving = Some(Moving::Asked);
+        }
+    }
+
+    pub(super) fn stop_moving(&mut self) {
+        if self.moving.take().is_some() {
+            self.pending = None;
         }
     }
 

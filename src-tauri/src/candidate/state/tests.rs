@@ -503,4 +503,5 @@ fn another_device_that_took_over_is_no_hand_in() {
     assert!(view.sources.is_empty());
 }
 
+mod moving;
 mod sitting;

@@ -18,6 +18,7 @@ pub enum OfficeCall {
     Edit(ExamId, RosterEntryId, EntryEdit),
     Remove(ExamId, RosterEntryId),
     Renew(ExamId, RosterEntryId),
+    Link(ExamId, RosterEntryId),
     Preview(ExamId, String),
     Import(ExamId, String),
 }
@@ -34,6 +35,7 @@ impl OfficeCall {
             | Self::Edit(exam, ..)
             | Self::Remove(exam, _)
             | Self::Renew(exam, _)
+            | Self::Link(exam, _)
             | Self::Preview(exam, _)
             | Self::Import(exam, _) => Some(*exam),
         }
@@ -112,6 +114,7 @@ impl ProctorState {
             OfficeCommand::Edit { id: entry, entry: edit } => OfficeCall::Edit(id, entry, edit),
             OfficeCommand::Remove { id: entry } => OfficeCall::Remove(id, entry),
             OfficeCommand::Renew { id: entry } => OfficeCall::Renew(id, entry),
+            OfficeCommand::Link { id: entry } => OfficeCall::Link(id, entry),
             OfficeCommand::Preview { csv } => {
                 if csv.len() > MAX_ROSTER_CSV {
                     self.notice = Some(Notice::new("too_large").with("limit", MAX_ROSTER_CSV));

@@ -17,7 +17,11 @@ export type CandidateView = { step: CandidateStep,
 /**
  * A command is under way: its button waits.
  */
-busy: boolean, notice: Notice | null, certificate: CertificateQuestion | null, 
+busy: boolean, 
+/**
+ * Another device holds the session, and a proctor was asked to move it here.
+ */
+moving: boolean, notice: Notice | null, certificate: CertificateQuestion | null, 
 /**
  * What was typed last, so that a reloaded page keeps it. Never the secret.
  */

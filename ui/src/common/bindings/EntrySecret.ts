@@ -8,4 +8,8 @@ export type EntrySecret = { entry: RosterEntryId, label: string, seat: string | 
 /**
  * `invigil://…`, see [`crate::rest::JoinLink`].
  */
-link: string, };
+link: string, 
+/**
+ * For a one-time link, whose token stands in place of the secret: until when it is good, microseconds since the Unix epoch, UTC.
+ */
+once_until: number | null, };

@@ -33,4 +33,8 @@ given_back_us: number,
 /**
  * A proctor ended it.
  */
-ended: boolean, };
+ended: boolean, 
+/**
+ * Since when another device of the candidate waits to take over; server time, microseconds.
+ */
+moving_since: number | null, };

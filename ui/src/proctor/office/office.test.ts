@@ -61,6 +61,6 @@ it('reads an entry from its form', () => {
 });
 
 it('copies secrets as a table that no cell breaks or runs', () => {
-  const secret = { entry: 'r', label: '=Ada\tL', seat: null, secret: '7K3F', link: 'invigil://x' };
+  const secret = { entry: 'r', label: '=Ada\tL', seat: null, secret: '7K3F', link: 'invigil://x', once_until: null };
   expect(table([secret])).toBe("label\tseat\tsecret\tlink\n'=Ada L\t\t7K3F\tinvigil://x");
 });

@@ -36,6 +36,7 @@ fn entry(n: u8) -> RosterItem {
 
 fn secret(n: u8) -> EntrySecret {
     EntrySecret {
+        once_until: None,
         entry: entry(n).entry.id,
         label: format!("Candidate {n}"),
         seat: None,

@@ -1,0 +1,54 @@
+//! A second device of a session: it waits, takes over, or is refused, in the transaction of its sitting's step.
+
+use super::people::revoke;
+use crate::auth::identity::Subject;
+use crate::store::records::DeviceChange;
+use crate::store::rows::Columns;
+use crate::store::{StoreError, Stored};
+use invigil_shared::id::SessionId;
+use sqlx::SqliteConnection;
+
+pub(super) async fn change_device(
+    connection: &mut SqliteConnection,
+    session: SessionId,
+    change: DeviceChange,
+    at: i64,
+) -> Stored<()> {
+    match change {
+        DeviceChange::Ask(key) => {
+            sqlx::query(
+                "INSERT INTO device_moves (session, device_key, asked_at) VALUES (?, ?, ?) \
+                 ON CONFLICT (session) DO UPDATE SET device_key = excluded.device_key, \
+                 asked_at = excluded.asked_at, refused_at = NULL",
+            )
+            .bind(session.to_string())
+            .bind(key)
+            .bind(at)
+            .execute(connection)
+            .await?;
+        }
+        DeviceChange::Take => take(connection, session).await?,
+        DeviceChange::Refuse => {
+            let query = sqlx::query("UPDATE device_moves SET refused_at = ? WHERE session = ?");
+            query.bind(at).bind(session.to_string()).execute(connection).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn take(connection: &mut SqliteConnection, session: SessionId) -> Stored<()> {
+    let query = sqlx::query("DELETE FROM device_moves WHERE session = ? AND refused_at IS NULL RETURNING device_key");
+    let row = query.bind(session.to_string()).fetch_optional(&mut *connection).await?;
+    let key = row.ok_or(StoreError::Missing)?.bytes("device_key")?;
+    let query = sqlx::query(
+        "UPDATE sessions SET device_key = ?, generation = generation + 1 WHERE id = ? RETURNING generation",
+    );
+    let row = query
+        .bind(key)
+        .bind(session.to_string())
+        .fetch_one(&mut *connection)
+        .await?;
+    let generation = row.integer("generation")?;
+    let generation = u64::try_from(generation).map_err(|_| StoreError::Corrupt("generation: negative".to_owned()))?;
+    revoke(connection, Subject::Session(session), generation).await
+}
