@@ -27,6 +27,7 @@ pub mod sitting;
 pub mod stats;
 pub mod timeline;
 pub mod token;
+pub mod turn_frames;
 
 /// The version of this protocol. It is offered as the WebSocket subprotocol [`SUBPROTOCOL`] and in `auth:request`.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -20,6 +20,8 @@ pub const TARGETS: &[&str] = &[
     "signalling",
     "frame_info",
     "token",
+    "framing",
+    "turn_frames",
 ];
 /// Megabytes past which an input that makes us keep memory is a finding.
 const MEMORY_MB: u32 = 1_024;
