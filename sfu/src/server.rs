@@ -5,13 +5,14 @@ mod keys;
 mod listener;
 
 use crate::api::health::Monitor;
-use crate::api::{self, Ice, Service, metrics};
+use crate::api::{self, Service, metrics};
 use crate::audit::{self, AuditError, Checkpoints, Refusals};
 use crate::auth::secret::{self, SecretHasher};
 use crate::auth::{ApiKeyUses, Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
 use crate::config::{Certificate, ConfigError, HttpConfig, ServeConfig, ServerFile};
 use crate::control::Control;
+use crate::control::ice::Ice;
 use crate::shard::tcp::Door;
 use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
 use crate::shutdown::Shutdown;
@@ -132,7 +133,7 @@ impl Server {
         let address = Arc::new(RwLock::new(describe(&directory, &authority, &certificate)?));
         let tls = watch::Sender::new(certificate.tls);
 
-        let control = Arc::new(Control::new(Arc::clone(&store), shards.clone()));
+        let control = Arc::new(Control::new(Arc::clone(&store), shards.clone(), ice));
         control.follow_revocations().await?;
         let places = Arc::new(Semaphore::new(config.limits.connections));
         let monitor = Arc::new(Monitor::new(
@@ -154,7 +155,6 @@ impl Server {
             throttle: Throttle::default(),
             api_key_uses: ApiKeyUses::default(),
             refusals: Arc::clone(&refusals),
-            ice,
             origins: config.http.origins.clone(),
             address: Arc::clone(&address),
             exam_capacity: config.limits.exam_capacity,

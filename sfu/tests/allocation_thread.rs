@@ -47,6 +47,7 @@ impl Live {
             exam: exam(1),
             direction,
             profile: Profile::Native,
+            only_from: None,
         };
         assert_eq!(request(add), Ok(Reply::Done));
         let local = IceCredentials::from_random([who; 32]);

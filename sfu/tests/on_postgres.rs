@@ -24,6 +24,8 @@ mod office;
 mod own_account;
 #[path = "service/people.rs"]
 mod people;
+#[path = "service/relayed.rs"]
+mod relayed;
 #[path = "service/rosters.rs"]
 mod rosters;
 #[path = "service/sessions.rs"]

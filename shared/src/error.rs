@@ -122,6 +122,8 @@ codes! {
     SdpInvalid = "sdp_invalid",
     /// The offer has no fingerprint, or DTLS presented another certificate.
     FingerprintMismatch = "fingerprint_mismatch",
+    /// The exam is for relays only, and the server has none; `setting` says what its operator has to set.
+    RelayMissing = "relay_missing",
     TransportUnknown = "transport_unknown",
     TransportLimit = "transport_limit",
     PublicationInvalid = "publication_invalid",

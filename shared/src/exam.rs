@@ -90,6 +90,10 @@ pub struct Policy {
     /// Whoever comes for the first time later than so many minutes after the start is let in by a proctor; none: nobody is late.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_after_min: Option<u16>,
+    /// Media of this exam goes through a TURN relay only: clients make no other path (RFC 8829 section 4.1.1, "relay"), and the
+    /// server takes none where it was told the relays' addresses.
+    #[serde(skip_serializing_if = "is_false")]
+    pub relay_only: bool,
     /// Only the demo and the tests set this: a missing camera may be replaced by the test picture, which says so.
     pub allow_test_picture: bool,
 }
@@ -113,6 +117,7 @@ impl Default for Policy {
             tell_when_listening: true,
             admit_each: false,
             late_after_min: None,
+            relay_only: false,
             allow_test_picture: false,
         }
     }

@@ -38,6 +38,10 @@ pub struct JoinResponse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServers {
     pub servers: Vec<IceServer>,
+    /// To a candidate: the exam wants media through those TURN servers only (`iceTransportPolicy: "relay"`). To people who may
+    /// watch any exam, false: signalling says it when they enter one.
+    #[serde(default)]
+    pub relay_only: bool,
 }
 
 /// `POST /api/v1/resume/challenge` and `POST /api/v1/resume`: back into a session by its device key, without a secret.

@@ -354,6 +354,9 @@ pub enum ServerMessage {
         candidate: String,
         mid: String,
     },
+    /// STUN and TURN servers, and whether media may take no other way than those relays. To a candidate after `auth:request`, to
+    /// who watches before the answer to `room:join`, and to both again before the credentials end: a transport that stands on a
+    /// relay moves to the new ones. `ice_config` among the features of `auth:response` promises it.
     #[serde(rename = "ice:config")]
     IceConfig { servers: Vec<IceServer>, relay_only: bool },
     /// The server gave a transport up; the client makes a new one.

@@ -135,6 +135,7 @@ impl Server {
                     exam: person.exam,
                     direction: person.direction(),
                     profile: Profile::Native,
+                    only_from: None,
                 };
                 let added = self.command(clock, home, add);
                 let answer = added.and_then(|_| self.command(clock, home, Command::Offer { transport, sdp }));

@@ -5,7 +5,7 @@
 use super::account::Bearer;
 use super::conditions::{accepts, precondition};
 use super::problem::TextBody;
-use super::{ApiError, Service};
+use super::{ApiError, Service, ice};
 use crate::auth::Identity;
 use crate::control::browser::{Created, Patched, Refused};
 use crate::core::transport::sdp::{Fragment, SdpError};
@@ -66,7 +66,7 @@ fn created(
         (header::ETAG, quoted(&made.tag)),
     ];
     let mut response = (StatusCode::CREATED, headers, made.answer).into_response();
-    service.ice.link(identity, response.headers_mut());
+    ice::link(service.control.ice(), identity, response.headers_mut());
     Ok(response)
 }
 

@@ -112,6 +112,7 @@ pub async fn create(State(service): State<Arc<Service>>, caller: Caller, request
         policy,
     };
     let exam = office::checked(typed, capacity, service.exam_capacity)?;
+    service.control.ice().can_hold(&exam.policy)?;
     let item = ExamListItem {
         exam: exam.clone(),
         roster: 0,
@@ -157,6 +158,7 @@ pub async fn edit(
         let Some(edited) = office::edited(&before, edit.clone(), service.exam_capacity, clock::now_us())? else {
             return Ok(tagged(StatusCode::OK, item(&service, before)));
         };
+        service.control.ice().can_hold(&edited.info.policy)?;
         match store.edit_exam(edited).await {
             Ok(true) => {
                 // It is stored: a room that could not be told reads it when somebody comes.

@@ -208,7 +208,11 @@ mod tests {
     async fn each_part_is_checked_by_itself() {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path()).await.unwrap());
-        let control = Arc::new(Control::new(Arc::clone(&store), vec![]));
+        let control = Arc::new(Control::new(
+            Arc::clone(&store),
+            vec![],
+            crate::control::ice::Ice::default(),
+        ));
         let monitor = |free_disk_mib| {
             let limits = LimitsConfig {
                 free_disk_mib,

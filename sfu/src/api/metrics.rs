@@ -168,11 +168,15 @@ impl Page {
             [("unroutable", f.tally.unroutable), ("refused", f.tally.refused)]
         });
         let more = counter("cause", |f| [("unsent", f.unsent), ("late", f.late)]);
+        let others = shards.iter().map(|(shard, figures)| {
+            let labels = vec![("shard", shard.clone()), ("cause", "not_relayed".to_owned())];
+            (labels, figures.tally.not_relayed)
+        });
         self.counter(
             "dropped",
-            "Datagrams of strangers (unroutable), forged, damaged or repeated (refused), that the kernel did not take (unsent), and \
-             packets of other shards that came too late (late)",
-            dropped.chain(more),
+            "Datagrams of strangers (unroutable), forged, damaged or repeated (refused), that the kernel did not take (unsent), \
+             packets of other shards that came too late (late), and paths that an exam for relays only does not take (not_relayed)",
+            dropped.chain(more).chain(others),
         );
         self.counter(
             "nacked_packets",

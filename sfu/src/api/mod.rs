@@ -25,7 +25,6 @@ mod service;
 mod sign_in;
 
 pub use api_keys::{info as api_key_info, new_key as new_api_key};
-pub use ice::Ice;
 pub use invitations::new_link;
 pub use keyed::forget_keys;
 pub use people::info as user_info;

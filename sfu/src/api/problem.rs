@@ -32,7 +32,9 @@ fn status(code: ErrorCode) -> StatusCode {
         E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted => StatusCode::FORBIDDEN,
         E::NotFound | E::TransportUnknown => StatusCode::NOT_FOUND,
         E::FieldInvalid | E::ImportRefused | E::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-        E::ExamFrozen | E::ExamCodeTaken | E::LabelTaken | E::RosterFull | E::EntryUsed => StatusCode::CONFLICT,
+        E::ExamFrozen | E::RelayMissing | E::ExamCodeTaken | E::LabelTaken | E::RosterFull | E::EntryUsed => {
+            StatusCode::CONFLICT
+        }
         E::EditConflict => StatusCode::PRECONDITION_FAILED,
         E::JoinLinkInvalid => StatusCode::UNAUTHORIZED,
         E::JoinLinkUsed | E::DeviceWaits => StatusCode::CONFLICT,

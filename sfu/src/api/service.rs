@@ -1,6 +1,5 @@
 //! What every call needs: the store, the keys, control.
 
-use super::Ice;
 use super::health::Monitor;
 use crate::audit::Refusals;
 use crate::auth::secret::SecretHasher;
@@ -23,8 +22,6 @@ pub struct Service {
     pub api_key_uses: ApiKeyUses,
     /// Wrong guesses that the audit log does not have yet.
     pub refusals: Arc<Refusals>,
-    /// STUN and TURN servers.
-    pub ice: Ice,
     /// Origins of pages that may call WHIP and WHEP.
     pub origins: Vec<String>,
     /// For join links: how clients reach and know this server.

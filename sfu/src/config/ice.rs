@@ -1,6 +1,7 @@
 //! Section: STUN and TURN servers that clients are told of.
 
 use super::{ConfigError, Report};
+use crate::core::network::Network;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::fs;
@@ -43,11 +44,21 @@ pub struct IceConfig {
         value_name = "FILE"
     )]
     pub turn_secret_file: Option<PathBuf>,
-    /// Seconds that a TURN credential is good for, 600 to 172800: as long as an exam, because a relay asks for it again every ten
-    /// minutes.
+    /// Seconds that a TURN credential is good for, 600 to 172800: as long as an exam for browsers, which get one and are asked for it
+    /// again every ten minutes. Our own clients get others in time.
     #[arg(id = "ice.turn_credential_s", long = "turn-credential-s", env = "INVIGIL_TURN_CREDENTIAL_S", value_name = "N",
           default_value_t = DEFAULT_CREDENTIAL_S)]
     pub turn_credential_s: i64,
+    /// Where the TURN servers' relayed media comes from: an address, or a range as 192.0.2.0/28. May be repeated. When set, exams
+    /// for relays only take media from nowhere else; without it, that is left to the clients.
+    #[arg(
+        id = "ice.relay_addresses",
+        long = "relay-address",
+        env = "INVIGIL_RELAY_ADDRESSES",
+        value_name = "IP[/N]",
+        value_delimiter = ','
+    )]
+    pub relay_addresses: Vec<String>,
 }
 
 const DEFAULT_CREDENTIAL_S: i64 = 43_200;
@@ -59,12 +70,14 @@ impl Default for IceConfig {
             turn: Vec::new(),
             turn_secret_file: None,
             turn_credential_s: DEFAULT_CREDENTIAL_S,
+            relay_addresses: Vec::new(),
         }
     }
 }
 
 impl IceConfig {
-    pub(super) fn check(&self, report: &mut Report) {
+    /// `development`: tests don't wait for hours.
+    pub(super) fn check(&self, development: bool, report: &mut Report) {
         for (setting, urls, read) in [
             ("ice.stun", &self.stun, stun_url as fn(&str) -> Result<(), String>),
             ("ice.turn", &self.turn, turn_url),
@@ -75,15 +88,33 @@ impl IceConfig {
                 }
             }
         }
+        for text in &self.relay_addresses {
+            if let Err(why) = text.parse::<Network>() {
+                report.mistake(
+                    "ice.relay_addresses",
+                    format!("{text:?}: {why}; for example 192.0.2.7 or 192.0.2.0/28"),
+                );
+            }
+        }
         if let Err(error) = self.secret() {
             report.mistake("ice.turn_secret_file", error.to_string());
         }
-        if !(600..=172_800).contains(&self.turn_credential_s) {
+        let least = if development { 4 } else { 600 };
+        if !(least..=172_800).contains(&self.turn_credential_s) {
             report.mistake(
                 "ice.turn_credential_s",
                 "600 to 172800 seconds are possible; choose at least the length of an exam",
             );
         }
+    }
+
+    /// Where relayed media comes from.
+    ///
+    /// # Errors
+    /// One of them is no address and no range.
+    pub fn relays(&self) -> Result<Vec<Network>, ConfigError> {
+        let parsed = self.relay_addresses.iter().map(|text| text.parse());
+        parsed.collect::<Result<_, _>>().map_err(ConfigError::Invalid)
     }
 
     /// The shared secret, without the line's end.

@@ -63,7 +63,7 @@ impl ServeConfig {
         self.data.check(report);
         self.http.check(report);
         self.media.check(self.development, report);
-        self.ice.check(report);
+        self.ice.check(self.development, report);
         self.auth.check(report);
         self.limits.check(report);
         self.log.check(report);

@@ -126,6 +126,7 @@ impl Control {
             exam,
             direction,
             profile,
+            only_from: self.media_from(exam),
         };
         self.placed(participant, exam, Weight::of_role(identity.role))?
             .request(command)
@@ -213,6 +214,7 @@ impl Control {
             exam,
             direction,
             profile,
+            only_from: self.media_from(exam),
         };
         if let Err(error) = shard.request(command).await {
             self.displace(peer);

@@ -307,6 +307,8 @@ impl Control {
             let Some(member) = state.members.get(&identity.participant) else {
                 return Err(ErrorCode::Internal.into());
             };
+            // First of all: it can make no transport before it knows.
+            self.tell_ice(link, state.exam.policy.relay_only);
             let stored = FromStore {
                 timeline: state.with_recent(timeline),
                 ..FromStore::default()

@@ -55,6 +55,7 @@ impl Control {
             exam: room.id,
             direction,
             profile: Profile::Native,
+            only_from: self.media_from(room.id),
         };
         self.shard_for(link)?.request(command).await?;
         let mut state = room.state.lock();
@@ -105,6 +106,14 @@ impl Control {
     }
 
     fn tell_candidates(&self, link: &Link, transport: TransportId) {
+        // A relay comes by UDP.
+        if link
+            .room
+            .as_ref()
+            .is_some_and(|room| room.state.lock().exam.policy.relay_only)
+        {
+            return;
+        }
         let shard = self.shard_for(link);
         let Some(gate) = shard.as_ref().ok().and_then(ShardHandle::tcp) else {
             return;

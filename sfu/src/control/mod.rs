@@ -5,6 +5,7 @@ pub mod browser;
 pub mod census;
 mod exam;
 pub mod exam_status;
+pub mod ice;
 mod integrity;
 mod join;
 mod levels;
@@ -32,6 +33,7 @@ use crate::store::Store;
 use crate::store::audit::Actor;
 use browser::BrowserResource;
 use census::Durations;
+use ice::Ice;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
@@ -58,6 +60,7 @@ pub struct OpenRoom {
 /// Control of one server.
 pub struct Control {
     store: Arc<dyn Store>,
+    ice: Ice,
     rooms: Mutex<HashMap<ExamId, Arc<OpenRoom>>>,
     /// Rooms are opened one at a time, so that there is never a second one of an exam.
     opening: tokio::sync::Mutex<()>,
@@ -91,9 +94,10 @@ pub type Answer = Result<Option<ServerMessage>, ErrorBody>;
 const OK: Answer = Ok(Some(ServerMessage::Ok));
 
 impl Control {
-    pub fn new(store: Arc<dyn Store>, shards: Vec<(ShardId, ShardHandle)>) -> Self {
+    pub fn new(store: Arc<dyn Store>, shards: Vec<(ShardId, ShardHandle)>, ice: Ice) -> Self {
         Self {
             store,
+            ice,
             rooms: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
             placement: Mutex::new(Placement::new(shards)),
@@ -258,6 +262,7 @@ impl Control {
         }
         let info = self.store.exam(exam).await?.ok_or(ErrorCode::NotFound)?;
         policy::may_enter(identity, &info)?;
+        self.ice.can_hold(&info.policy)?;
         Ok(info)
     }
 }

@@ -108,7 +108,7 @@ async fn whoever_lived_on_a_shard_that_ended_comes_back_on_another() {
     for (id, (handle, _)) in spawn(&[config(0), config(1)], &events).unwrap().into_iter().enumerate() {
         shards.push((ShardId(id as u16), handle));
     }
-    let control = Arc::new(Control::new(store, shards.clone()));
+    let control = Arc::new(Control::new(store, shards.clone(), Ice::default()));
     let exam = ExamId::from_parts(1, [1; 10]);
     let room = Arc::new(OpenRoom {
         id: exam,

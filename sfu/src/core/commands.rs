@@ -2,6 +2,7 @@
 
 use crate::core::io::{Command, CommandResult, Direction, Profile, Reply};
 use crate::core::media::codec_of_mime;
+use crate::core::network::Network;
 use crate::core::peer::Peer;
 use crate::core::publication::Publication;
 use crate::core::state::Shard;
@@ -14,6 +15,7 @@ use invigil_shared::limits::{
 use invigil_shared::publication::{Layer, LayerOffer, PublicationKey, PublicationRef};
 use rand::Rng;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// Slots of a pool and of a second one (DESIGN.md section 3, slots).
@@ -28,7 +30,8 @@ impl Shard {
                 exam,
                 direction,
                 profile,
-            } => self.add_transport(now, transport, (participant, exam), direction, profile),
+                only_from,
+            } => self.add_transport(now, transport, (participant, exam), direction, (profile, only_from)),
             Command::Offer { transport, sdp } => self.answer(now, transport, &sdp).map(Reply::Answer),
             Command::RestartIce { transport, remote } => self.restart_ice(now, transport, remote),
             Command::RemoveTransport { transport } => {
@@ -94,7 +97,7 @@ impl Shard {
         id: TransportId,
         (person, exam): (ParticipantId, ExamId),
         direction: Direction,
-        profile: Profile,
+        (profile, only_from): (Profile, Option<Arc<[Network]>>),
     ) -> CommandResult {
         if self.transports.contains_key(&id) {
             return Err(ErrorBody::from(ErrorCode::BadMessage).with("transport", id));
@@ -117,6 +120,9 @@ impl Shard {
             .peers
             .add(|key| Peer::new(key, (id, person, exam), (direction, profile), numbers, now))
             .ok_or(ErrorCode::TransportLimit)?;
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.only_from = only_from;
+        }
         self.transports.insert(id, key);
         *self.participant(person)?.transport(direction) = Some(key);
         if direction == Direction::Publish {

@@ -2,6 +2,7 @@
 //!
 //! Control decides who may see whom before it issues a command; the core only carries it out, and refuses what can't be right.
 
+use crate::core::network::Network;
 use crate::core::tap::TapSender;
 use crate::core::transport::credentials::IceCredentials;
 use invigil_shared::binding::Binding;
@@ -12,6 +13,7 @@ use invigil_shared::publication::{Layer, LayerOffer, PublicationKey, Publication
 pub use invigil_shared::signal::{AudioLevel, Demand, Direction};
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// A shard's number within its process.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +50,8 @@ pub enum Command {
         exam: ExamId,
         direction: Direction,
         profile: Profile,
+        /// Where its media may come from; none for anywhere.
+        only_from: Option<Arc<[Network]>>,
     },
     /// The client's SDP offer; again with other ICE credentials it restarts ICE (RFC 8445 section 2.4). Reply:
     /// [`Reply::Answer`].

@@ -20,6 +20,7 @@ pub mod lane;
 pub mod layer_selector;
 pub mod media;
 pub mod meter;
+pub mod network;
 mod offers;
 pub mod pacer;
 pub mod participant;

@@ -5,6 +5,7 @@ use crate::core::io::{Direction, Profile, TransmitBatch};
 use crate::core::lane::Waiting;
 use crate::core::layer_selector::Verdict;
 use crate::core::media::{Codec, Packet};
+use crate::core::network::Network;
 use crate::core::pacer::{GivenUp, Pacer};
 use crate::core::subscription::{Slot, Subscription};
 use crate::core::transport::credentials::{Fingerprint, IceCredentials};
@@ -18,6 +19,8 @@ use invigil_shared::intent::Intent;
 use invigil_shared::limits::VIDEO_SLOTS;
 use invigil_shared::publication::Layer;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Streams of one publisher: 8 publications of 3 layers with RTX.
@@ -64,6 +67,8 @@ pub struct Peer {
     pub exam: ExamId,
     pub direction: Direction,
     pub profile: Profile,
+    /// Where its media may come from; none for anywhere.
+    pub only_from: Option<Arc<[Network]>>,
     pub association: Option<Association>,
     pub credentials: Option<Credentials>,
     /// `o=`: which session, and how often it was answered.
@@ -114,6 +119,7 @@ impl Peer {
             exam,
             direction,
             profile,
+            only_from: None,
             association: None,
             credentials: None,
             session: (session, 0),
@@ -138,6 +144,12 @@ impl Peer {
             rtcp: Vec::new(),
             rtx_window: None,
         }
+    }
+
+    /// Whether a path from `source` may be taken.
+    pub fn admits(&self, source: SocketAddr) -> bool {
+        let allowed = self.only_from.as_deref();
+        allowed.is_none_or(|networks| networks.iter().any(|network| network.holds(source)))
     }
 
     pub fn is_connected(&self) -> bool {

@@ -126,6 +126,11 @@ impl Shard {
             return;
         };
         let Some(peer) = self.peers.get_mut(&key) else { return };
+        // Everything else comes from an address that STUN has let in.
+        if kind == DatagramKind::Stun && !peer.admits(source) {
+            self.tally.not_relayed += 1;
+            return;
+        }
         let Some(association) = peer.association.as_mut() else {
             return;
         };

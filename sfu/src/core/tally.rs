@@ -15,6 +15,8 @@ pub struct Tally {
     pub unroutable: u64,
     /// Came from a transport's address, and are forged, damaged, or repeated.
     pub refused: u64,
+    /// Asked for a path that is no relay's, on a transport for relays only. They were not answered.
+    pub not_relayed: u64,
     /// Packets that publishers were asked for again.
     pub losses_asked: u64,
     /// Packets that subscribers asked for again.

@@ -3,6 +3,7 @@
 mod forwarding;
 mod isolation;
 mod recovery;
+mod relayed;
 mod reports;
 mod shards;
 mod simulcast;

@@ -35,6 +35,7 @@ impl Live {
             exam: exam(1),
             direction,
             profile: Profile::Native,
+            only_from: None,
         };
         assert_eq!(handle.request(add).await, Ok(Reply::Done));
         let local = IceCredentials::from_random([n; 32]);

@@ -38,16 +38,22 @@ pub async fn serve(service: Arc<Service>, socket: WebSocket, address: IpAddr) {
 async fn read(session: &mut Session, outbox: &Outbox, mut stream: SplitStream<WebSocket>) {
     let opened = Instant::now();
     let mut bad = 0;
+    let mut heard = opened;
     loop {
-        let idle = tokio::time::sleep(Duration::from_secs(IDLE_S));
+        let idle = tokio::time::sleep_until(heard + Duration::from_secs(IDLE_S));
         let (deadline, overdue) = session.deadline(opened + AUTH_DEADLINE);
         let item = tokio::select! {
             biased;
             _ = outbox.closed() => return,
             item = stream.next() => item,
+            () = session.ice_due() => {
+                session.introduce().await;
+                continue;
+            }
             () = tokio::time::sleep_until(deadline) => return outbox.close(overdue.into()),
             () = idle => return outbox.close(ErrorCode::IdleTimeout.into()),
         };
+        heard = Instant::now();
         let text = match item {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 /// The oldest client that this server serves.
 const MIN_CLIENT: &str = "0.1.0";
 /// What this server can do beyond version 1's base.
-const FEATURES: &[&str] = &["burst_state"];
+const FEATURES: &[&str] = &["burst_state", "ice_config"];
 
 /// How a connection goes on.
 pub enum Progress {
@@ -39,6 +39,8 @@ pub struct Session {
     /// To be signed in `resume`; one use.
     challenge: Option<Challenge>,
     expires: Instant,
+    /// When the client gets other TURN credentials; none when there are none.
+    ice_due: Option<Instant>,
 }
 
 impl Session {
@@ -52,6 +54,7 @@ impl Session {
             link: None,
             challenge: None,
             expires: now,
+            ice_due: None,
         }
     }
 
@@ -60,6 +63,26 @@ impl Session {
         match self.link {
             None => (auth, ErrorCode::NotAuthenticated),
             Some(_) => (self.expires, ErrorCode::TokenExpired),
+        }
+    }
+
+    /// Returns when the client's TURN credentials are to be replaced.
+    pub fn ice_due(&self) -> impl Future<Output = ()> + Send + use<> {
+        let due = self.ice_due;
+        async move {
+            match due {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Tells the client how its media get here, with credentials that begin now.
+    pub async fn introduce(&mut self) {
+        let control = &self.service.control;
+        self.ice_due = control.ice().again_after().map(|after| Instant::now() + after);
+        if let Some(link) = &self.link {
+            control.introduce(link).await;
         }
     }
 
@@ -115,6 +138,7 @@ impl Session {
         }
         let account = self.service.authenticate(token).await?;
         let identity = account.identity;
+        let first = self.link.is_none();
         match &mut self.link {
             None => {
                 self.service.control.attach(&identity, &self.outbox)?;
@@ -132,6 +156,10 @@ impl Session {
             Some(_) => return Err(ErrorCode::Forbidden.into()),
         }
         self.expire_at(identity.expires_at);
+        if first {
+            // Before the answer: a client that has read it makes transports.
+            self.introduce().await;
+        }
         let session = match identity.person {
             Person::Candidate { session, .. } => Some(session),
             Person::User(_) => None,

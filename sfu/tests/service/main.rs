@@ -22,6 +22,7 @@ mod own_account;
 mod people;
 #[cfg(unix)]
 mod process;
+mod relayed;
 mod rosters;
 mod sessions;
 mod shards;

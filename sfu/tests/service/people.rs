@@ -359,6 +359,7 @@ async fn a_lead_takes_a_candidates_access_away_and_gives_it_back() {
     let (mut candidate, _) = world.in_room(&old, exam.id).await;
     let beside = world.join("EXAM-1", &other, &device(2)).await;
     let (mut beside, _) = world.in_room(text(&beside["access_token"]), exam.id).await;
+    beside.forget();
     let proctor = world.user_token("p@x.org", Role::Proctor).await;
     let lead = world.user_token("l@x.org", Role::Lead).await;
     let (mut watcher, _) = world.in_room(&proctor, exam.id).await;

@@ -56,6 +56,7 @@ export const strings = {
   'notice.not_admitted_because': 'A proctor did not let you in: “{reason}”',
   'notice.field_invalid': 'One of the values is not possible.',
   'notice.exam_frozen': 'This can no longer be changed: the exam has gone on meanwhile. Look at it again.',
+  'notice.relay_missing': 'This exam wants its pictures and sound through a relay, and the server has none. Its operator can set one up, or the exam goes without.',
   'notice.exam_code_taken': 'Another exam has this code.',
   'notice.edit_conflict': 'Somebody else has changed this exam meanwhile. It is shown as it is now: change it again.',
   'notice.label_taken': 'Somebody on the roster has this label.',

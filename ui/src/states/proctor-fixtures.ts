@@ -19,7 +19,7 @@ export const now = NOW * 1000;
 export const S = 1e6;
 export const MIN = 60 * S;
 
-const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, allow_test_picture: false } as const;
+const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, relay_only: false, allow_test_picture: false } as const;
 export const exam = { id: 'e1', title: 'Microbiology II, final exam', code: 'MICRO-204', status: 'active' as const, starts_at: now - 42 * MIN - 16 * S, ends_at: now + 77 * MIN + 44 * S, policy };
 export const office = { capacity: 100, revision: 3, started_at: null, ended_at: null };
 

@@ -7,6 +7,7 @@ mod lines;
 mod peer;
 
 use crate::core::io::{Command, Direction, Event, Profile, Reply, ShardId};
+use crate::core::network::Network;
 use crate::core::relay::{RelayBatch, RelayMessage};
 use crate::core::rtp::{ExtensionList, write_header};
 use crate::core::transport::credentials::IceCredentials;
@@ -68,6 +69,8 @@ pub(crate) struct World {
     pub homes: BTreeMap<u8, usize>,
     /// Messages between shards stay where they are for now.
     pub hold_messages: bool,
+    /// Where media of the next transports may come from; empty for anywhere.
+    pub only_from: Vec<Network>,
     pub now: Instant,
     pub start: Instant,
     pub peers: Vec<Peer>,
@@ -105,6 +108,7 @@ impl World {
             shards: (0..shards).map(core).collect(),
             homes: BTreeMap::new(),
             hold_messages: false,
+            only_from: vec![],
             now,
             start: now,
             peers: vec![],
@@ -177,6 +181,7 @@ impl World {
             exam: exam(in_exam),
             direction,
             profile,
+            only_from: (!self.only_from.is_empty()).then(|| self.only_from.as_slice().into()),
         };
         self.command(added).unwrap();
         let local = self.credentials(0);

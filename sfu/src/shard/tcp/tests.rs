@@ -79,6 +79,7 @@ async fn peer(handle: &ShardHandle, n: u8, who: u8, direction: Direction, media:
         exam: exam(1),
         direction,
         profile: Profile::Native,
+        only_from: None,
     };
     assert_eq!(handle.request(add).await, Ok(Reply::Done));
     let local = IceCredentials::from_random([n; 32]);

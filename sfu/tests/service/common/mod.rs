@@ -92,6 +92,7 @@ fn config(directory: &TempDir, database: Option<&str>) -> ServeConfig {
             ],
             turn_secret_file: Some(turn_secret),
             turn_credential_s: 3_600,
+            relay_addresses: Vec::new(),
         },
         ..ServeConfig::default()
     }

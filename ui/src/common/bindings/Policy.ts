@@ -34,6 +34,11 @@ admit_each: boolean,
  */
 late_after_min: number | null, 
 /**
+ * Media of this exam goes through a TURN relay only: clients make no other path (RFC 8829 section 4.1.1, "relay"), and the
+ * server takes none where it was told the relays' addresses.
+ */
+relay_only: boolean, 
+/**
  * Only the demo and the tests set this: a missing camera may be replaced by the test picture, which says so.
  */
 allow_test_picture: boolean, };

@@ -65,7 +65,7 @@ export interface Form {
   policy: Policy;
 }
 
-export const DEFAULT_POLICY: Policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, allow_test_picture: false };
+export const DEFAULT_POLICY: Policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, relay_only: false, allow_test_picture: false };
 const MIN = 60e6;
 
 /** What is as usual may be left out of a policy. */
