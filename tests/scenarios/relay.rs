@@ -1,12 +1,18 @@
-//! A network that lets nobody through but a TURN server, over TCP: Chromium publishes by a relay that the answer's `Link` names. And
-//! `doctor` asks the same relay for an allocation.
+//! Networks that let nobody through but a TURN server: Chromium publishes by a relay that the answer's `Link` names; our own clients
+//! reach one over UDP, TCP and TLS, because policy wants it or nothing else is left. And `doctor` asks a relay for an allocation.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
+use invigil_shared::exam::Policy;
+use invigil_shared::id::ParticipantId;
 use invigil_shared::publication::{Layer, PublicationKey};
-use invigil_tests::coturn::Coturn;
-use invigil_tests::sfu::bin_dir;
+use invigil_tests::bot::{Bot, BotOptions};
+use invigil_tests::coturn::{Coturn, Place};
+use invigil_tests::detour::Detour;
+use invigil_tests::gateway::Gateway;
+use invigil_tests::sfu::{Sfu, bin_dir};
 use invigil_tests::stage::Stage;
 use invigil_tests::watcher::Watcher;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -129,4 +135,220 @@ fn doctor_gets_an_allocation_of_a_real_relay_and_says_when_the_secret_is_another
         );
     }
     assert_eq!(found.len(), 3, "{found:?}");
+}
+
+/// Where the server's media are believed to be. Nobody listens there; what comes from [`RELAY`] is let through.
+const ANNOUNCED: &str = "127.0.0.9";
+const RELAY: &str = "127.0.0.2";
+
+/// A server that only a relay reaches, and the relay.
+struct Walled {
+    _folder: tempfile::TempDir,
+    sfu: Sfu,
+    coturn: Coturn,
+    way: Detour,
+}
+
+impl Walled {
+    /// `urls`: how clients are told to reach the relay, with `PLAIN` and `TLS` for its addresses.
+    async fn set(urls: &str, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::find(folder.path()).unwrap();
+        let urls = urls
+            .replace("PLAIN", &place.plain.to_string())
+            .replace("TLS", &place.tls.to_string());
+        let secret = place.secret_file.to_string_lossy().into_owned();
+        let told = ["--announce", ANNOUNCED, "--turn", &urls, "--turn-secret-file", &secret];
+        let arguments = [&told[..], &["--shards", "1"], more].concat();
+        let free = "127.0.0.1:0";
+        let sfu = Sfu::start_with(folder.path(), free, free, &arguments).unwrap();
+        // It shows the server's certificate, which its clients have pinned.
+        let coturn = Coturn::start_at(&place, folder.path(), RELAY, Some(sfu.data())).unwrap();
+        let media: SocketAddr = sfu.ready.media[0].parse().unwrap();
+        let announced = SocketAddr::new(ANNOUNCED.parse().unwrap(), media.port());
+        let way = Detour::udp_for(Some(RELAY.parse().unwrap()), announced, media)
+            .await
+            .unwrap();
+        Self {
+            _folder: folder,
+            sfu,
+            coturn,
+            way,
+        }
+    }
+
+    /// A candidate with a camera, and a proctor who watches it.
+    async fn people(&self, relay_only: bool) -> (Watcher, ParticipantId) {
+        let policy = Policy {
+            allow_test_picture: true,
+            relay_only,
+            ..Policy::default()
+        };
+        let exam = self.sfu.create_exam("Walled", "WALL-1", &policy).unwrap();
+        let mut link = self.sfu.add_candidate("WALL-1", "Candidate 001", None).unwrap();
+        link.authority.clone_from(&self.sfu.ready.https);
+        let options = BotOptions {
+            screen: false,
+            tone: None,
+            ..BotOptions::whole(3)
+        };
+        let bot = Bot::join(&link, &options).await.unwrap();
+        let candidate = bot.join.participant;
+        tokio::spawn(bot.run());
+        let proctor = Watcher::enter(&self.sfu, "ada", exam.id).await.unwrap();
+        proctor
+            .want(&[(candidate, PublicationKey::CAMERA, Layer::High)])
+            .unwrap();
+        (proctor, candidate)
+    }
+
+    /// Waits for so many more pictures.
+    async fn pictures(&self, proctor: &mut Watcher, candidate: ParticipantId, more: u32) {
+        let enough = proctor.of(candidate, PublicationKey::CAMERA).decoded + more;
+        let decoded = |w: &Watcher| w.of(candidate, PublicationKey::CAMERA).decoded;
+        proctor
+            .until(LIMIT, "pictures by the relay", |w, _| decoded(w) >= enough)
+            .await
+            .unwrap_or_else(|error| panic!("{error:#}: {}", self.coturn.log_text()));
+    }
+}
+
+/// Both our clients, in an exam whose policy wants relays: they reach the relay in one way, and nothing of theirs goes straight.
+async fn only_by_relay(urls: &str) {
+    let walled = Walled::set(urls, &[]).await;
+    let (mut proctor, candidate) = walled.people(true).await;
+    walled.pictures(&mut proctor, candidate, 30).await;
+    assert_eq!(proctor.of(candidate, PublicationKey::CAMERA).refused, 0);
+    assert!(
+        walled.way.carried() > 50_000,
+        "{} bytes by the relay",
+        walled.way.carried()
+    );
+    assert_eq!(walled.way.turned_away(), 0, "datagrams went straight");
+    assert!(walled.coturn.users().len() >= 2, "{}", walled.coturn.log_text());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exam_for_relays_only_flows_by_turn_over_udp() {
+    only_by_relay("turn:PLAIN?transport=udp").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exam_for_relays_only_flows_by_turn_over_tcp() {
+    only_by_relay("turn:PLAIN?transport=tcp").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exam_for_relays_only_flows_by_turn_inside_tls() {
+    only_by_relay("turns:TLS?transport=tcp").await;
+}
+
+/// Neither UDP nor ICE-TCP nor ICE-TLS gets through, because a gateway ends TLS: a relay is what is left, with no policy that wants it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_is_the_last_resort_where_nothing_else_gets_through() {
+    let mut walled = Walled::set("turns:TLS?transport=tcp", &[]).await;
+    let gateway = Gateway::before(walled.sfu.ready.https.parse().unwrap(), walled.sfu.data())
+        .await
+        .unwrap();
+    walled.sfu.ready.https = gateway.address.to_string();
+    let (mut proctor, candidate) = walled.people(false).await;
+    walled.pictures(&mut proctor, candidate, 30).await;
+    assert!(gateway.turned_away() > 0, "TLS was tried before");
+    assert!(walled.way.turned_away() > 0, "UDP was tried before");
+    assert!(walled.way.carried() > 50_000);
+}
+
+/// An exam longer than a credential: both transports move to new allocations in time, and pictures go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_end_are_replaced_while_pictures_flow() {
+    let walled = Walled::set("turn:PLAIN?transport=tcp", &["--turn-credential-s", "8"]).await;
+    let (mut proctor, candidate) = walled.people(true).await;
+    let mut rounds = 0;
+    // Each user name is one credential; candidate and proctor have their own.
+    while walled.coturn.users().len() < 8 {
+        walled.pictures(&mut proctor, candidate, 10).await;
+        rounds += 1;
+        assert!(rounds < 200, "{}", walled.coturn.log_text());
+    }
+    walled.pictures(&mut proctor, candidate, 30).await;
+    assert_eq!(walled.way.turned_away(), 0);
+}
+
+/// A server that knows where its relays are takes nobody who comes straight, whatever the client does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_that_goes_straight_into_an_exam_for_relays_is_not_answered() {
+    let mut coturn = None;
+    let stage = Stage::with("127.0.0.1:0", |folder| {
+        let place = Place::find(folder)?;
+        let arguments = [
+            "--turn",
+            &format!("turn:{}?transport=tcp", place.plain),
+            "--turn-secret-file",
+            &place.secret_file.to_string_lossy(),
+            "--relay-address",
+            RELAY,
+            "--metrics-listen",
+            "127.0.0.1:0",
+        ];
+        let arguments = arguments.map(str::to_owned).to_vec();
+        coturn = Some(Coturn::start_at(&place, folder, RELAY, None)?);
+        Ok(arguments)
+    })
+    .unwrap();
+    let coturn = coturn.unwrap();
+    let policy = Policy {
+        allow_test_picture: true,
+        relay_only: true,
+        ..Policy::default()
+    };
+    let exam = stage.sfu.create_exam("Relays", "RELAY-1", &policy).unwrap().id;
+    let not_relayed = || {
+        stage
+            .sfu
+            .metric("invigil_dropped_total{shard=\"0\",cause=\"not_relayed\"}")
+    };
+    // One of ours comes by the relay, and is taken.
+    let link = stage.sfu.add_candidate("RELAY-1", "Candidate 001", None).unwrap();
+    let options = BotOptions {
+        screen: false,
+        tone: None,
+        ..BotOptions::whole(3)
+    };
+    let bot = Bot::join(&link, &options).await.unwrap();
+    let candidate = bot.join.participant;
+    tokio::spawn(bot.run());
+    let mut proctor = Watcher::enter(&stage.sfu, "ada", exam).await.unwrap();
+    proctor
+        .want(&[(candidate, PublicationKey::CAMERA, Layer::High)])
+        .unwrap();
+    let decoded = |w: &Watcher| w.of(candidate, PublicationKey::CAMERA).decoded;
+    proctor
+        .until(LIMIT, "pictures by the relay", |w, _| decoded(w) >= 20)
+        .await
+        .unwrap_or_else(|error| panic!("{error:#}: {}", coturn.log_text()));
+    assert_eq!(not_relayed().await.unwrap(), 0.0);
+
+    let token = stage.browser_candidate("RELAY-1", "Candidate 002").unwrap();
+    let url = stage.url(&format!("/whip/{exam}"));
+    let _browser = stage
+        .chromium(&format!(
+            "const stream = await navigator.mediaDevices.getUserMedia({{ video: {{ width: 640, height: 360 }} }});
+             const pc = new RTCPeerConnection();
+             pc.onconnectionstatechange = () => report({{ state: pc.connectionState }});
+             const t = pc.addTransceiver(stream.getTracks()[0], {{ direction: 'sendonly', streams: [stream] }});
+             const known = RTCRtpSender.getCapabilities('video').codecs;
+             t.setCodecPreferences(known.filter((c) => c.mimeType === 'video/H264' || c.mimeType === 'video/rtx'));
+             await post(pc, '{url}', '{token}');"
+        ))
+        .unwrap();
+    let state = stage
+        .served
+        .report(LIMIT, "that it failed", |r| {
+            assert_eq!(r["error"], serde_json::Value::Null, "the page failed");
+            let state = r["state"].as_str().unwrap_or_default();
+            matches!(state, "failed" | "connected").then(|| state.to_owned())
+        })
+        .unwrap();
+    assert_eq!(state, "failed");
+    assert!(not_relayed().await.unwrap() > 0.0);
 }

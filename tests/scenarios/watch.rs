@@ -10,8 +10,6 @@ use invigil_tests::bot::{Bot, BotOptions};
 use invigil_tests::sfu::Sfu;
 use invigil_tests::watcher::Watcher;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 const LIMIT: Duration = Duration::from_secs(30);
 const CAMERA: PublicationKey = PublicationKey::CAMERA;
@@ -91,31 +89,14 @@ async fn every_source_arrives_and_layers_follow_the_wish() {
     assert!(heard.samples.iter().any(|s| s.abs() > 0.1), "the tone is heard");
 }
 
-/// Values of the server's metrics whose names begin like this, all together.
-async fn metric(sfu: &Sfu, begins: &str) -> f64 {
-    let address = sfu.ready.metrics.as_deref().unwrap();
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nhost: sfu\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await.unwrap();
-    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
-    let samples = page.lines().filter(|line| line.starts_with(begins));
-    let values: Vec<f64> = samples
-        .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
-        .collect();
-    assert!(!values.is_empty(), "no {begins} in {page}");
-    values.iter().sum()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_exam_moves_the_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let free = "127.0.0.1:0";
     let sfu = Sfu::start_with(folder.path(), free, free, &["--metrics-listen", free]).unwrap();
     let candidates = "invigil_participants{role=\"candidate\",presence=\"online\"}";
-    assert_eq!(metric(&sfu, "invigil_datagrams_total").await, 0.0);
-    assert_eq!(metric(&sfu, candidates).await, 0.0);
+    assert_eq!(sfu.metric("invigil_datagrams_total").await.unwrap(), 0.0);
+    assert_eq!(sfu.metric(candidates).await.unwrap(), 0.0);
     let exam = sfu.create_exam("Watch", "WATCH-1", &policy()).unwrap();
     let link = sfu.add_candidate("WATCH-1", "Candidate 001", None).unwrap();
     let bot = Bot::join(&link, &BotOptions::whole(1)).await.unwrap();
@@ -125,26 +106,28 @@ async fn an_exam_moves_the_metrics() {
     proctor.want(&[(candidate, CAMERA, Layer::Low)]).unwrap();
     let pictures = |w: &Watcher, _: &ProctorEvent| w.of(candidate, CAMERA).decoded >= 10;
     proctor.until(LIMIT, "pictures", pictures).await.unwrap();
-    assert_eq!(metric(&sfu, candidates).await, 1.0);
+    assert_eq!(sfu.metric(candidates).await.unwrap(), 1.0);
     assert_eq!(
-        metric(&sfu, "invigil_participants{role=\"proctor\",presence=\"online\"}").await,
+        sfu.metric("invigil_participants{role=\"proctor\",presence=\"online\"}")
+            .await
+            .unwrap(),
         1.0
     );
-    assert_eq!(metric(&sfu, "invigil_sockets").await, 2.0);
-    assert_eq!(metric(&sfu, "invigil_join_seconds_count").await, 1.0);
-    assert!(metric(&sfu, "invigil_shard_transports").await >= 2.0);
-    assert!(metric(&sfu, "invigil_key_frame_requests_total").await >= 1.0);
-    assert!(metric(&sfu, "invigil_shard_cpu_seconds_total").await > 0.0);
+    assert_eq!(sfu.metric("invigil_sockets").await.unwrap(), 2.0);
+    assert_eq!(sfu.metric("invigil_join_seconds_count").await.unwrap(), 1.0);
+    assert!(sfu.metric("invigil_shard_transports").await.unwrap() >= 2.0);
+    assert!(sfu.metric("invigil_key_frame_requests_total").await.unwrap() >= 1.0);
+    assert!(sfu.metric("invigil_shard_cpu_seconds_total").await.unwrap() > 0.0);
     let (before, bytes) = (
-        metric(&sfu, "invigil_datagrams_total").await,
-        metric(&sfu, "invigil_bytes_total").await,
+        sfu.metric("invigil_datagrams_total").await.unwrap(),
+        sfu.metric("invigil_bytes_total").await.unwrap(),
     );
     assert!(bytes > 10_000.0, "ten pictures came and went");
     let later = proctor.of(candidate, CAMERA).decoded + 10;
     let more = |w: &Watcher, _: &ProctorEvent| w.of(candidate, CAMERA).decoded >= later;
     proctor.until(LIMIT, "more pictures", more).await.unwrap();
     assert!(
-        metric(&sfu, "invigil_datagrams_total").await > before,
+        sfu.metric("invigil_datagrams_total").await.unwrap() > before,
         "they grow while pictures flow"
     );
 }

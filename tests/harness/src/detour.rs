@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 /// Forwards whatever comes to its address.
 pub struct Detour {
     carried: Arc<AtomicU64>,
+    turned_away: Arc<AtomicU64>,
     generation: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
@@ -30,10 +31,24 @@ impl Detour {
 
     /// Datagrams to `from` go to `to`, from a port of their own for each sender, as a NAT does it.
     pub async fn udp(from: SocketAddr, to: SocketAddr) -> Result<Self> {
+        Self::udp_for(None, from, to).await
+    }
+
+    /// The same for what comes from one address; datagrams of all others end here and are counted.
+    pub async fn udp_for(only: Option<IpAddr>, from: SocketAddr, to: SocketAddr) -> Result<Self> {
         let socket = Arc::new(UdpSocket::bind(from).await?);
-        Ok(Self::start(|carried, generation| {
-            pass_udp(socket, to, carried, generation)
-        }))
+        let turned_away = Arc::<AtomicU64>::default();
+        let count = turned_away.clone();
+        let mut detour = Self::start(|carried, generation| {
+            let admits = move |sender: SocketAddr| {
+                let admitted = only.is_none_or(|only| only == sender.ip());
+                count.fetch_add(u64::from(!admitted), Ordering::Relaxed);
+                admitted
+            };
+            pass_udp(socket, to, admits, carried, generation)
+        });
+        detour.turned_away = turned_away;
+        Ok(detour)
     }
 
     fn start<F>(work: impl FnOnce(Arc<AtomicU64>, Arc<AtomicU64>) -> F) -> Self
@@ -44,6 +59,7 @@ impl Detour {
         let task = tokio::spawn(work(carried.clone(), generation.clone()));
         Self {
             carried,
+            turned_away: Arc::default(),
             generation,
             task,
         }
@@ -52,6 +68,11 @@ impl Detour {
     /// Bytes in both directions so far.
     pub fn carried(&self) -> u64 {
         self.carried.load(Ordering::Relaxed)
+    }
+
+    /// UDP: datagrams that did not come from where they may.
+    pub fn turned_away(&self) -> u64 {
+        self.turned_away.load(Ordering::Relaxed)
     }
 
     /// UDP: every sender gets another port from now on, as when a NAT has forgotten its mappings.
@@ -94,11 +115,20 @@ async fn copy(
     }
 }
 
-async fn pass_udp(near: Arc<UdpSocket>, to: SocketAddr, carried: Arc<AtomicU64>, generation: Arc<AtomicU64>) {
+async fn pass_udp(
+    near: Arc<UdpSocket>,
+    to: SocketAddr,
+    admits: impl Fn(SocketAddr) -> bool,
+    carried: Arc<AtomicU64>,
+    generation: Arc<AtomicU64>,
+) {
     let mut senders: HashMap<(SocketAddr, u64), Arc<UdpSocket>> = HashMap::new();
     let mut backs = JoinSet::new();
     let mut buffer = [0; 2_048];
     while let Ok((length, sender)) = near.recv_from(&mut buffer).await {
+        if !admits(sender) {
+            continue;
+        }
         let now = generation.load(Ordering::Relaxed);
         senders.retain(|(_, made), _| *made == now);
         let far = match senders.get(&(sender, now)) {

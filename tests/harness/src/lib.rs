@@ -8,6 +8,7 @@ pub mod coturn;
 pub mod detour;
 pub mod figures;
 pub mod firefox;
+pub mod gateway;
 pub mod light;
 pub mod namespace;
 pub mod page;

@@ -2,7 +2,7 @@
 
 use crate::namespace::{Namespace, command_within};
 use crate::process::Process;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use invigil_client::rest::Api;
@@ -14,6 +14,8 @@ use sha2::Digest;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// What `serve` prints when it is ready.
 #[derive(Clone, Debug, Deserialize)]
@@ -170,6 +172,22 @@ impl Sfu {
         let (process, ready) = launch(command, &self.data, &self.logs, &listen, &media, &self.arguments)?;
         (self.process, self.ready) = (process, ready);
         Ok(())
+    }
+
+    /// Values of its metrics whose names begin like this, all together. It was started with `--metrics-listen`.
+    pub async fn metric(&self, begins: &str) -> Result<f64> {
+        let address = self.ready.metrics.as_deref().context("it serves no metrics")?;
+        let mut stream = TcpStream::connect(address).await?;
+        let request = b"GET /metrics HTTP/1.1\r\nhost: sfu\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await?;
+        ensure!(page.starts_with("HTTP/1.1 200"), "{page}");
+        let samples = page.lines().filter(|line| line.starts_with(begins));
+        let values = samples.map(|line| Ok(line.rsplit(' ').next().context("no value")?.parse()?));
+        let values: Vec<f64> = values.collect::<Result<_>>()?;
+        ensure!(!values.is_empty(), "no {begins} in {page}");
+        Ok(values.iter().sum())
     }
 
     /// What it has logged.

@@ -29,6 +29,9 @@ pub enum ClientError {
     /// The WebRTC side refused.
     #[error("media: {0}")]
     Media(String),
+    /// No TURN server answers, and media may or can go no other way.
+    #[error("no relay can be reached")]
+    RelayUnreachable,
     /// The device key's file can't be read or written.
     #[error("device key: {0}")]
     DeviceKey(String),
@@ -36,7 +39,7 @@ pub enum ClientError {
 
 impl ClientError {
     /// The catalogue's key: an [`ErrorCode`]'s text, or one of `unreachable`, `certificate_changed`, `bad_answer`,
-    /// `link_invalid`, `busy`, `closed`, `media_failed`, `device_key`.
+    /// `link_invalid`, `busy`, `closed`, `media_failed`, `relay_unreachable`, `device_key`.
     pub fn code(&self) -> &'static str {
         match self {
             ClientError::Unreachable(_) => "unreachable",
@@ -47,6 +50,7 @@ impl ClientError {
             ClientError::Busy => "busy",
             ClientError::Closed => "closed",
             ClientError::Media(_) => "media_failed",
+            ClientError::RelayUnreachable => "relay_unreachable",
             ClientError::DeviceKey(_) => "device_key",
         }
     }
@@ -63,6 +67,7 @@ impl ClientError {
     pub fn is_temporary(&self) -> bool {
         match self {
             ClientError::Unreachable(_) | ClientError::Busy | ClientError::BadAnswer(_) | ClientError::Media(_) => true,
+            ClientError::RelayUnreachable => true,
             ClientError::Refused(body) => matches!(
                 body.code,
                 ErrorCode::RateLimited
@@ -71,6 +76,7 @@ impl ClientError {
                     | ErrorCode::IdleTimeout
                     | ErrorCode::ServerDraining
                     | ErrorCode::Internal
+                    | ErrorCode::RelayMissing
                     | ErrorCode::TransportUnknown
                     | ErrorCode::NotAuthenticated
                     | ErrorCode::NotInRoom

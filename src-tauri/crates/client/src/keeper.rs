@@ -1,35 +1,37 @@
 //! Keeps one transport standing over every link: negotiates, watches the path, restarts ICE, builds anew.
 //!
 //! A dead path (no datagram for a second, a socket error) restarts ICE at once; when that does not help within
-//! [`RESTART_DEADLINE`] the transport is built anew. A new link restarts ICE on the transport that stands, because the server
+//! [`crate::bounds::RESTART_DEADLINE`] the transport is built anew. A new link restarts ICE on the transport that stands, because the server
 //! may have forgotten it; when it has, a new one is built.
 
+mod judge;
 mod ways;
 
 use crate::MediaState;
 use crate::backoff::Backoff;
-use crate::bounds::{MAX_COMMANDS, PATH_SILENCE, RESTART_DEADLINE};
+use crate::bounds::MAX_COMMANDS;
 use crate::error::ClientError;
+use crate::ice::IceSetup;
 use crate::link::Link;
 use crate::peer::carrier::{Carrier, Target};
 use crate::peer::path::SendPath;
 use crate::peer::stream::Targets;
 use crate::peer::{Peer, PeerEvent, Way};
 use crate::rest::Api;
+use crate::trust::{CertificateTrust, relay_tls_config};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::TransportId;
 use invigil_shared::publication::{Layer, PublicationKey};
 use invigil_shared::signal::{ClientMessage, Direction, ServerMessage};
+use judge::{PathFacts, Verdict};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
-use ways::{MAX_UNTRIED, UdpLook, look_for_udp, try_others};
+use ways::{MAX_UNTRIED, UdpLook, look_for_udp, try_others, wants_relay};
 use webrtc::media_stream::track_remote::TrackRemote;
 
 /// How often the path is looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// A socket error counts when the path has been silent for this long as well: one interface of several may be gone.
-const SILENT_AND_FAILED: Duration = Duration::from_millis(300);
 
 /// What a transport carries. Methods run on the keeper's task.
 pub(crate) trait Role: Send + 'static {
@@ -106,10 +108,14 @@ pub(crate) struct Keeper<R: Role> {
     role: R,
     bind: Vec<String>,
     targets: Arc<Targets>,
+    trust: CertificateTrust,
     /// What carried last on this network.
     last: Carrier,
     link: watch::Receiver<Option<Link>>,
+    ice: watch::Receiver<Option<IceSetup>>,
     output: mpsc::Sender<KeeperEvent>,
+    /// It was said that no relay can be reached, since one was.
+    told: bool,
     backoff: Backoff,
     retry_at: Option<Instant>,
 }
@@ -129,57 +135,13 @@ struct Live {
     look: UdpLook,
 }
 
-/// What is known of a transport's path at a tick. Pure, for the test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PathFacts {
-    pub dead: bool,
-    pub connected: bool,
-    pub silence: Option<Duration>,
-    pub failed: bool,
-    /// Since the transport was negotiated.
-    pub age: Duration,
-    /// Since ICE was restarted, when that has not shown an effect yet.
-    pub restarted: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Fine,
-    Restart,
-    Recovered,
-    Rebuild,
-}
-
-impl PathFacts {
-    pub fn judge(&self) -> Verdict {
-        if self.dead {
-            return Verdict::Rebuild;
-        }
-        if !self.connected {
-            return if self.age > RESTART_DEADLINE * 2 {
-                Verdict::Rebuild
-            } else {
-                Verdict::Fine
-            };
-        }
-        let silence = self.silence.unwrap_or(self.age);
-        match self.restarted {
-            Some(since) if silence < since => Verdict::Recovered,
-            Some(since) if since > RESTART_DEADLINE => Verdict::Rebuild,
-            Some(_) => Verdict::Fine,
-            None if silence > PATH_SILENCE || self.failed && silence > SILENT_AND_FAILED => Verdict::Restart,
-            None => Verdict::Fine,
-        }
-    }
-}
-
 impl<R: Role> Keeper<R> {
-    /// `api`: whose host and trust also serve media inside TLS.
+    /// `api`: whose host and trust also serve media inside TLS. Nothing is offered before the server has said how media get there.
     pub fn start(
         role: R,
         api: &Api,
         bind: Vec<String>,
-        link: watch::Receiver<Option<Link>>,
+        (link, ice): (watch::Receiver<Option<Link>>, watch::Receiver<Option<IceSetup>>),
         output: mpsc::Sender<KeeperEvent>,
     ) -> KeeperHandle<R::Input> {
         let (input, input_end) = mpsc::channel(MAX_COMMANDS);
@@ -187,9 +149,12 @@ impl<R: Role> Keeper<R> {
             role,
             bind,
             targets: Arc::new(Targets::new(api.authority().clone(), api.tls())),
+            trust: api.trust(),
             last: Carrier::Udp,
             link,
+            ice,
             output,
+            told: false,
             backoff: Backoff::default(),
             retry_at: None,
         };
@@ -223,6 +188,15 @@ impl<R: Role> Keeper<R> {
                     // A new link may succeed where the old one did not.
                     self.retry_at = None;
                 }
+                changed = self.ice.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    // Other credentials: relays forget the old ones in their time.
+                    if let Some(live) = live.as_mut().filter(|live| live.connected && live.peer.is_relayed()) {
+                        live.restart_wanted = true;
+                    }
+                }
                 command = input.recv() => match command {
                     Some(command) => self.command(command, &mut live).await,
                     None => break,
@@ -245,8 +219,22 @@ impl<R: Role> Keeper<R> {
         if !self.role.wanted() || self.retry_at.is_some_and(|at| at > Instant::now()) {
             return Ok(());
         }
+        let relayed = self.goes_by_relay();
+        if let Some(other) = live.take_if(|live| live.peer.is_relayed() != relayed) {
+            self.leave(other).await;
+        }
         if live.is_none() {
             self.emit(KeeperEvent::Media(MediaState::Connecting)).await;
+            let relay = match relayed {
+                true => Some(relay_tls_config(self.trust)?),
+                false => None,
+            };
+            let servers = self
+                .ice
+                .borrow()
+                .as_ref()
+                .map(|ice| ice.servers.clone())
+                .unwrap_or_default();
             let now = Instant::now();
             *live = Some(Live {
                 peer: Box::pin(Peer::build(
@@ -254,6 +242,7 @@ impl<R: Role> Keeper<R> {
                     self.bind.clone(),
                     self.role.path(),
                     self.targets.clone(),
+                    relay.map(|tls| (tls, servers.as_slice())),
                 ))
                 .await?,
                 transport: None,
@@ -272,6 +261,9 @@ impl<R: Role> Keeper<R> {
         let Some(link) = self.link.borrow_and_update().clone() else {
             return Ok(());
         };
+        let Some(ice) = self.ice.borrow_and_update().clone() else {
+            return Ok(());
+        };
         let anew = live.transport.is_none() || live.negotiated_on != link.generation;
         if !(anew || lines || live.restart_wanted) {
             if self.role.dirty() {
@@ -281,6 +273,9 @@ impl<R: Role> Keeper<R> {
         }
         let restart = live.transport.is_some() && (live.restart_wanted || live.negotiated_on != link.generation);
         live.untried.clear();
+        if restart {
+            live.peer.renew_relays(&ice.servers).await?;
+        }
         negotiate::<R>(live, &link, restart).await?;
         live.negotiated_on = link.generation;
         live.since = Instant::now();
@@ -294,6 +289,18 @@ impl<R: Role> Keeper<R> {
             self.role.connected(false).await?; // new m-lines on a transport that stands
         }
         Ok(())
+    }
+
+    /// Whether media has to go through a TURN server: policy wants it, or nothing else got through on this network.
+    fn goes_by_relay(&self) -> bool {
+        let ice = self.ice.borrow();
+        ice.as_ref()
+            .is_some_and(|ice| ice.relay_only || self.last == Carrier::Relay && ice.has_relay())
+    }
+
+    /// Whether policy leaves the straight ways open.
+    fn may_go_straight(&self) -> bool {
+        self.ice.borrow().as_ref().is_some_and(|ice| !ice.relay_only)
     }
 
     async fn announce(&mut self, link: &Link, anew: bool) {
@@ -317,6 +324,7 @@ impl<R: Role> Keeper<R> {
                     return;
                 };
                 match Target::parse(&candidate) {
+                    Some(_) if live.peer.is_relayed() => {}
                     Some(target) if live.untried.len() < MAX_UNTRIED => live.untried.push((target, mid)),
                     Some(_) => {}
                     None => {
@@ -351,6 +359,7 @@ impl<R: Role> Keeper<R> {
                 let first = !std::mem::replace(&mut current.connected, true);
                 if first {
                     self.last = current.peer.tap.carrier();
+                    self.told = false;
                     tracing::debug!(after = ?current.since.elapsed(), by = ?self.last, "a transport stands");
                     self.backoff.reset();
                     if let Err(error) = self.role.connected(false).await {
@@ -369,6 +378,14 @@ impl<R: Role> Keeper<R> {
     async fn tick(&mut self, live: &mut Option<Live>) {
         let Some(current) = live.as_mut() else { return };
         try_others(current, self.last).await;
+        if !current.peer.is_relayed() && wants_relay(current, self.last) && self.may_go_straight() {
+            let has_relay = self.ice.borrow().as_ref().is_some_and(IceSetup::has_relay);
+            if has_relay {
+                tracing::info!("nothing gets through: a relay is tried");
+                self.last = Carrier::Relay;
+                return; // `work` builds it
+            }
+        }
         let tap = current.peer.tap.clone();
         let facts = PathFacts {
             dead: tap.is_dead(),
@@ -407,10 +424,11 @@ impl<R: Role> Keeper<R> {
                 return;
             }
         }
-        if current.connected && look_for_udp(current, self.last, &self.bind).await {
+        if current.connected && self.may_go_straight() && look_for_udp(current, self.last, &self.bind).await {
             tracing::info!("UDP gets through again");
             self.last = Carrier::Udp;
-            current.restart_wanted = true;
+            // Off a relay leads only another transport, which `work` builds.
+            current.restart_wanted = !current.peer.is_relayed();
         }
         if current.reported.elapsed() >= Duration::from_secs(1) {
             current.reported = Instant::now();
@@ -428,8 +446,19 @@ impl<R: Role> Keeper<R> {
     async fn drop_live(&mut self, live: &mut Option<Live>) {
         self.retry_at = Some(Instant::now() + self.backoff.next(rand::random()));
         let Some(old) = live.take() else { return };
-        self.role.lost();
+        if old.peer.is_relayed() && !old.connected {
+            if !std::mem::replace(&mut self.told, true) {
+                self.report(&ClientError::RelayUnreachable).await;
+            }
+            // Where policy allows, everything else has its turn again.
+            self.last = Carrier::Udp;
+        }
         self.emit(KeeperEvent::Media(MediaState::Interrupted)).await;
+        self.leave(old).await;
+    }
+
+    async fn leave(&mut self, old: Live) {
+        self.role.lost();
         // A server that was met on another link may not know this transport.
         let link = self
             .link
@@ -447,6 +476,10 @@ impl<R: Role> Keeper<R> {
             && body.code != ErrorCode::TransportUnknown
         {
             self.emit(KeeperEvent::Refused(body.clone())).await;
+        }
+        if let ClientError::RelayUnreachable = error {
+            let body = ErrorBody::from(ErrorCode::Internal).with("client", error.code());
+            self.emit(KeeperEvent::Refused(body)).await;
         }
     }
 
@@ -503,84 +536,6 @@ pub(crate) fn bind_for(host: &str, wanted: Option<&Vec<String>>) -> Vec<String> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const FINE: PathFacts = PathFacts {
-        dead: false,
-        connected: true,
-        silence: Some(Duration::from_millis(250)),
-        failed: false,
-        age: Duration::from_secs(60),
-        restarted: None,
-    };
-
-    #[test]
-    fn a_path_is_judged_by_its_silence() {
-        let ms = |n| Some(Duration::from_millis(n));
-        assert_eq!(FINE.judge(), Verdict::Fine);
-        assert_eq!(
-            PathFacts {
-                silence: ms(1_001),
-                ..FINE
-            }
-            .judge(),
-            Verdict::Restart
-        );
-        assert_eq!(PathFacts { failed: true, ..FINE }.judge(), Verdict::Fine);
-        assert_eq!(
-            PathFacts {
-                failed: true,
-                silence: ms(301),
-                ..FINE
-            }
-            .judge(),
-            Verdict::Restart
-        );
-        let restarted = PathFacts {
-            restarted: ms(2_000),
-            ..FINE
-        };
-        assert_eq!(
-            PathFacts {
-                silence: ms(3_000),
-                ..restarted
-            }
-            .judge(),
-            Verdict::Fine
-        );
-        assert_eq!(
-            PathFacts {
-                silence: ms(10),
-                ..restarted
-            }
-            .judge(),
-            Verdict::Recovered
-        );
-        assert_eq!(
-            PathFacts {
-                silence: ms(6_100),
-                restarted: ms(5_100),
-                ..FINE
-            }
-            .judge(),
-            Verdict::Rebuild
-        );
-        assert_eq!(PathFacts { dead: true, ..FINE }.judge(), Verdict::Rebuild);
-        let young = PathFacts {
-            connected: false,
-            silence: None,
-            age: Duration::from_secs(3),
-            ..FINE
-        };
-        assert_eq!(young.judge(), Verdict::Fine);
-        assert_eq!(
-            PathFacts {
-                age: Duration::from_secs(11),
-                ..young
-            }
-            .judge(),
-            Verdict::Rebuild
-        );
-    }
 
     #[test]
     fn loopback_servers_get_loopback_sockets() {

@@ -7,6 +7,7 @@ pub mod clock;
 pub mod device;
 pub mod error;
 mod frame_assembler;
+mod ice;
 mod journal;
 mod keeper;
 mod link;

@@ -3,6 +3,7 @@
 use crate::bounds::{CONNECT_DEADLINE, LINK_SILENCE, MAX_PENDING, PING_INTERVAL, REQUEST_DEADLINE};
 use crate::clock::ServerClock;
 use crate::error::ClientError;
+use crate::ice::IceSetup;
 use crate::rest::Api;
 use crate::trust::untrusted;
 use futures_util::{SinkExt, StreamExt};
@@ -14,7 +15,7 @@ use invigil_shared::signal::{ClientFrame, ClientMessage, ServerMessage};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -50,10 +51,11 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Opens a connection and its task. Nothing has been authenticated yet.
+    /// Opens a connection and its task. Nothing has been authenticated yet. `ice`: follows what the server says of relays.
     pub async fn open(
         api: &Api,
         clock: ServerClock,
+        ice: watch::Sender<Option<IceSetup>>,
         generation: u64,
     ) -> Result<(Self, mpsc::Receiver<Incoming>), ClientError> {
         let socket = tokio::time::timeout(CONNECT_DEADLINE, dial(api))
@@ -65,6 +67,7 @@ impl Link {
             socket,
             incoming,
             clock,
+            ice,
             pending: HashMap::new(),
             next_id: 1,
             last_error: None,
@@ -137,6 +140,7 @@ struct Task {
     socket: Socket,
     incoming: mpsc::Sender<Incoming>,
     clock: ServerClock,
+    ice: watch::Sender<Option<IceSetup>>,
     pending: HashMap<u32, oneshot::Sender<Answer>>,
     next_id: u32,
     last_error: Option<ErrorCode>,
@@ -243,6 +247,11 @@ impl Task {
         }
         match frame.message {
             ServerMessage::Unknown => return true,
+            // Known before whatever the server says next: transports depend on it.
+            ServerMessage::IceConfig { servers, relay_only } => {
+                self.ice.send_replace(Some(IceSetup { servers, relay_only }));
+                return true;
+            }
             ServerMessage::Error { ref error } => self.last_error = Some(error.code),
             _ => {}
         }

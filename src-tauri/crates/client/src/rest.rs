@@ -30,6 +30,7 @@ pub struct Api {
     authority: Authority,
     http: reqwest::Client,
     tls: Arc<rustls::ClientConfig>,
+    trust: CertificateTrust,
 }
 
 impl std::fmt::Debug for Api {
@@ -52,7 +53,12 @@ impl Api {
             .timeout(REQUEST_DEADLINE)
             .build()
             .map_err(|e| ClientError::Unreachable(e.to_string()))?;
-        Ok(Self { authority, http, tls })
+        Ok(Self {
+            authority,
+            http,
+            tls,
+            trust,
+        })
     }
 
     pub fn authority(&self) -> &Authority {
@@ -60,6 +66,9 @@ impl Api {
     }
     pub(crate) fn tls(&self) -> Arc<rustls::ClientConfig> {
         self.tls.clone()
+    }
+    pub(crate) fn trust(&self) -> CertificateTrust {
+        self.trust
     }
 
     /// Joins with an exam code and a secret. The first join registers the device key.

@@ -4,6 +4,7 @@ use crate::ClientInfo;
 use crate::clock::ServerClock;
 use crate::device::DeviceKey;
 use crate::error::ClientError;
+use crate::ice::{self, IceSetup};
 use crate::link::{Incoming, Link};
 use crate::rest::Api;
 use invigil_shared::PROTOCOL_VERSION;
@@ -13,7 +14,7 @@ use invigil_shared::id::{ExamId, SessionId};
 use invigil_shared::limits::REFRESH_BEFORE_S;
 use invigil_shared::signal::{ClientMessage, RoomState, ServerMessage};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// A token with less than this left is not worth connecting with, seconds.
 const STALE_S: i64 = 20;
@@ -35,6 +36,8 @@ pub(crate) struct Session {
     /// Seconds since the Unix epoch; none until a server has said it.
     pub expires_at: Option<i64>,
     pub clock: ServerClock,
+    /// What the server last said of STUN and TURN servers; none until it has.
+    pub ice: watch::Sender<Option<IceSetup>>,
     generation: u64,
     /// The room has been entered once: the next link continues the session.
     entered: bool,
@@ -70,6 +73,7 @@ impl Session {
             token,
             expires_at,
             clock,
+            ice: watch::Sender::default(),
             generation: 0,
             entered: false,
             token_refused: false,
@@ -85,12 +89,15 @@ impl Session {
             self.fresh_token().await?;
         }
         self.generation += 1;
-        let (link, mut incoming) = Link::open(&self.api, self.clock.clone(), self.generation).await?;
+        let (link, mut incoming) = Link::open(&self.api, self.clock.clone(), self.ice.clone(), self.generation).await?;
         let authenticated = link.request(auth_request(&self.token, &self.info)).await;
-        let (expires_at, challenge) = match authenticated {
+        let (expires_at, challenge, features) = match authenticated {
             Ok(ServerMessage::AuthResponse {
-                expires_at, challenge, ..
-            }) => (expires_at, challenge),
+                expires_at,
+                challenge,
+                features,
+                ..
+            }) => (expires_at, challenge, features),
             Ok(_) => return Err(ClientError::BadAnswer("auth:request".to_owned())),
             Err(error) => {
                 let code = error.server_code();
@@ -99,6 +106,9 @@ impl Session {
             }
         };
         self.expires_at = Some(expires_at);
+        if !features.iter().any(|feature| feature == ice::FEATURE) {
+            self.ice.send_replace(Some(IceSetup::default()));
+        }
         let mut chain = None;
         if let (true, Identity::Candidate { session, key }, Some(challenge)) = (self.entered, &self.identity, challenge)
         {

@@ -57,6 +57,75 @@ pub fn tls_config(trust: CertificateTrust) -> Result<Arc<ClientConfig>, ClientEr
     ))
 }
 
+/// TLS settings for the TURN servers that an invigilating server names: the system's roots, and where that server's own
+/// certificate is pinned, that one too, because its operator may have no other.
+pub(crate) fn relay_tls_config(trust: CertificateTrust) -> Result<Arc<ClientConfig>, ClientError> {
+    let CertificateTrust::Pinned(sha256) = trust else {
+        return tls_config(trust);
+    };
+    let provider = provider();
+    let Ok(roots) = rustls_platform_verifier::Verifier::new(provider.clone()) else {
+        // A machine without roots still has the pin.
+        return tls_config(trust);
+    };
+    let pinned = Pinned {
+        sha256,
+        provider: provider.clone(),
+    };
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| ClientError::Untrusted(e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(PinnedOrRoots { pinned, roots }))
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+/// Believes one certificate, and what the system believes.
+#[derive(Debug)]
+struct PinnedOrRoots {
+    pinned: Pinned,
+    roots: rustls_platform_verifier::Verifier,
+}
+
+impl ServerCertVerifier for PinnedOrRoots {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let pinned = self
+            .pinned
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        pinned.or_else(|_| {
+            self.roots
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        })
+    }
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.pinned.verify_tls12_signature(message, cert, dss)
+    }
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.pinned.verify_tls13_signature(message, cert, dss)
+    }
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.pinned.supported_verify_schemes()
+    }
+}
+
 /// Believes one certificate.
 #[derive(Debug)]
 struct Pinned {

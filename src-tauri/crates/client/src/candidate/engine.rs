@@ -129,7 +129,7 @@ impl Engine {
             path_state: send_path.follow(),
             send_path,
             share: Share::default(),
-            keeper: Keeper::start(role, &api, bind, follow, keeper_out),
+            keeper: Keeper::start(role, &api, bind, (follow, session.ice.subscribe()), keeper_out),
             keeper_events,
             wishes,
             link,

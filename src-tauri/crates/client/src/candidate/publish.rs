@@ -222,7 +222,7 @@ mod tests {
         let api = Api::new("127.0.0.1:1", CertificateTrust::Roots).unwrap();
         let targets = Arc::new(Targets::new(api.authority().clone(), api.tls()));
         let bind = vec!["127.0.0.1:0".to_owned()];
-        let peer = Peer::build(Way::Send, bind, None, targets).await.unwrap();
+        let peer = Peer::build(Way::Send, bind, None, targets, None).await.unwrap();
         let sinks = SinkTable::default();
         let publish = |role: &mut PublishRole, key| {
             let sources = sinks.add(key, &[Layer::Low]);

@@ -50,14 +50,24 @@ pub(super) async fn look_for_udp(live: &mut Live, last: Carrier, bind: &[String]
     false
 }
 
-/// Where UDP brings nothing back, ICE tries the others, each in its time.
-pub(super) async fn try_others(live: &mut Live, last: Carrier) {
+/// Whether nothing has come back since a negotiation, neither straight away nor for long enough to try a relay.
+pub(super) fn wants_relay(live: &Live, last: Carrier) -> bool {
+    hears_nothing(live) && Carrier::Relay.is_due(live.since.elapsed(), last)
+}
+
+fn hears_nothing(live: &Live) -> bool {
     let since = live.since.elapsed();
     let heard = live.peer.tap.silence().is_some_and(|silence| silence < since);
     let negotiated = live.transport.is_some() && !live.restart_wanted;
-    if heard || !negotiated {
+    negotiated && !heard
+}
+
+/// Where UDP brings nothing back, ICE tries the others, each in its time.
+pub(super) async fn try_others(live: &mut Live, last: Carrier) {
+    if !hears_nothing(live) {
         return;
     }
+    let since = live.since.elapsed();
     let (due, rest) = std::mem::take(&mut live.untried)
         .into_iter()
         .partition(|(target, _)| target.carrier().is_due(since, last));

@@ -1,5 +1,5 @@
 //! What carries a transport: UDP, or where a network lets none through, ICE-TCP to the server's media port (RFC 6544), and last
-//! ICE-TCP inside TLS on the port of signalling.
+//! ICE-TCP inside TLS on the port of signalling; and where none of them gets through, or policy wants it, a TURN server.
 //!
 //! UDP always goes first. A client that hears nothing for a moment opens TCP beside it, and a little later TLS; whatever answers
 //! first carries the transport, so nothing waits where UDP works.
@@ -15,12 +15,16 @@ pub(crate) enum Carrier {
     Udp,
     Tcp,
     Tls,
+    /// A TURN server, whatever leads there.
+    Relay,
 }
 
 /// How long UDP has to itself. A check comes back within a round trip; on slower paths TCP joins the race, two round trips late.
 const TCP_AFTER: Duration = Duration::from_millis(250);
 /// TLS joins when TCP has had the time of its handshake and a check.
 const TLS_AFTER: Duration = Duration::from_millis(750);
+/// A relay is for where nothing else is left: after TLS has had a second and more for its handshakes.
+const RELAY_AFTER: Duration = Duration::from_millis(2_500);
 
 impl Carrier {
     /// Whether this carrier should be tried now: `since` the negotiation, during which nothing was heard. `last` carried before:
@@ -31,6 +35,7 @@ impl Carrier {
             _ if self <= last => Duration::ZERO,
             Self::Tcp => TCP_AFTER,
             Self::Tls => TLS_AFTER,
+            Self::Relay => RELAY_AFTER,
         };
         since >= wait
     }
@@ -89,13 +94,14 @@ mod tests {
 
     #[test]
     fn udp_has_a_head_start_that_a_network_without_it_can_lose() {
-        use Carrier::{Tcp, Tls, Udp};
-        let due = |since, last| [Udp, Tcp, Tls].map(|carrier| carrier.is_due(MS(since), last));
-        assert_eq!(due(0, Udp), [true, false, false]);
-        assert_eq!(due(250, Udp), [true, true, false]);
-        assert_eq!(due(750, Udp), [true, true, true]);
-        assert_eq!(due(0, Tcp), [true, true, false]);
-        assert_eq!(due(0, Tls), [true, true, true]);
+        use Carrier::{Relay, Tcp, Tls, Udp};
+        let due = |since, last| [Udp, Tcp, Tls, Relay].map(|carrier| carrier.is_due(MS(since), last));
+        assert_eq!(due(0, Udp), [true, false, false, false]);
+        assert_eq!(due(250, Udp), [true, true, false, false]);
+        assert_eq!(due(750, Udp), [true, true, true, false]);
+        assert_eq!(due(2_500, Udp), [true; 4]);
+        assert_eq!(due(0, Tcp), [true, true, false, false]);
+        assert_eq!(due(0, Tls), [true, true, true, false]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub(crate) mod feedback;
 pub(crate) mod nack;
 pub(crate) mod path;
 pub(crate) mod probe;
+pub(crate) mod relay;
 pub(crate) mod responder;
 pub(crate) mod stream;
 pub(crate) mod tap;
@@ -13,9 +14,11 @@ use crate::bounds::ICE_KEEPALIVE;
 use crate::error::ClientError;
 use carrier::Target;
 use invigil_shared::frame_info::FRAME_INFO_URI;
+use invigil_shared::signal::IceServer;
 use parking_lot::Mutex;
 use path::{PathWatch, SendPath};
 use probe::Probe;
+use relay::Relays;
 use rtc::crypto::providers::AwsLcRsProvider;
 use rtc::interceptor::{Slot, TwccReceiverBuilder};
 use rtc::rtp_transceiver::RTCRtpTransceiverId;
@@ -30,9 +33,9 @@ use tap::{PathTap, TappedRuntime};
 use tokio::sync::mpsc;
 use webrtc::media_stream::track_remote::TrackRemote;
 use webrtc::peer_connection::{
-    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfigurationBuilder,
-    RTCIceCandidateInit, RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngineBuilder,
-    configure_rtcp_reports,
+    MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCConfiguration,
+    RTCConfigurationBuilder, RTCIceCandidateInit, RTCIceTransportPolicy, RTCPeerConnectionState, RTCSessionDescription,
+    Registry, SettingEngineBuilder, configure_rtcp_reports,
 };
 
 pub(crate) const H264_PT: u8 = 102;
@@ -72,6 +75,7 @@ pub(crate) struct Peer {
     pub pc: Arc<dyn PeerConnection>,
     pub tap: Arc<PathTap>,
     targets: Arc<Targets>,
+    relays: Option<Arc<Relays>>,
     pub events: mpsc::Receiver<PeerEvent>,
     /// How to ask whether UDP works, since the last answer.
     pub probe: Option<Probe>,
@@ -179,15 +183,29 @@ pub(crate) fn media_error(error: impl std::fmt::Display) -> ClientError {
 
 impl Peer {
     /// Builds a connection and its driver. `bind`: local addresses for UDP. `path`: watches a sending one's. `targets`: where
-    /// ICE-TCP goes.
+    /// ICE-TCP goes. `relay`: TURN servers when media may take no other way, and how their certificates are judged.
     pub async fn build(
         way: Way,
         bind: Vec<String>,
         path: Option<Arc<SendPath>>,
         targets: Arc<Targets>,
+        relay: Option<(Arc<rustls::ClientConfig>, &[IceServer])>,
     ) -> Result<Self, ClientError> {
         crate::trust::provider();
         let tap = Arc::new(PathTap::default());
+        let (relays, configuration) = match relay {
+            Some((tls, servers)) => {
+                let relays = Relays::new(tls, tap.clone());
+                let configuration = by_relay(&relays, servers)?;
+                (Some(relays), configuration)
+            }
+            None => (None, RTCConfigurationBuilder::new().build()),
+        };
+        let bind = match relays {
+            // No datagram leaves by it (`relay::RelaySocket`).
+            Some(_) => vec!["127.0.0.1:0".to_owned()],
+            None => bind,
+        };
         let (sender, events) = mpsc::channel(MAX_PEER_EVENTS);
         let registry = match way {
             Way::Send => {
@@ -227,7 +245,7 @@ impl Peer {
             )
             .build();
         let building = PeerConnectionBuilder::new()
-            .with_configuration(RTCConfigurationBuilder::new().build())
+            .with_configuration(configuration)
             .with_media_engine(media_engine()?)
             .with_setting_engine(settings)
             .with_interceptor_registry(registry)
@@ -241,6 +259,7 @@ impl Peer {
             .with_runtime(Arc::new(TappedRuntime {
                 tap: tap.clone(),
                 targets: targets.clone(),
+                relays: relays.clone(),
             }))
             .build();
         let pc = Box::pin(building).await.map_err(media_error)?;
@@ -248,12 +267,25 @@ impl Peer {
             pc: Arc::new(pc),
             tap,
             targets,
+            relays,
             events,
             probe: None,
             offer: String::new(),
             frame_info_id: 0,
             slots: Arc::default(),
         })
+    }
+
+    /// Media goes through relays only.
+    pub fn is_relayed(&self) -> bool {
+        self.relays.is_some()
+    }
+
+    /// Opens new ways to relays, with credentials of now; the next offer has to restart ICE, which moves to them.
+    pub async fn renew_relays(&self, servers: &[IceServer]) -> Result<(), ClientError> {
+        let Some(relays) = &self.relays else { return Ok(()) };
+        let configuration = by_relay(relays, servers)?;
+        self.pc.set_configuration(configuration).await.map_err(media_error)
     }
 
     /// Makes the next offer; with `restart` under new ICE credentials. The server is ICE-lite and learns our addresses from
@@ -298,6 +330,17 @@ impl Peer {
             tracing::debug!(%error, "closing a peer connection");
         }
     }
+}
+
+fn by_relay(relays: &Arc<Relays>, servers: &[IceServer]) -> Result<RTCConfiguration, ClientError> {
+    let servers = relays.open(servers);
+    if servers.is_empty() {
+        return Err(ClientError::RelayUnreachable);
+    }
+    Ok(RTCConfigurationBuilder::new()
+        .with_ice_servers(servers)
+        .with_ice_transport_policy(RTCIceTransportPolicy::Relay)
+        .build())
 }
 
 /// The number of a header extension in an SDP (RFC 8285 section 5: `a=extmap:N[/direction] URI`).

@@ -104,7 +104,7 @@ impl Targets {
     }
 }
 
-fn tune(stream: &TcpStream) -> io::Result<()> {
+pub(super) fn tune(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     #[cfg(target_os = "linux")]
     socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;

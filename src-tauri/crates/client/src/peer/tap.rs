@@ -2,6 +2,7 @@
 //! a dead path; ICE's checks come back four times a second on a live one, whatever media does.
 
 use super::carrier::Carrier;
+use super::relay::Relays;
 use super::stream::{Deaf, Targets};
 use std::fmt;
 use std::future::Future;
@@ -69,6 +70,7 @@ impl PathTap {
         match self.carrier.load(Ordering::Relaxed) {
             carrier if carrier == Carrier::Tcp as u8 => Carrier::Tcp,
             carrier if carrier == Carrier::Tls as u8 => Carrier::Tls,
+            carrier if carrier == Carrier::Relay as u8 => Carrier::Relay,
             _ => Carrier::Udp,
         }
     }
@@ -91,7 +93,7 @@ impl PathTap {
         self.failed.store(true, Ordering::Relaxed);
     }
 
-    fn note(&self, error: &io::Error) {
+    pub(super) fn note(&self, error: &io::Error) {
         let kind = error.kind();
         let transient = matches!(
             kind,
@@ -110,6 +112,8 @@ impl PathTap {
 pub(crate) struct TappedRuntime {
     pub tap: Arc<PathTap>,
     pub targets: Arc<Targets>,
+    /// Of a transport that goes through them only.
+    pub relays: Option<Arc<Relays>>,
 }
 
 impl fmt::Debug for TappedRuntime {
@@ -125,6 +129,9 @@ impl Runtime for TappedRuntime {
         TokioRuntime.spawn(future)
     }
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+        if let Some(relays) = &self.relays {
+            return relays.socket(socket);
+        }
         let inner = TokioRuntime.wrap_udp_socket(socket)?;
         Ok(Arc::new(TappedSocket {
             inner,

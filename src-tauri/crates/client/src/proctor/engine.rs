@@ -102,7 +102,7 @@ impl Engine {
         let mut running = Running {
             events: self.events,
             token: self.token,
-            keeper: Keeper::start(role, &api, bind, follow, keeper_out),
+            keeper: Keeper::start(role, &api, bind, (follow, session.ice.subscribe()), keeper_out),
             keeper_events,
             link,
             outbox: Outbox::new(),
