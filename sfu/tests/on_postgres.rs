@@ -5,6 +5,8 @@
 mod access;
 #[path = "service/api_keys.rs"]
 mod api_keys;
+#[path = "service/assignment.rs"]
+mod assignment;
 #[path = "service/audit_log.rs"]
 mod audit_log;
 #[path = "service/common/mod.rs"]
@@ -34,6 +36,8 @@ mod sessions;
 mod signalling;
 #[path = "service/sittings.rs"]
 mod sittings;
+#[path = "service/staff.rs"]
+mod staff;
 
 #[tokio::test]
 async fn nothing_of_it_is_in_the_embedded_database() {

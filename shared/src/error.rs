@@ -57,6 +57,8 @@ codes! {
     SittingEnded = "sitting_ended",
     /// A proctor did not let the candidate in; `reason` says why.
     NotAdmitted = "not_admitted",
+    /// A lead put the participant out of the room; `reason` says why.
+    Removed = "removed",
     /// A field's value is not possible; `field` says which, `limit` what would be.
     FieldInvalid = "field_invalid",
     /// The exam's status does not let this field be edited any more; `field` and `status` say what and why.

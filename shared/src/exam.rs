@@ -1,6 +1,7 @@
 //! Exams, their status and the policy that decides what is asked of a candidate and what is kept.
 
 use crate::id::{ExamId, RosterEntryId};
+use crate::limits::CANDIDATES_PER_PROCTOR;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -94,6 +95,9 @@ pub struct Policy {
     /// server takes none where it was told the relays' addresses.
     #[serde(skip_serializing_if = "is_false")]
     pub relay_only: bool,
+    /// Candidates that one proctor is given at most, 1 to [`crate::limits::MAX_CANDIDATES_PER_PROCTOR`]. Candidates never learn of it.
+    #[serde(skip_serializing_if = "is_usual_ratio")]
+    pub candidates_per_proctor: u16,
     /// Only the demo and the tests set this: a missing camera may be replaced by the test picture, which says so.
     pub allow_test_picture: bool,
 }
@@ -102,6 +106,11 @@ pub struct Policy {
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde asks with a reference
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the same
+fn is_usual_ratio(ratio: &u16) -> bool {
+    *ratio == CANDIDATES_PER_PROCTOR
 }
 
 impl Default for Policy {
@@ -118,6 +127,7 @@ impl Default for Policy {
             admit_each: false,
             late_after_min: None,
             relay_only: false,
+            candidates_per_proctor: CANDIDATES_PER_PROCTOR,
             allow_test_picture: false,
         }
     }
@@ -137,6 +147,14 @@ pub struct ExamInfo {
     pub starts_at: i64,
     pub ends_at: i64,
     pub policy: Policy,
+}
+
+impl ExamInfo {
+    /// The exam as one of its candidates sees it: nothing says that there are others.
+    pub fn for_candidate(mut self) -> Self {
+        self.policy.candidates_per_proctor = CANDIDATES_PER_PROCTOR;
+        self
+    }
 }
 
 /// Allowances of a roster entry.

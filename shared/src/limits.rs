@@ -81,3 +81,11 @@ pub const SCREEN_FLOW_TIMEOUT_MS: u64 = 15_000;
 pub const MAX_ROSTER_CSV: usize = 512 * 1024;
 /// Transports of one shard: two of each participant of a full room, and those that take over from them.
 pub const MAX_TRANSPORTS: usize = 2_048;
+/// Candidates that one proctor is given, unless the exam's policy says otherwise.
+pub const CANDIDATES_PER_PROCTOR: u16 = 8;
+/// The most that a policy may say: a page of the wall.
+pub const MAX_CANDIDATES_PER_PROCTOR: u16 = 30;
+/// Seconds that a proctor who is away keeps the candidates: a restart of the app, of the server, or another network.
+pub const PROCTOR_AWAY_S: i64 = 120;
+/// Candidates that one request gives to a proctor: a frame of ids holds more, one write of the store need not.
+pub const MAX_REASSIGNED: usize = 100;

@@ -8,7 +8,7 @@ use crate::binding::Binding;
 use crate::chain::ChainHead;
 use crate::error::ErrorBody;
 use crate::exam::{ExamInfo, ExamStatus};
-use crate::id::{ExamId, MessageId, ParticipantId, SessionId, TransportId};
+use crate::id::{ExamId, MessageId, ParticipantId, SessionId, TransportId, UserId};
 use crate::integrity::IntegrityEvent;
 use crate::intent::Intent;
 use crate::publication::{Freshness, Layer, LayerOffer, PublicationInfo, PublicationKey, PublicationRef};
@@ -110,18 +110,28 @@ pub enum Action {
         minutes: u16,
         reason: String,
     },
+    /// The candidate's microphone is not forwarded, and the candidate's app does not send it.
     Mute {
         participant: ParticipantId,
     },
+    Unmute {
+        participant: ParticipantId,
+    },
     MuteAll,
+    UnmuteAll,
     /// The candidate's raised hand was seen to.
     LowerHand {
         participant: ParticipantId,
     },
+    /// Candidates get another proctor: those that are named, and everybody of `from`.
     Reassign {
-        participant: ParticipantId,
-        proctor: ParticipantId,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        participants: Vec<ParticipantId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        from: Option<UserId>,
+        to: UserId,
     },
+    /// Out of the room now. A candidate comes back by admission; whoever watches comes back by entering again.
     Remove {
         participant: ParticipantId,
         reason: String,
@@ -190,6 +200,18 @@ pub struct RoomState {
     /// For candidates: messages that they have not acknowledged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Message>,
+}
+
+/// Somebody who watches, and whom. Only those who watch ever receive it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProctorLoad {
+    pub proctor: UserId,
+    pub name: String,
+    pub role: Role,
+    /// The connections in the room; none: away, and expected back.
+    pub here: Vec<ParticipantId>,
+    /// Candidates that were given to this proctor, whether or not they have finished.
+    pub candidates: Vec<ParticipantId>,
 }
 
 /// A text between people.
@@ -416,6 +438,13 @@ pub enum ServerMessage {
         at: i64,
         #[serde(flatten)]
         action: Action,
+    },
+    /// To those who watch: who watches whom, the whole of it.
+    #[serde(rename = "assignments")]
+    Assignments {
+        /// Candidates that one proctor is given at most.
+        ratio: u16,
+        proctors: Vec<ProctorLoad>,
     },
     #[serde(rename = "attention:looked")]
     AttentionLooked { participant: ParticipantId, at: i64 },

@@ -15,6 +15,8 @@ pub enum Admission {
     /// A proctor has looked, and wants to see something again.
     AskedAgain,
     Rejected,
+    /// A lead put the candidate out of the room. Who comes back waits to be let in.
+    Removed,
     #[serde(other)]
     Unknown,
 }
@@ -39,7 +41,7 @@ pub struct Sitting {
     pub admission: Admission,
     /// Came first when the exam's policy said that it was late.
     pub late: bool,
-    /// Why a proctor asked again, rejected, paused, locked or ended, in that proctor's words; empty when nothing of it holds.
+    /// Why a proctor asked again, rejected, removed, paused, locked or ended, in that proctor's words; empty when nothing of it holds.
     pub reason: String,
     pub pause: Option<OwnPause>,
     /// The exam page is covered, and the clock goes on.
@@ -58,6 +60,14 @@ pub struct Sitting {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[ts(type = "number | null")]
     pub moving_since: Option<i64>,
+    /// The microphone is not forwarded, and the candidate's app does not send it.
+    #[serde(skip_serializing_if = "is_false")]
+    pub muted: bool,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde calls it with a reference
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Sitting {
@@ -94,6 +104,9 @@ pub enum SittingStep {
     /// It takes over; the device before is out.
     Move,
     RefuseMove,
+    Mute,
+    Unmute,
+    Remove,
     #[serde(other)]
     Unknown,
 }
@@ -115,6 +128,9 @@ impl SittingStep {
             Self::AskMove => "ask_move",
             Self::Move => "move",
             Self::RefuseMove => "refuse_move",
+            Self::Mute => "mute",
+            Self::Unmute => "unmute",
+            Self::Remove => "remove",
             Self::Unknown => "unknown",
         }
     }

@@ -90,6 +90,13 @@ pub enum TimelineBody {
         /// Extra time, minutes; 0 for other steps.
         minutes: u16,
     },
+    /// The candidate was given another proctor by a lead.
+    Assigned {
+        /// The name of who watches from now on.
+        to: String,
+        /// The lead's name.
+        by: String,
+    },
     #[serde(other)]
     Unknown,
 }

@@ -32,9 +32,9 @@ const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed',
 const candidate = ['join', 'join-error', 'join-busy', 'join-moving', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'exam-paused-one', 'exam-locked', 'exam-early', 'exam-waiting', 'exam-asked', 'ended', 'ended-unsent', 'rejected', 'finished', 'finished-wait'];
 const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
 const key = {
-  1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'proctor/invitation', 'proctor/people', 'proctor/people-invite', 'proctor/people-change', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat'],
-  1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning'],
-  theme: ['proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
+  1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'proctor/invitation', 'proctor/people', 'proctor/people-invite', 'proctor/people-change', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat', 'candidate/exam-muted', 'proctor/wall-shared', 'proctor/wall-team', 'proctor/wall-team-one', 'proctor/focus-act-lead'],
+  1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning', 'proctor/wall-team'],
+  theme: ['proctor/wall-team', 'proctor/wall-team-one', 'candidate/exam-muted', 'proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
 const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
 proctor.push(...office);
@@ -53,6 +53,13 @@ const then = {
   'proctor/wall-keys': ['wall', press('?')],
   'proctor/wall-screen': ['wall', press('s')],
   'proctor/wall-exam': ['wall-lead', async (page) => { await page.getByRole('button', { name: 'Exam', exact: true }).click(); await page.getByRole('button', { name: 'Close the exam' }).click(); }],
+  'proctor/wall-everyone': ['wall-shared', press('g')],
+  'proctor/wall-team': ['wall-team', (page) => page.getByRole('button', { name: 'Proctors', exact: true }).click()],
+  'proctor/wall-team-one': ['wall-team', async (page) => { await page.getByRole('button', { name: 'Proctors', exact: true }).click(); await page.getByRole('button', { name: /^Lucía/ }).click(); }],
+  'proctor/wall-team-all': ['wall-team', async (page) => { await page.getByRole('button', { name: 'Proctors', exact: true }).click(); await page.getByRole('button', { name: /^Lucía/ }).click(); await page.getByRole('button', { name: /^Give all/ }).click(); }],
+  'proctor/wall-team-out': ['wall-team', async (page) => { await page.getByRole('button', { name: 'Proctors', exact: true }).click(); await page.getByRole('button', { name: /^Ingrid/ }).click(); await page.getByRole('button', { name: /^Put out/ }).click(); }],
+  'proctor/focus-act-lead': ['focus-shared', press('a')],
+  'proctor/focus-act-out': ['focus-shared', async (page) => { await page.keyboard.press('a'); await page.getByRole('button', { name: /^Put out/ }).click(); await page.locator('#act-reason').fill('Please come back when you are alone in the room.'); }],
   'proctor/wall-demo-screen': ['wall-demo', press('s')],
   'proctor/focus-test-swap': ['focus-test', press('s')],
   'proctor/wall-warn': ['wall', async (page) => { await page.keyboard.press('Tab'); await page.locator('[role=option]').nth(4).focus(); await page.keyboard.press('w'); }],

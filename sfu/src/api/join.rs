@@ -74,6 +74,7 @@ pub async fn join(
         chain: ChainHead::new(id),
         sitting: Sitting::default(),
         sitting_revision: 0,
+        proctor: None,
     };
     // Whose session it is is known when it is opened; until then its roster entry acts.
     let actor = Actor {
@@ -214,7 +215,7 @@ fn respond(
         expires_at: token.expires_at,
         session: record.id,
         participant: record.participant,
-        exam,
+        exam: exam.for_candidate(),
         candidate_label: entry.label,
         seat: entry.seat,
         allowances: entry.allowances,

@@ -117,6 +117,7 @@ async fn candidate(
         chain: ChainHead::new(id),
         sitting: Sitting::default(),
         sitting_revision: 0,
+        proctor: None,
     };
     let record = data.store.open_session(fresh).await?;
     if record.finished_at.is_some() {

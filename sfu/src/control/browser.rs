@@ -144,6 +144,9 @@ impl Control {
                     connected,
                 },
             );
+            if member.candidate().is_some() {
+                self.post_muted(participant, member.info.sitting.muted);
+            }
         }
         let resource = BrowserResource {
             exam,

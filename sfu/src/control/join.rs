@@ -3,7 +3,7 @@
 use super::messages::for_candidate;
 use super::placement::Weight;
 use super::room::{Candidate, Member, Part, Room, Watcher};
-use super::sitting::hold_newcomer;
+use super::sitting::hold_at_door;
 use super::state::{FromStore, frames};
 use super::{Answer, Control, Link, OK, OpenRoom, policy};
 use crate::auth::Identity;
@@ -108,6 +108,7 @@ impl Control {
         let times = self.store.exam_times(id).await?.unwrap_or_default();
         let mut state = Room::new(exam);
         state.paused_at = times.paused_at;
+        state.assignments = self.stored_assignments(&sessions, now).await?;
         for (record, entry) in sessions.into_iter().take(MAX_PARTICIPANTS) {
             let member = candidate_member(&state.exam, &record, &entry, now);
             state.members.insert(record.participant, member);
@@ -163,7 +164,7 @@ impl Control {
             now,
         )?;
         let store = self.store.acting(Actor::of(identity, address));
-        let record = hold_newcomer(store.as_ref(), record, policy::waits(&info, now), now).await?;
+        let record = hold_at_door(store.as_ref(), record, policy::waits(&info, now), now).await?;
         policy::may_sit(&record)?;
         let room = self.open_room(info).await?;
         {
@@ -264,6 +265,7 @@ impl Control {
                 state.tell_timeline(entry);
             }
             state.update_listening();
+            state.assignments.touch();
         }
         link.room = Some(Arc::clone(&room));
         self.note_delivered(&room, undelivered).await;
@@ -300,8 +302,13 @@ impl Control {
                 watcher.revision = 0;
                 if let Person::User(user) = identity.person {
                     watcher.holder = Some((user, identity.generation));
+                    let (name, connection) = (link.name.as_str(), identity.participant);
+                    state.assignments.came(user, (name, identity.role), connection, now);
                 }
             }
+            let Some(member) = state.members.get_mut(&identity.participant) else {
+                return Err(ErrorCode::Internal.into());
+            };
             member.client = Some(link.outbox.clone());
             member.set_presence(Presence::Online, now);
             let Some(member) = state.members.get(&identity.participant) else {
@@ -314,6 +321,7 @@ impl Control {
                 ..FromStore::default()
             };
             link.outbox.send_burst(frames(&state, member, id, stored, now));
+            link.outbox.send(state.assignments_message(now));
             if fresh {
                 let joined = ServerMessage::ParticipantJoined {
                     participant: member.info.clone(),

@@ -30,7 +30,7 @@ impl Control {
     /// A member left on purpose.
     pub(super) fn client_left(self: &Arc<Self>, room: &Arc<OpenRoom>, participant: ParticipantId, connection: u64) {
         if take_client(room, participant, connection)
-            && let Settled::Lost = self.settle_member(room, participant)
+            && let Settled::Lost = self.settle_member(room, participant, true)
         {
             let (control, room) = (Arc::clone(self), Arc::clone(room));
             tokio::spawn(async move { control.note_lost(&room, participant).await });
@@ -47,7 +47,7 @@ impl Control {
 
     /// Brings a member's presence in line with its connection and transports.
     pub(super) async fn settle(&self, room: &OpenRoom, participant: ParticipantId) {
-        match self.settle_member(room, participant) {
+        match self.settle_member(room, participant, false) {
             Settled::Same => {}
             Settled::Lost => self.note_lost(room, participant).await,
         }
@@ -60,7 +60,8 @@ impl Control {
         self.note(room, participant, body).await;
     }
 
-    fn settle_member(&self, room: &OpenRoom, participant: ParticipantId) -> Settled {
+    /// `for_good`: whoever watches left on purpose.
+    fn settle_member(&self, room: &OpenRoom, participant: ParticipantId, for_good: bool) -> Settled {
         let mut state = room.state.lock();
         let Some(member) = state.members.get_mut(&participant) else {
             return Settled::Same;
@@ -70,6 +71,7 @@ impl Control {
                 return Settled::Same;
             }
             state.members.remove(&participant);
+            state.assignments.went(participant, for_good, clock::now_us());
             state.update_listening();
             state.tell_watchers(ServerMessage::ParticipantLeft { participant });
             // Under the room's lock: whatever comes back into the room afterwards comes to a shard afterwards too.
@@ -127,6 +129,7 @@ impl Control {
             }
             state.tell_updated(participant);
             state.tell_timeline(entry);
+            state.assignments.touch();
             self.displace_from(participant, room.id);
             drop(state);
             self.show_viewers(room.id);
@@ -156,6 +159,7 @@ impl Control {
         for room in rooms {
             refresh_browsers(&room, clock::now_us());
             self.follow_clock(&room).await;
+            self.assign(&room).await;
         }
     }
 

@@ -71,6 +71,9 @@ impl Control {
                 connected,
             },
         );
+        if member.candidate().is_some() {
+            self.post_muted(participant, member.info.sitting.muted);
+        }
         Ok(Some(ServerMessage::TransportCreated { transport }))
     }
 

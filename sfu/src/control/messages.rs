@@ -175,6 +175,13 @@ impl Control {
             Action::Pause { participant: None, .. } | Action::Continue { participant: None } | Action::Close { .. } => {
                 self.act_on_exam(link, &action).await
             }
+            Action::Reassign { participants, from, to } => self.reassign(link, &participants, from, to).await,
+            Action::MuteAll => self.mute_all(link, true).await,
+            Action::UnmuteAll => self.mute_all(link, false).await,
+            Action::ChangeRole { participant, role } => self.change_role(link, participant, role).await,
+            Action::Remove { participant, reason } if self.watches_here(link, participant) => {
+                self.remove_watcher(link, participant, &reason).await
+            }
             action => self.act_on_sitting(link, &action).await,
         }
     }

@@ -1,5 +1,6 @@
 //! Who may see whom, decided here: exams' rooms, presence, publications, intents, messages and the timeline.
 
+pub mod assignment;
 mod attention;
 pub mod browser;
 pub mod census;
@@ -22,8 +23,10 @@ pub mod room;
 mod shard_events;
 mod sitting;
 pub mod sitting_step;
+mod staff;
 mod state;
 mod viewer;
+mod watching;
 
 use crate::auth::identity::Person;
 use crate::auth::{Identity, Standings};
@@ -53,7 +56,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub struct OpenRoom {
     pub id: ExamId,
     pub state: Mutex<Room>,
-    /// Held while the exam's status is changed.
+    /// Held while the exam's status, a sitting, or who watches whom is changed.
     pub changing: tokio::sync::Mutex<()>,
 }
 

@@ -4,6 +4,7 @@ use crate::auth::secret::normalise_exam_code;
 use crate::store::records::{EditedExam, StoredExam};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, Policy};
+use invigil_shared::limits::MAX_CANDIDATES_PER_PROCTOR;
 use invigil_shared::office::{EntryEdit, ExamEdit};
 
 const MINUTE_US: i64 = 60 * 1_000_000;
@@ -109,6 +110,9 @@ fn check_policy(policy: &Policy) -> Result<(), ErrorBody> {
     }
     if !(1..=MAX_RETENTION_DAYS).contains(&policy.retention_days) {
         return Err(invalid("policy.retention_days").with("limit", MAX_RETENTION_DAYS));
+    }
+    if !(1..=MAX_CANDIDATES_PER_PROCTOR).contains(&policy.candidates_per_proctor) {
+        return Err(invalid("policy.candidates_per_proctor").with("limit", MAX_CANDIDATES_PER_PROCTOR));
     }
     if policy.late_after_min.is_some_and(|minutes| minutes > MAX_LATE_MIN) {
         return Err(invalid("policy.late_after_min").with("limit", MAX_LATE_MIN));

@@ -40,7 +40,7 @@ pub enum Act {
     PauseOne,
     /// Give one candidate more time.
     ExtraTime,
-    /// Mute one candidate.
+    /// Mute one candidate, or let it be heard again.
     MuteOne,
     /// End one candidate's sitting.
     EndOne,
@@ -204,9 +204,9 @@ fn of_action(action: &Action) -> Option<Act> {
         Action::Pause { participant: None, .. } | Action::Continue { participant: None } => Some(Act::PauseExam),
         Action::Pause { .. } | Action::Continue { .. } | Action::Lock { .. } => Some(Act::PauseOne),
         Action::ExtraTime { .. } => Some(Act::ExtraTime),
-        Action::Mute { .. } => Some(Act::MuteOne),
+        Action::Mute { .. } | Action::Unmute { .. } => Some(Act::MuteOne),
         Action::End { .. } => Some(Act::EndOne),
-        Action::MuteAll => Some(Act::MuteAll),
+        Action::MuteAll | Action::UnmuteAll => Some(Act::MuteAll),
         Action::Reassign { .. } => Some(Act::Reassign),
         Action::Remove { .. } => Some(Act::Remove),
         Action::ChangeRole { .. } => Some(Act::ChangeRole),

@@ -2,6 +2,8 @@
 
 use super::{Control, OpenRoom};
 use crate::auth::Identity;
+use crate::auth::identity::Subject;
+use crate::clock;
 use crate::shutdown::ShutdownSignal;
 use crate::store::Stored;
 use crate::store::people::Revocation;
@@ -73,13 +75,17 @@ impl Control {
                 if renewed.is_some_and(|identity| !stale(&identity)) {
                     continue;
                 }
-                self.evict(&room, participant).await;
+                let for_good = match subject {
+                    Subject::User(user) => self.for_good(user).await,
+                    Subject::Session(_) => false,
+                };
+                self.evict(&room, participant, for_good).await;
             }
         }
     }
 
     /// Ends a member's media at once. It stays in the room as one that is lost; someone who watched is gone.
-    async fn evict(&self, room: &OpenRoom, participant: ParticipantId) {
+    pub(super) async fn evict(&self, room: &OpenRoom, participant: ParticipantId, for_good: bool) {
         {
             let mut state = room.state.lock();
             let Some(member) = state.members.get_mut(&participant) else {
@@ -96,6 +102,9 @@ impl Control {
                 state.tell_watchers(ServerMessage::PublicationRemoved { source });
             }
             self.displace_from(participant, room.id);
+            if for_good {
+                state.assignments.went(participant, true, clock::now_us());
+            }
         }
         self.settle(room, participant).await;
         self.show_viewers(room.id);

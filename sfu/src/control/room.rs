@@ -1,6 +1,7 @@
 //! The live side of an exam: who is there and what they publish. Changes are made under one short lock that is never held
 //! across I/O; queuing to clients happens under it too, so that everybody sees one order.
 
+use super::assignment::Assignments;
 use super::levels::RoomLevels;
 use super::outbox::{Outbox, frame};
 use super::policy;
@@ -138,6 +139,8 @@ pub struct Room {
     /// The newest entries that were told, so that none is lost between reading the store and joining.
     recent: VecDeque<TimelineEntry>,
     pub levels: RoomLevels,
+    /// Who watches whom.
+    pub assignments: Assignments,
 }
 
 impl Room {
@@ -148,6 +151,7 @@ impl Room {
             members: BTreeMap::new(),
             recent: VecDeque::new(),
             levels: RoomLevels::default(),
+            assignments: Assignments::default(),
         }
     }
 

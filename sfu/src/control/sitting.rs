@@ -1,9 +1,12 @@
 //! One candidate's sitting, changed by a proctor or by its candidate: stored first, then those whom it concerns are told.
 
+use super::assignment::Sitter;
 use super::join::entry_now;
 use super::sitting_step::{self, Moment};
+use super::watching::TOLD_EACH;
 use super::{Answer, Control, Link, OK, OpenRoom, policy};
 use crate::clock;
+use crate::shard::Command;
 use crate::store::Store;
 use crate::store::audit::Actor;
 use crate::store::records::{DeviceChange, SessionRecord, SittingChange};
@@ -54,6 +57,9 @@ impl Control {
             Action::End { participant, reason } => (participant, SittingStep::End, reason.as_str(), 0),
             Action::Move { participant } => (participant, SittingStep::Move, "", 0),
             Action::RefuseMove { participant } => (participant, SittingStep::RefuseMove, "", 0),
+            Action::Mute { participant } => (participant, SittingStep::Mute, "", 0),
+            Action::Unmute { participant } => (participant, SittingStep::Unmute, "", 0),
+            Action::Remove { participant, reason } => (participant, SittingStep::Remove, reason.as_str(), 0),
             _ => return Err(ErrorCode::Unsupported.into()),
         };
         let room = Arc::clone(link.watching()?);
@@ -139,9 +145,21 @@ impl Control {
         participant: ParticipantId,
         wish: &Wish<'_>,
     ) -> Answer {
+        let _one_at_a_time = room.changing.lock().await;
+        self.change_alone(room, actor, participant, wish, true).await
+    }
+
+    /// The same while `changing` is held. `told`: with a line of the timeline.
+    async fn change_alone(
+        &self,
+        room: &OpenRoom,
+        actor: Actor,
+        participant: ParticipantId,
+        wish: &Wish<'_>,
+        told: bool,
+    ) -> Answer {
         let session = room.state.lock().candidate(participant).map(|c| c.session);
         let session = session.ok_or(ErrorCode::NotFound)?;
-        let _one_at_a_time = room.changing.lock().await;
         let store = self.store.acting(actor);
         for _ in 0..TRIES {
             let record = store.session(session).await?.ok_or(ErrorCode::NotFound)?;
@@ -165,12 +183,14 @@ impl Control {
                 revision: record.sitting_revision,
                 step: wish.step.as_str(),
                 sitting: sitting.clone(),
-                entry: Some(entry.clone()),
+                entry: told.then(|| entry.clone()),
                 device: wish.device.clone(),
                 at: moment.now,
             };
             if store.change_sitting(change).await? {
-                room.state.lock().tell_timeline(entry);
+                if told {
+                    room.state.lock().tell_timeline(entry);
+                }
                 self.apply_sitting(room, participant, sitting);
                 return OK;
             }
@@ -178,16 +198,61 @@ impl Control {
         Err(ErrorBody::from(ErrorCode::SittingTransition).with("state", "changing"))
     }
 
+    /// A lead mutes everybody who sits the exam now, or lets them be heard again. Those whose sitting does not stand so that it can be
+    /// done are left as they are.
+    pub(super) async fn mute_all(&self, link: &Link, muted: bool) -> Answer {
+        let room = Arc::clone(link.watching()?);
+        let step = if muted { SittingStep::Mute } else { SittingStep::Unmute };
+        let wish = Wish {
+            step,
+            by: link.name.as_str(),
+            reason: "",
+            minutes: 0,
+            device: None,
+        };
+        let _one_at_a_time = room.changing.lock().await;
+        let everybody: Vec<ParticipantId> = {
+            let state = room.state.lock();
+            let other = |sitter: &Sitter| {
+                let member = state.members.get(&sitter.participant);
+                member.is_some_and(|member| member.info.sitting.muted != muted)
+            };
+            let sitters = state.sitters().into_iter().filter(other);
+            sitters.map(|sitter| sitter.participant).collect()
+        };
+        let told = everybody.len() <= TOLD_EACH;
+        // Side by side, so that one commit serves many.
+        let changes = everybody
+            .iter()
+            .map(|participant| self.change_alone(&room, link.actor(), *participant, &wish, told));
+        for changed in futures_util::future::join_all(changes).await {
+            match changed {
+                Err(error) if error.code != ErrorCode::SittingTransition => return Err(error),
+                _ => {}
+            }
+        }
+        OK
+    }
+
+    /// Tells the shard whether anything of a candidate's microphones goes to anybody. A shard that does not know the candidate is told
+    /// with its next transport.
+    pub(super) fn post_muted(&self, participant: ParticipantId, muted: bool) {
+        self.post(participant, Command::SetMuted { participant, muted });
+    }
+
     /// Brings the room in line with how a sitting is stored, and tells its candidate and those who watch. Who is out is let go.
     fn apply_sitting(&self, room: &OpenRoom, participant: ParticipantId, sitting: Sitting) {
         let mut state = room.state.lock();
         let now = clock::now_us();
-        let (ended, out) = (sitting.ended, is_out(&sitting));
+        let (ended, out, muted) = (sitting.ended, is_out(&sitting), sitting.muted);
         let Some(member) = state.members.get_mut(&participant) else {
             return;
         };
         member.info.sitting = sitting.clone();
         state.update_ends();
+        state.assignments.touch();
+        // Under the room's lock: of two changes the shard hears the newer one last.
+        self.post_muted(participant, muted);
         let Some(member) = state.members.get(&participant) else {
             return;
         };
@@ -219,10 +284,10 @@ impl Control {
         let mut removed = Vec::new();
         if let Some(member) = state.members.get_mut(&participant) {
             member.transports.clear();
-            let code = if ended {
-                ErrorCode::SittingEnded
-            } else {
-                ErrorCode::NotAdmitted
+            let code = match (ended, member.info.sitting.admission) {
+                (true, _) => ErrorCode::SittingEnded,
+                (false, Admission::Removed) => ErrorCode::Removed,
+                (false, _) => ErrorCode::NotAdmitted,
             };
             let reason = member.info.sitting.reason.clone();
             if let Some(client) = member.client.take() {
@@ -244,14 +309,17 @@ impl Control {
     }
 }
 
-/// Whoever comes for the first time waits for a proctor where the exam's policy says so. The record as it is stored then.
-pub(super) async fn hold_newcomer(
+/// Whoever comes for the first time waits for a proctor where the exam's policy says so, and whoever was put out does. The record as
+/// it is stored then.
+pub(super) async fn hold_at_door(
     store: &dyn Store,
     record: SessionRecord,
     waits: Option<bool>,
     now: i64,
 ) -> Result<SessionRecord, ErrorBody> {
-    let Some(late) = waits.filter(|_| record.joined_at.is_none() && record.sitting_revision == 0) else {
+    let newcomer = waits.filter(|_| record.joined_at.is_none() && record.sitting_revision == 0);
+    let removed = (record.sitting.admission == Admission::Removed).then_some(record.sitting.late);
+    let Some(late) = newcomer.or(removed) else {
         return Ok(record);
     };
     let sitting = Sitting {
@@ -262,7 +330,7 @@ pub(super) async fn hold_newcomer(
     let change = SittingChange {
         session: record.id,
         exam: record.exam,
-        revision: 0,
+        revision: record.sitting_revision,
         step: "wait",
         sitting,
         entry: None,
@@ -279,7 +347,7 @@ async fn stored(store: &dyn Store, session: SessionId) -> Result<SessionRecord, 
 }
 
 fn is_out(sitting: &Sitting) -> bool {
-    sitting.ended || sitting.admission == Admission::Rejected
+    sitting.ended || matches!(sitting.admission, Admission::Rejected | Admission::Removed)
 }
 
 fn moment(room: &OpenRoom, participant: ParticipantId, record: &SessionRecord) -> Result<Moment, ErrorBody> {

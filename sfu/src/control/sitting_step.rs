@@ -10,6 +10,7 @@ enum State {
     Waiting,
     AskedAgain,
     Rejected,
+    Removed,
     Sitting,
     Paused,
     Locked,
@@ -22,6 +23,7 @@ impl State {
             State::Waiting => "waiting",
             State::AskedAgain => "asked_again",
             State::Rejected => "rejected",
+            State::Removed => "removed",
             State::Sitting => "sitting",
             State::Paused => "paused",
             State::Locked => "locked",
@@ -35,6 +37,7 @@ impl State {
             Admission::Waiting => State::Waiting,
             Admission::AskedAgain => State::AskedAgain,
             Admission::Rejected => State::Rejected,
+            Admission::Removed => State::Removed,
             Admission::Admitted | Admission::Unknown if sitting.pause.is_some() => State::Paused,
             Admission::Admitted | Admission::Unknown if sitting.locked => State::Locked,
             Admission::Admitted | Admission::Unknown => State::Sitting,
@@ -46,7 +49,7 @@ impl State {
 const STEPS: &[(SittingStep, &[State])] = &[
     (
         SittingStep::Admit,
-        &[State::Waiting, State::AskedAgain, State::Rejected],
+        &[State::Waiting, State::AskedAgain, State::Rejected, State::Removed],
     ),
     (SittingStep::AskAgain, &[State::Waiting, State::AskedAgain]),
     (SittingStep::Ready, &[State::AskedAgain]),
@@ -57,12 +60,26 @@ const STEPS: &[(SittingStep, &[State])] = &[
     (SittingStep::ExtraTime, NOT_OVER),
     (SittingStep::RaiseHand, NOT_OVER),
     (SittingStep::LowerHand, NOT_OVER),
-    (SittingStep::End, NOT_OVER),
     (SittingStep::AskMove, NOT_OVER),
     (SittingStep::Move, NOT_OVER),
     (SittingStep::RefuseMove, NOT_OVER),
+    (
+        SittingStep::End,
+        &[
+            State::Waiting,
+            State::AskedAgain,
+            State::Removed,
+            State::Sitting,
+            State::Paused,
+            State::Locked,
+        ],
+    ),
+    (SittingStep::Mute, NOT_OVER),
+    (SittingStep::Unmute, NOT_OVER),
+    (SittingStep::Remove, NOT_OVER),
 ];
 
+/// In the room, or on the way back to it.
 const NOT_OVER: &[State] = &[
     State::Waiting,
     State::AskedAgain,
@@ -146,6 +163,12 @@ pub fn after(
         // Who raises it again has waited since the first time.
         SittingStep::RaiseHand => sitting.hand_since = sitting.hand_since.or(Some(moment.now)),
         SittingStep::LowerHand => sitting.hand_since = None,
+        SittingStep::Mute => sitting.muted = true,
+        SittingStep::Unmute => sitting.muted = false,
+        SittingStep::Remove => {
+            (sitting.admission, sitting.reason) = (Admission::Removed, reason.to_owned());
+            sitting.hand_since = None;
+        }
         SittingStep::End => {
             (sitting.ended, sitting.reason) = (true, reason.to_owned());
             (sitting.locked, sitting.pause, sitting.hand_since) = (false, None, None);
@@ -178,6 +201,7 @@ mod tests {
             State::Waiting => sitting.admission = Admission::Waiting,
             State::AskedAgain => sitting.admission = Admission::AskedAgain,
             State::Rejected => sitting.admission = Admission::Rejected,
+            State::Removed => sitting.admission = Admission::Removed,
             State::Paused => sitting.pause = Some(OwnPause { since: 1, left_us: 2 }),
             State::Locked => sitting.locked = true,
             State::Sitting | State::Over => {}
@@ -185,23 +209,26 @@ mod tests {
         (sitting, state == State::Over)
     }
 
-    /// The table once more, as people read it. Columns: waiting, asked again, rejected, sitting, paused, locked, over.
+    /// The table once more, as people read it. Columns: waiting, asked again, rejected, removed, sitting, paused, locked, over.
     const TABLE: &[(SittingStep, &str)] = &[
-        (SittingStep::Admit, "xxx----"),
-        (SittingStep::AskAgain, "xx-----"),
-        (SittingStep::Ready, "-x-----"),
-        (SittingStep::Reject, "xx-----"),
-        (SittingStep::Pause, "---x-x-"),
-        (SittingStep::Continue, "----xx-"),
-        (SittingStep::Lock, "---x---"),
-        (SittingStep::ExtraTime, "xx-xxx-"),
-        (SittingStep::RaiseHand, "xx-xxx-"),
-        (SittingStep::LowerHand, "xx-xxx-"),
-        (SittingStep::End, "xx-xxx-"),
-        (SittingStep::AskMove, "xx-xxx-"),
-        (SittingStep::Move, "-------"),
-        (SittingStep::RefuseMove, "-------"),
-        (SittingStep::Unknown, "-------"),
+        (SittingStep::Admit, "xxxx----"),
+        (SittingStep::AskAgain, "xx------"),
+        (SittingStep::Ready, "-x------"),
+        (SittingStep::Reject, "xx------"),
+        (SittingStep::Pause, "----x-x-"),
+        (SittingStep::Continue, "-----xx-"),
+        (SittingStep::Lock, "----x---"),
+        (SittingStep::ExtraTime, "xx--xxx-"),
+        (SittingStep::RaiseHand, "xx--xxx-"),
+        (SittingStep::LowerHand, "xx--xxx-"),
+        (SittingStep::End, "xx-xxxx-"),
+        (SittingStep::Mute, "xx--xxx-"),
+        (SittingStep::Unmute, "xx--xxx-"),
+        (SittingStep::Remove, "xx--xxx-"),
+        (SittingStep::AskMove, "xx--xxx-"),
+        (SittingStep::Move, "--------"),
+        (SittingStep::RefuseMove, "--------"),
+        (SittingStep::Unknown, "--------"),
     ];
 
     #[test]
@@ -228,6 +255,7 @@ mod tests {
             State::Waiting,
             State::AskedAgain,
             State::Rejected,
+            State::Removed,
             State::Sitting,
             State::Paused,
             State::Locked,

@@ -25,7 +25,10 @@ pub struct FromStore {
 pub fn frames(room: &Room, member: &Member, id: Option<u32>, stored: FromStore, now: i64) -> Vec<Utf8Bytes> {
     let watches = matches!(member.part, Part::Watcher(_));
     let mut state = RoomState {
-        exam: room.exam.clone(),
+        exam: match watches {
+            true => room.exam.clone(),
+            false => room.exam.clone().for_candidate(),
+        },
         you: member.info.clone(),
         server_time: now,
         time_left: room.time_left(member, now),

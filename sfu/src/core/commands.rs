@@ -80,6 +80,10 @@ impl Shard {
                 self.remove_participant(now, participant);
                 Ok(Reply::Done)
             }
+            Command::SetMuted { participant, muted } => {
+                self.set_muted(participant, muted);
+                Ok(Reply::Done)
+            }
             Command::AddTap { source, layer, tap } => {
                 let number = self.publication_of(source).ok_or(ErrorCode::NotFound)?;
                 if let Some(publication) = self.publications.get_mut(&number) {
@@ -132,6 +136,18 @@ impl Shard {
         }
         self.dirty_subscribers.insert(person);
         Ok(Reply::Done)
+    }
+
+    fn set_muted(&mut self, id: ParticipantId, muted: bool) {
+        let Some(participant) = self.participants.get_mut(&id) else {
+            return;
+        };
+        participant.muted = muted;
+        for (key, number) in &participant.publications {
+            if let Some(publication) = self.publications.get_mut(number) {
+                publication.muted = muted && !key.kind.is_video();
+            }
+        }
     }
 
     /// The participant, made when it is new.
@@ -223,14 +239,15 @@ impl Shard {
     }
 
     /// Enters a publication under a new number.
-    pub(super) fn add_publication(&mut self, publication: Publication) -> u64 {
+    pub(super) fn add_publication(&mut self, mut publication: Publication) -> u64 {
         let number = self.next_publication;
         self.next_publication += 1;
         let source = publication.source;
-        self.publications.insert(number, publication);
         if let Some(participant) = self.participants.get_mut(&source.participant) {
             participant.publications.insert(source.publication, number);
+            publication.muted = participant.muted && !source.publication.kind.is_video();
         }
+        self.publications.insert(number, publication);
         number
     }
 

@@ -48,6 +48,9 @@ impl Shard {
         let Some(publication) = self.publications.get_mut(&number).filter(|known| known.codec == codec) else {
             return;
         };
+        if publication.muted {
+            return;
+        }
         let Some(state) = publication.layer_mut(stream.layer) else {
             return;
         };

@@ -88,6 +88,9 @@ pub enum Command {
     RequestKeyframe { source: PublicationRef, layer: Layer },
     /// Forgets a participant with its transports, publications and intents. Reply: [`Reply::Done`].
     RemoveParticipant { participant: ParticipantId },
+    /// From now on nothing of what the participant's microphones send goes to anybody: subscribers, siblings, taps, level reports.
+    /// Holds for microphones that it publishes later, until it is forgotten. Reply: [`Reply::Done`], also when it is not known.
+    SetMuted { participant: ParticipantId, muted: bool },
     /// Lets an in-process consumer read a layer's opened packets; it counts as a viewer of that layer. Reply: [`Reply::Done`].
     AddTap {
         source: PublicationRef,

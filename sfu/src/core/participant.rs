@@ -17,6 +17,8 @@ pub struct Participant {
     pub side: Option<Direction>,
     pub publish: Option<PeerKey>,
     pub subscribe: Option<PeerKey>,
+    /// Its microphones are silenced.
+    pub muted: bool,
     /// Numbers of its publications in the shard.
     pub publications: BTreeMap<PublicationKey, u64>,
     pub revision: u64,

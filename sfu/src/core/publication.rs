@@ -68,6 +68,8 @@ pub struct Publication {
     pub numbering: [u32; 3],
     /// The loudest level since the last report (RFC 6464: 0 is loudest).
     pub loudest: u8,
+    /// What arrives goes to nobody.
+    pub muted: bool,
 }
 
 /// A key frame in units of the mean frame: OpenH264 makes 5 to 8. And frames a second, where an offer names none.
@@ -195,6 +197,7 @@ impl Publication {
             siblings: Vec::new(),
             numbering: [0; 3],
             loudest: SILENT,
+            muted: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod forwarding;
 mod isolation;
+mod muting;
 mod recovery;
 mod relayed;
 mod reports;

@@ -131,6 +131,10 @@ pub enum Action {
     EnterRoom,
     Finish,
     ChangeSitting,
+    /// Candidates were given to proctors.
+    Assign,
+    /// Somebody who watched was put out of a room.
+    RemoveWatcher,
     SendMessage,
     Warn,
     AcknowledgeMessage,
@@ -177,6 +181,8 @@ impl Action {
             Self::EnterRoom => "enter_room",
             Self::Finish => "finish",
             Self::ChangeSitting => "change_sitting",
+            Self::Assign => "assign",
+            Self::RemoveWatcher => "remove_watcher",
             Self::SendMessage => "send_message",
             Self::Warn => "warn",
             Self::AcknowledgeMessage => "acknowledge_message",

@@ -27,7 +27,7 @@ use once::{Once, Outcome};
 use people::{PeopleStore, RevocationStore};
 use postgres::{DatabaseUrl, PostgresStore};
 use records::{
-    Append, Appended, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewMessage, NewRosterEntry, SessionRecord,
+    Append, Appended, AssignmentChange, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewMessage, NewRosterEntry, SessionRecord,
     SittingChange, StoredExam, StoredMessage, UserRecord, WaitingDevice,
 };
 use second_factors::SecondFactorStore;
@@ -164,6 +164,9 @@ pub trait SessionStore: Send + Sync {
     async fn change_sitting(&self, change: SittingChange) -> Stored<bool>;
     /// The other device that waits for a session, or was the last to be refused.
     async fn waiting_device(&self, session: SessionId) -> Stored<Option<WaitingDevice>>;
+    /// Gives candidates to proctors, with the timeline entries of it: all, or none and false when one of them is not with whom the
+    /// move takes it from.
+    async fn assign(&self, change: AssignmentChange) -> Stored<bool>;
     /// Ends a session and writes its timeline entry with it; false when it had ended before.
     async fn finish(&self, id: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool>;
 }

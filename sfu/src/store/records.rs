@@ -106,6 +106,26 @@ pub struct SessionRecord {
     pub sitting: Sitting,
     /// Counted up by every change of `sitting`.
     pub sitting_revision: i64,
+    /// Who watches the candidate.
+    pub proctor: Option<UserId>,
+}
+
+/// A candidate is given to somebody else, or to nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssignmentMove {
+    pub session: SessionId,
+    pub participant: ParticipantId,
+    /// Who watched when it was decided.
+    pub from: Option<UserId>,
+    pub to: Option<UserId>,
+}
+
+/// Moves of one exam that are made together.
+#[derive(Clone, Debug)]
+pub struct AssignmentChange {
+    pub exam: ExamId,
+    pub moves: Vec<AssignmentMove>,
+    pub entries: Vec<TimelineEntry>,
 }
 
 /// A step of one sitting.

@@ -5,7 +5,8 @@ use crate::store::audit::{Action, AuditHead, Record};
 use crate::store::once::Once;
 use crate::store::people::{self, ListedUser, Revocation};
 use crate::store::records::{
-    ExamChange, ExamTimes, SessionRecord, SittingChange, StoredExam, StoredMessage, UserRecord, WaitingDevice,
+    AssignmentChange, AssignmentMove, ExamChange, ExamTimes, SessionRecord, SittingChange, StoredExam, StoredMessage,
+    UserRecord, WaitingDevice,
 };
 use crate::store::{StoreError, Stored};
 use invigil_shared::chain::{ChainHead, Hash, hex};
@@ -22,6 +23,7 @@ use sqlx::types::Uuid;
 /// A row of either database.
 pub trait Columns {
     fn uuid(&self, column: &str) -> Stored<Uuid>;
+    fn maybe_uuid(&self, column: &str) -> Stored<Option<Uuid>>;
     fn text(&self, column: &str) -> Stored<String>;
     fn maybe_text(&self, column: &str) -> Stored<Option<String>>;
     fn integer(&self, column: &str) -> Stored<i64>;
@@ -31,7 +33,7 @@ pub trait Columns {
     fn truth(&self, column: &str) -> Stored<bool>;
 }
 
-/// Everything of [`Columns`] but `uuid`, which each database stores in its own way.
+/// Everything of [`Columns`] but ids, which each database stores in its own way.
 macro_rules! plain_columns {
     () => {
         fn text(&self, column: &str) -> Stored<String> {
@@ -201,7 +203,21 @@ pub fn session(row: &impl Columns) -> Stored<SessionRecord> {
         chain: chain_head(row)?,
         sitting: json(row, "sitting")?,
         sitting_revision: row.integer("sitting_revision")?,
+        proctor: proctor(row)?,
     })
+}
+
+/// Who watches the candidate of a session.
+pub fn proctor(row: &impl Columns) -> Stored<Option<UserId>> {
+    Ok(row.maybe_uuid("proctor")?.map(UserId))
+}
+
+/// What the audit log says of candidates that were given to proctors.
+pub fn assigned(change: &AssignmentChange) -> serde_json::Value {
+    let said = |moved: &AssignmentMove| {
+        serde_json::json!({ "session": moved.session, "from": moved.from, "to": moved.to })
+    };
+    serde_json::json!({ "moves": change.moves.iter().map(said).collect::<Vec<_>>() })
 }
 
 /// What the audit log says of a step of a sitting: why, in somebody's words, is not in it.

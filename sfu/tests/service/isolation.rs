@@ -23,6 +23,7 @@ enum Act {
     Watch(Vec<(usize, bool)>),
     Warn(usize),
     Look(usize),
+    Mute(usize, bool),
     Transport(usize),
 }
 
@@ -40,6 +41,7 @@ fn act() -> impl Strategy<Value = Act> {
         prop::collection::vec((who.clone(), any::<bool>()), 0..6).prop_map(Act::Watch),
         who.clone().prop_map(Act::Warn),
         who.clone().prop_map(Act::Look),
+        (who.clone(), any::<bool>()).prop_map(|(n, muted)| Act::Mute(n, muted)),
         who.prop_map(Act::Transport),
     ]
 }
@@ -172,6 +174,12 @@ async fn play(acts: Vec<Act>) {
                     .request(json!({ "type": "attention:look", "participant": ids[n] }))
                     .await;
             }
+            Act::Mute(n, muted) => {
+                let action = if muted { "mute" } else { "unmute" };
+                proctor
+                    .request(json!({ "type": "action", "action": action, "participant": ids[n] }))
+                    .await;
+            }
             Act::Transport(n) => {
                 let made = sittings[n]
                     .client
@@ -198,9 +206,11 @@ async fn play(acts: Vec<Act>) {
             }
             told += usize::from(proctor.transcript.contains(&other.label));
         }
-        assert!(!own.heard.contains("p@x.org"), "{} heard the proctor's name", own.label);
+        for trace in ["p@x.org", "assignments"] {
+            assert!(!own.heard.contains(trace), "{} heard who watches: {trace}", own.label);
+        }
     }
-    assert!(told > 0, "the proctor does hear of them: the check can see");
+    assert!(told > 0 && proctor.transcript.contains("assignments"), "the proctor does hear of them: the check can see");
 }
 
 #[test]

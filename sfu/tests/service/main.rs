@@ -4,6 +4,7 @@
 
 mod access;
 mod api_keys;
+mod assignment;
 mod audit_log;
 mod backup;
 mod browser;
@@ -28,6 +29,7 @@ mod sessions;
 mod shards;
 mod signalling;
 mod sittings;
+mod staff;
 mod tokens;
 
 pub(crate) use invigil_sfu::core; // what the world of the core's own tests, in `shards`, knows it by

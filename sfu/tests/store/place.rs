@@ -120,6 +120,7 @@ pub fn session(entry: &RosterEntry) -> SessionRecord {
         chain: ChainHead::new(id),
         sitting: Sitting::default(),
         sitting_revision: 0,
+        proctor: None,
     }
 }
 

@@ -1,11 +1,12 @@
 //! Sessions, and the timeline of an exam.
 
 use crate::over_both;
-use crate::place::{Place, entry, exam, presence, seated, session};
+use crate::place::{Place, entry, exam, presence, seated, session, user};
 use invigil_sfu::clock::fresh;
 use invigil_sfu::store::StoreError;
-use invigil_sfu::store::records::SittingChange;
+use invigil_sfu::store::records::{AssignmentChange, AssignmentMove, SessionRecord, SittingChange};
 use invigil_shared::id::{ParticipantId, SessionId};
+use invigil_shared::role::Role;
 use invigil_shared::sitting::Sitting;
 
 over_both!(
@@ -13,6 +14,7 @@ over_both!(
     joining_looking_and_finishing_are_noted,
     a_session_ends_once_with_its_entry,
     a_sitting_changes_from_the_revision_that_was_seen,
+    candidates_are_given_to_proctors_all_or_none,
     the_timeline_is_the_newest_in_order,
 );
 
@@ -116,6 +118,43 @@ async fn a_sitting_changes_from_the_revision_that_was_seen(place: Place) {
         .map(|e| e.at)
         .collect();
     assert_eq!(at, [10, 30], "an entry is written with its change");
+}
+
+async fn candidates_are_given_to_proctors_all_or_none(place: Place) {
+    let store = place.open().await;
+    let seat = seated(&*store, "A-01").await;
+    let new = entry(seat.exam, "Candidate 2");
+    store.add_entry(new.clone()).await.unwrap();
+    let other = store.open_session(session(&new.entry)).await.unwrap();
+    let (one, two) = (user("one@x.org", Role::Proctor), user("two@x.org", Role::Proctor));
+    for proctor in [&one, &two] {
+        store.add_user(proctor.clone()).await.unwrap();
+    }
+    let moved = |seat: &SessionRecord, from, to| AssignmentMove {
+        session: seat.id,
+        participant: seat.participant,
+        from,
+        to,
+    };
+    let change = |moves, at: &[i64]| AssignmentChange {
+        exam: seat.exam,
+        moves,
+        entries: at.iter().map(|at| presence(seat.participant, *at)).collect(),
+    };
+    let both = vec![moved(&seat, None, Some(one.id)), moved(&other, None, Some(one.id))];
+    assert!(store.assign(change(both, &[10])).await.unwrap());
+    // The first of the two would be right; the second is with somebody else.
+    let half = vec![moved(&seat, Some(one.id), Some(two.id)), moved(&other, None, Some(two.id))];
+    assert!(!store.assign(change(half, &[20])).await.unwrap());
+    let proctor_of = async |id| store.session(id).await.unwrap().unwrap().proctor;
+    assert_eq!((proctor_of(seat.id).await, proctor_of(other.id).await), (Some(one.id), Some(one.id)));
+    let nobody = vec![moved(&seat, Some(one.id), None)];
+    assert!(store.assign(change(nobody, &[])).await.unwrap());
+    let reopened = place.open().await;
+    assert_eq!(reopened.session(seat.id).await.unwrap().unwrap().proctor, None);
+    assert_eq!(reopened.session(other.id).await.unwrap().unwrap().proctor, Some(one.id));
+    let timeline = store.timeline(seat.exam, 10).await.unwrap();
+    assert_eq!(timeline.iter().map(|entry| entry.at).collect::<Vec<_>>(), [10]);
 }
 
 async fn the_timeline_is_the_newest_in_order(place: Place) {

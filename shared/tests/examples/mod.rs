@@ -4,7 +4,7 @@ use invigil_shared::binding::{Binding, BindingState};
 use invigil_shared::chain::ChainHead;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, ExamStatus, Policy};
-use invigil_shared::id::{BootId, ExamId, MessageId, ParticipantId, SessionId, TimelineEntryId, TransportId};
+use invigil_shared::id::{BootId, ExamId, MessageId, ParticipantId, SessionId, TimelineEntryId, TransportId, UserId};
 use invigil_shared::integrity::{EventTime, IntegrityEvent, IntegrityKind, IntegrityPayload, Observer};
 use invigil_shared::intent::{Intent, Priority};
 use invigil_shared::publication::{
@@ -381,6 +381,16 @@ pub fn server_messages() -> Vec<ServerMessage> {
         M::AttentionLooked {
             participant: participant(2),
             at: AT,
+        },
+        M::Assignments {
+            ratio: 8,
+            proctors: vec![ProctorLoad {
+                proctor: UserId::from_parts(1_795_000_000_000, [3; 10]),
+                name: "Pat".into(),
+                role: Role::Proctor,
+                here: vec![participant(9)],
+                candidates: vec![participant(1), participant(2)],
+            }],
         },
         M::ExamUpdated {
             exam: exam_id(),

@@ -442,6 +442,7 @@ impl Actor {
             {
                 Input::Out(error)
             }
+            CandidateEvent::Error(error) if error.code == ErrorCode::Removed => Input::Dropped(error),
             CandidateEvent::Error(error) => {
                 tracing::warn!(%error, "the server refused something");
                 return;

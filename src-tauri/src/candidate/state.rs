@@ -161,6 +161,7 @@ impl CandidateState {
             chat: self.chat.iter().cloned().collect(),
             unsent: self.unsent,
             listening: self.listening,
+            muted: self.sitting.muted,
         }
     }
 

@@ -24,7 +24,7 @@ use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{ExamId, ParticipantId};
 use invigil_shared::rest::{SetupRequest, SignInResponse};
 use invigil_shared::signal::{Action, AudioLevel};
-use invigil_view::proctor::{ExamStep, LevelsView, ProctorCommand, ProctorView, SittingAct};
+use invigil_view::proctor::{ExamStep, LevelsView, ProctorCommand, ProctorView, SittingAct, TeamAct};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -195,7 +195,7 @@ impl Actor {
             let due = self.pace.due(Instant::now());
             tokio::select! {
                 closed = &mut ending => {
-                    self.leave_room().await;
+                    self.leave_room(false).await;
                     self.pictures.tick();
                     if let Ok(closed) = closed {
                         let _ = closed.send(());
@@ -283,7 +283,7 @@ impl Actor {
                 });
             }
             Effect::OpenRoom(exam) => self.open_room(exam),
-            Effect::LeaveRoom => self.leave_room().await,
+            Effect::LeaveRoom => self.leave_room(true).await,
             Effect::Forget(tiles) => self.pictures.forget(&tiles),
             Effect::SetIntents(intents) => {
                 if let Some(Err(error)) = self.client.as_ref().map(|client| client.set_intents(intents)) {
@@ -314,6 +314,14 @@ impl Actor {
                 });
             }
             Effect::ActOn(participant, act) => self.act(action(participant, act)),
+            Effect::MuteAll(muted) => self.act(if muted { Action::MuteAll } else { Action::UnmuteAll }),
+            Effect::Reassign { participants, from, to } => self.act(Action::Reassign { participants, from, to }),
+            Effect::ActOnTeam(participant, TeamAct::Remove { reason }) => {
+                self.act(Action::Remove { participant, reason });
+            }
+            Effect::ActOnTeam(participant, TeamAct::ChangeRole { role }) => {
+                self.act(Action::ChangeRole { participant, role });
+            }
             Effect::DecodeInRust => self.pictures.decode_here(),
             Effect::LookAtInvitation { authority, pin, token } => {
                 let (api, inputs) = (self.servers.api(&authority, pin.as_deref()), self.inputs.clone());
@@ -423,14 +431,19 @@ impl Actor {
         (self.client, self.events) = (Some(client), Some(events));
     }
 
-    async fn leave_room(&mut self) {
+    /// `for_good`: not only the window is closed.
+    async fn leave_room(&mut self, for_good: bool) {
         self.listener.listen(None);
         self.events = None;
         if let Some(client) = self.client.take() {
             if let Some((_, token)) = self.signed_in.lock().as_mut() {
                 *token = client.token();
             }
-            client.close().await;
+            if for_good {
+                client.leave().await;
+            } else {
+                client.close().await;
+            }
         }
     }
 
@@ -488,6 +501,7 @@ impl Actor {
             } => Input::MessageSent { message, delivered },
             ProctorEvent::MessageSent { result: Err(error), .. } => Input::MessageFailed(error),
             ProctorEvent::MessageAcknowledged { message, .. } => Input::MessageAcknowledged(message),
+            ProctorEvent::Assignments { ratio, proctors } => Input::Assignments { ratio, proctors },
             ProctorEvent::AttentionLooked { participant, at } => Input::Looked { participant, at },
             ProctorEvent::ExamUpdated { status, ends_at, .. } => Input::ExamUpdated { status, ends_at },
             ProctorEvent::Ended { reason } => Input::Refused(reason.unwrap_or(ErrorCode::ExamClosed).into()),
@@ -572,6 +586,9 @@ fn action(participant: ParticipantId, act: SittingAct) -> Action {
         SittingAct::RefuseMove => Action::RefuseMove { participant },
         SittingAct::LowerHand => Action::LowerHand { participant },
         SittingAct::End { reason } => Action::End { participant, reason },
+        SittingAct::Mute => Action::Mute { participant },
+        SittingAct::Unmute => Action::Unmute { participant },
+        SittingAct::Remove { reason } => Action::Remove { participant, reason },
     }
 }
 

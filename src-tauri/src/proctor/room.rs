@@ -3,14 +3,15 @@
 use crate::ui_port::Change;
 use invigil_shared::binding::{Binding, BindingState};
 use invigil_shared::exam::ExamInfo;
-use invigil_shared::id::{MessageId, ParticipantId};
+use invigil_shared::id::{MessageId, ParticipantId, UserId};
 use invigil_shared::limits::{MAX_PARTICIPANTS, MAX_PUBLICATIONS};
 use invigil_shared::publication::{Freshness, Layer, LayerOffer, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::role::Role;
-use invigil_shared::signal::{ParticipantInfo, RoomState};
+use invigil_shared::signal::{ParticipantInfo, ProctorLoad, RoomState};
+use invigil_shared::sitting::Admission;
 use invigil_shared::stats::ConnectionLevel;
 use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
-use invigil_view::proctor::{CandidateTile, PublicationView};
+use invigil_view::proctor::{CandidateTile, ProctorRow, PublicationView, TeamView};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 /// Lines of the timeline that are shown.
@@ -35,12 +36,18 @@ pub struct Room {
     /// Newest first.
     timeline: VecDeque<TimelineEntry>,
     selected: HashMap<u16, (PublicationRef, Layer)>,
+    you: Option<ParticipantId>,
+    ratio: u16,
+    team: Vec<ProctorLoad>,
+    /// Who watches a candidate.
+    assigned: HashMap<ParticipantId, UserId>,
 }
 
 impl Room {
     /// The room's state on entering, and again after every reconnect.
     pub fn enter(&mut self, state: RoomState, focus: Option<ParticipantId>) {
         self.exam = Some(state.exam);
+        self.you = Some(state.you.id);
         let mut before = std::mem::take(&mut self.candidates);
         for info in state.participants {
             let id = info.id;
@@ -54,6 +61,47 @@ impl Room {
             if !self.timeline.iter().any(|known| known.id == entry.id) {
                 self.entry(entry, focus);
             }
+        }
+    }
+
+    /// Who watches whom, as the server says it now.
+    pub fn assignments(&mut self, ratio: u16, proctors: Vec<ProctorLoad>) {
+        let pairs = |load: &ProctorLoad| {
+            let proctor = load.proctor;
+            load.candidates.iter().map(move |candidate| (*candidate, proctor)).collect::<Vec<_>>()
+        };
+        self.assigned = proctors.iter().flat_map(pairs).take(MAX_PARTICIPANTS).collect();
+        (self.ratio, self.team) = (ratio, proctors);
+        self.team.truncate(MAX_PARTICIPANTS);
+    }
+
+    /// Those who watch, with whom they were given.
+    pub fn team(&self) -> TeamView {
+        let count = |n: usize| u16::try_from(n).unwrap_or(u16::MAX);
+        let over = |candidate: &Candidate| {
+            let sitting = &candidate.info.sitting;
+            let out = sitting.ended || sitting.admission == Admission::Rejected;
+            out || candidate.info.presence == Presence::Finished
+        };
+        let row = |load: &ProctorLoad| {
+            let sits = |id: &&ParticipantId| self.candidates.get(id).is_some_and(|candidate| !over(candidate));
+            let you = self.you.is_some_and(|you| load.here.contains(&you));
+            ProctorRow {
+                proctor: load.proctor,
+                name: load.name.clone(),
+                role: load.role,
+                here: self.you.filter(|_| you).or(load.here.first().copied()),
+                you,
+                candidates: count(load.candidates.iter().filter(sits).count()),
+            }
+        };
+        let alone = |candidate: &&Candidate| !over(candidate) && !self.assigned.contains_key(&candidate.info.id);
+        let mut proctors: Vec<ProctorRow> = self.team.iter().map(row).collect();
+        proctors.sort_by(|a, b| (!a.you, &a.name, a.proctor).cmp(&(!b.you, &b.name, b.proctor)));
+        TeamView {
+            ratio: self.ratio,
+            proctors,
+            unassigned: count(self.candidates.values().filter(alone).count()),
         }
     }
 
@@ -279,6 +327,7 @@ impl Room {
             connection: info.connection,
             looked_at: info.looked_at,
             sitting: info.sitting.clone(),
+            proctor: self.assigned.get(&info.id).copied(),
             publications: publications.collect(),
             open_signal: candidate.open.last().cloned(),
             unread: candidate.unread,

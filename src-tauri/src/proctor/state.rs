@@ -15,19 +15,19 @@ use crate::ui_port::Change;
 use invigil_shared::binding::Binding;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamStatus;
-use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId};
+use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, UserId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::people::InvitationInfo;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::rest::{ExamListItem, SignInResponse};
 use invigil_shared::role::Role;
-use invigil_shared::signal::{AudioLevel, ParticipantInfo, RoomState};
+use invigil_shared::signal::{AudioLevel, ParticipantInfo, ProctorLoad, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
 use invigil_view::account::AccountView;
 use invigil_view::common::{CertificateQuestion, Notice};
 use invigil_view::people::PeopleView;
-use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, WantedPicture};
+use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, TeamAct, WantedPicture};
 
 /// "Sent" stays this long, microseconds.
 const SENT_US: i64 = 6 * SECOND;
@@ -70,6 +70,11 @@ pub enum Input {
     /// The server refused what was to be done to a sitting or the exam.
     ActFailed(ErrorBody),
     MessageAcknowledged(MessageId),
+    /// Who watches whom.
+    Assignments {
+        ratio: u16,
+        proctors: Vec<ProctorLoad>,
+    },
     Looked {
         participant: ParticipantId,
         at: i64,
@@ -133,6 +138,15 @@ pub enum Effect {
     },
     ActOnExam(ExamStep),
     ActOn(ParticipantId, SittingAct),
+    /// Everybody who sits the exam now.
+    MuteAll(bool),
+    Reassign {
+        participants: Vec<ParticipantId>,
+        from: Option<UserId>,
+        to: UserId,
+    },
+    /// Done to somebody who watches.
+    ActOnTeam(ParticipantId, TeamAct),
     DecodeInRust,
     LookAtInvitation {
         authority: String,
@@ -241,6 +255,7 @@ impl ProctorState {
             link: self.link.view(),
             clock_offset: self.clock_offset,
             candidates: self.room.tiles(),
+            team: self.room.team(),
             timeline: self.room.timeline(),
             focus: self.focus,
             listening: self.listening,
@@ -323,6 +338,7 @@ impl ProctorState {
             }
             Input::ActFailed(error) => self.notice = Some(refusal(&error)),
             Input::MessageAcknowledged(message) => self.room.acknowledged(message),
+            Input::Assignments { ratio, proctors } => self.room.assignments(ratio, proctors),
             Input::Looked { participant, at } => self.room.looked(participant, at),
             Input::ExamUpdated { status, ends_at } => {
                 if let Some(exam) = &mut self.room.exam {
@@ -448,6 +464,21 @@ impl ProctorState {
             ProctorCommand::Act { participant, act } => {
                 if self.room.has(participant) {
                     effects.push(Effect::ActOn(participant, act));
+                }
+            }
+            ProctorCommand::MuteAll { muted } => {
+                if self.leads {
+                    effects.push(Effect::MuteAll(muted));
+                }
+            }
+            ProctorCommand::Reassign { participants, from, to } => {
+                if self.leads {
+                    effects.push(Effect::Reassign { participants, from, to });
+                }
+            }
+            ProctorCommand::Team { participant, act } => {
+                if self.leads {
+                    effects.push(Effect::ActOnTeam(participant, act));
                 }
             }
             ProctorCommand::Office { ask } => self.office(ask, effects),

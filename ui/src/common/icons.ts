@@ -68,6 +68,7 @@ import TestPicture from '@lucide/svelte/icons/flask-conical';
 import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import Upload from '@lucide/svelte/icons/upload';
 import UserRoundPlus from '@lucide/svelte/icons/user-round-plus';
+import UserRoundX from '@lucide/svelte/icons/user-round-x';
 import Users from '@lucide/svelte/icons/users';
 import Video from '@lucide/svelte/icons/video';
 import VideoOff from '@lucide/svelte/icons/video-off';
@@ -146,6 +147,7 @@ export const icons = {
   sun: Sun,
   swap: ArrowLeftRight,
   test: TestPicture,
+  unassigned: UserRoundX,
   upload: Upload,
   waiting: Hourglass,
   warning: MessageSquareWarning,

@@ -52,6 +52,8 @@ export const strings = {
   'notice.sitting_transition': 'This candidate’s exam had changed before you asked. Look at it again.',
   'notice.sitting_ended': 'A proctor ended your exam.',
   'notice.sitting_ended_because': 'A proctor ended your exam: “{reason}”',
+  'notice.removed': 'You were put out of the room.',
+  'notice.removed_because': 'You were put out of the room: “{reason}”',
   'notice.not_admitted': 'A proctor did not let you in. Ask them what to do.',
   'notice.not_admitted_because': 'A proctor did not let you in: “{reason}”',
   'notice.field_invalid': 'One of the values is not possible.',

@@ -7,7 +7,7 @@ import { attention, byLabel, DUE_US, freshness, freshnessWords, middle, nextUnwa
 const S = 1e6;
 const now = 1_790_000_000 * S;
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
-const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, moving_since: null };
+const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, muted: false, moving_since: null };
 const candidate = (over: Partial<CandidateTile> = {}): CandidateTile => ({
   participant: 'p',
   label: 'Candidate 014',
@@ -20,6 +20,7 @@ const candidate = (over: Partial<CandidateTile> = {}): CandidateTile => ({
   open_signal: null,
   unread: 0,
   sitting: plain,
+  proctor: null,
   ...over,
 });
 
@@ -83,6 +84,13 @@ describe('attention', () => {
     expect(passes(candidate({ looked_at: 0, presence_since: now - DUE_US }), 'unwatched', now)).toBe(true);
     expect(passes(candidate({ looked_at: 0 }), 'unwatched', now)).toBe(false);
   });
+});
+
+it('shows a proctor the own candidates and those that nobody watches', () => {
+  const who = [candidate({ proctor: 'me' }), candidate({ proctor: 'other' }), candidate({}), candidate({ presence: 'finished' }), candidate({ proctor: 'me', presence: 'finished' })];
+  expect(who.map((one) => passes(one, 'mine', now, 'me'))).toEqual([true, false, true, false, true]);
+  expect(who.map((one) => passes(one, 'unassigned', now, 'me'))).toEqual([false, false, true, false, false]);
+  expect(who.map((one) => passes(one, 'mine', now, null))).toEqual([false, false, true, false, false]);
 });
 
 it('orders labels as people count', () => {

@@ -143,6 +143,8 @@ export function eventIcon(entry: TimelineEntry): IconName {
       return 'joined';
     case 'sitting':
       return sittingEventIcon(body.step);
+    case 'assigned':
+      return 'people';
     default:
       return 'info';
   }
@@ -164,6 +166,8 @@ export function eventTitle(entry: TimelineEntry): string {
       return t(body.resumed ? 'event.resumed' : 'event.joined');
     case 'sitting':
       return sittingTitle(body);
+    case 'assigned':
+      return t('event.assigned', { by: body.by, to: body.to });
     default:
       return t('event.other');
   }
@@ -179,16 +183,24 @@ export function eventTone(entry: TimelineEntry): Tone {
   if (severity) return severityTone(severity);
   if (entry.body.what === 'presence') return ({ online: 'ok', degraded: 'warn', lost: 'high', finished: '', unknown: '' } as const)[entry.body.presence];
   if (entry.body.what === 'message') return entry.body.kind === 'warning' ? 'warn' : 'info';
-  if (entry.body.what === 'sitting') return entry.body.step === 'raise_hand' || entry.body.step === 'ready' ? 'info' : entry.body.step === 'end' || entry.body.step === 'reject' ? 'warn' : '';
+  if (entry.body.what === 'sitting') return entry.body.step === 'raise_hand' || entry.body.step === 'ready' ? 'info' : entry.body.step === 'end' || entry.body.step === 'reject' || entry.body.step === 'remove' ? 'warn' : '';
   return '';
 }
 
-export type Filter = 'all' | 'open' | 'unwatched' | 'unread' | 'waiting' | 'hand' | 'online' | 'degraded' | 'lost' | 'finished';
+export type Filter = 'all' | 'mine' | 'unassigned' | 'open' | 'unwatched' | 'unread' | 'waiting' | 'hand' | 'online' | 'degraded' | 'lost' | 'finished';
 
-export function passes(candidate: CandidateTile, filter: Filter, now: number): boolean {
+/** Nobody was given this candidate, and there is still something to watch. */
+export const isUnassigned = (candidate: CandidateTile): boolean => candidate.proctor === null && candidate.presence !== 'finished' && !candidate.sitting.ended && candidate.sitting.admission !== 'rejected';
+
+/** `you`: whose own candidates `mine` are; those that nobody watches are shown beside them. */
+export function passes(candidate: CandidateTile, filter: Filter, now: number, you: string | null = null): boolean {
   switch (filter) {
     case 'all':
       return true;
+    case 'mine':
+      return (you !== null && candidate.proctor === you) || isUnassigned(candidate);
+    case 'unassigned':
+      return isUnassigned(candidate);
     case 'open':
       return candidate.open_signal !== null;
     case 'unwatched':

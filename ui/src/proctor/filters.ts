@@ -2,3 +2,6 @@
 import type { Filter } from './facts';
 
 export const FILTERS: readonly Filter[] = ['all', 'open', 'unwatched', 'unread', 'waiting', 'hand', 'online', 'degraded', 'lost', 'finished'];
+
+/** Whom the wall shows, apart from how they are. */
+export const WHO: readonly Filter[] = ['all', 'mine', 'unassigned'];

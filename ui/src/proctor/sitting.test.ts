@@ -3,7 +3,7 @@ import type { CandidateTile } from '../common/bindings/CandidateTile';
 import type { Sitting } from '../common/bindings/Sitting';
 import { acts, hasHandUp, isWaiting, sittingState, sittingTitle, sittingWords } from './sitting';
 
-const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, moving_since: null };
+const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, muted: false, moving_since: null };
 const candidate = (sitting: Partial<Sitting>, presence: CandidateTile['presence'] = 'online'): CandidateTile => ({
   participant: 'p',
   label: 'Candidate 014',
@@ -15,25 +15,32 @@ const candidate = (sitting: Partial<Sitting>, presence: CandidateTile['presence'
   publications: [],
   open_signal: null,
   unread: 0,
+  proctor: null,
   sitting: { ...plain, ...sitting },
 });
 
 describe('a sitting', () => {
   it.each([
-    [{}, 'plain', 'pause lock extra_time end'],
-    [{ hand_since: 1 }, 'plain', 'lower_hand pause lock extra_time end'],
-    [{ admission: 'waiting' }, 'waiting', 'admit ask_again reject'],
-    [{ admission: 'asked_again' }, 'asked_again', 'admit ask_again reject'],
+    [{}, 'plain', 'pause lock extra_time mute end'],
+    [{ muted: true }, 'plain', 'pause lock extra_time unmute end'],
+    [{ hand_since: 1 }, 'plain', 'lower_hand pause lock extra_time mute end'],
+    [{ admission: 'waiting' }, 'waiting', 'admit ask_again reject mute'],
+    [{ admission: 'asked_again' }, 'asked_again', 'admit ask_again reject mute'],
+    [{ admission: 'removed' }, 'removed', 'admit end'],
     [{ admission: 'rejected' }, 'rejected', 'admit'],
-    [{ pause: { since: 0, left_us: 1 } }, 'paused', 'continue extra_time end'],
-    [{ locked: true }, 'locked', 'continue pause extra_time end'],
+    [{ pause: { since: 0, left_us: 1 } }, 'paused', 'continue extra_time mute end'],
+    [{ locked: true }, 'locked', 'continue pause extra_time mute end'],
     [{ ended: true }, 'ended', ''],
   ] as [Partial<Sitting>, string, string][])('%o offers what the server allows', (sitting, state, offered) => {
     expect(sittingState(candidate(sitting))).toBe(state);
-    expect(acts(candidate(sitting)).join(' ')).toBe(offered);
+    expect(acts(candidate(sitting), false).join(' ')).toBe(offered);
+  });
+  it('lets leads put people out, from wherever there is something to put them out of', () => {
+    const states = [{}, { admission: 'waiting' }, { locked: true }, { admission: 'removed' }, { admission: 'rejected' }, { ended: true }] as Partial<Sitting>[];
+    expect(states.map((sitting) => acts(candidate(sitting), true).includes('remove'))).toEqual([true, true, true, false, false, false]);
   });
   it('offers nothing to those who have handed in', () => {
-    expect(acts(candidate({ hand_since: 1 }, 'finished'))).toEqual([]);
+    expect(acts(candidate({ hand_since: 1 }, 'finished'), true)).toEqual([]);
     expect(hasHandUp(candidate({ hand_since: 1 }, 'finished'))).toBe(false);
   });
   it('counts only those who wait for an answer as waiting', () => {
@@ -42,6 +49,7 @@ describe('a sitting', () => {
   it('says everything that sets it apart', () => {
     expect(sittingWords(candidate({}))).toBe('');
     expect(sittingWords(candidate({ admission: 'waiting', late: true, hand_since: 5 }))).toBe('Came late, waits to be let in. Hand up');
+    expect(sittingWords(candidate({ locked: true, muted: true }))).toBe('Locked. Muted');
   });
   it('tells what was done, with the reason where there is one', () => {
     const told = (step: Parameters<typeof sittingTitle>[0]['step'], by: string, reason = '', minutes = 0) => sittingTitle({ what: 'sitting', step, by, reason, minutes });

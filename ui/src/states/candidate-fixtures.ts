@@ -48,6 +48,7 @@ const base = (over: Partial<CandidateView> = {}): CandidateView => ({
   chat: chat.slice(0, 2),
   unsent: 0,
   listening: false,
+  muted: false,
   ...over,
 });
 
@@ -75,6 +76,7 @@ export const candidateCases: Record<string, () => CandidateView> = {
   'exam-elsewhere': () => base({ exam: exam && { ...exam, policy: { ...exam.policy, exam_page_url: 'https://exam.example.org/statistics-1' } } }),
   'exam-paused': () => base({ cover: { why: 'exam_paused' }, left_us: 77 * MIN + 44 * S }),
   'exam-paused-one': () => base({ cover: { why: 'paused', reason: 'Someone will help you with the chair.' }, left_us: 77 * MIN + 44 * S, hand_raised: true }),
+  'exam-muted': () => base({ muted: true }),
   'exam-locked': () => base({ cover: { why: 'locked', reason: 'Please put the phone away, then write to me.' } }),
   'exam-early': () => base({ cover: { why: 'not_begun', starts_at: now + 7 * MIN }, left_us: 70 * MIN }),
   'exam-waiting': () => base({ cover: { why: 'waiting', late: false } }),

@@ -10,6 +10,7 @@ import type { Role } from '../common/bindings/Role';
 import type { Sitting } from '../common/bindings/Sitting';
 import type { Severity } from '../common/bindings/Severity';
 import type { SittingStep } from '../common/bindings/SittingStep';
+import type { TeamView } from '../common/bindings/TeamView';
 import type { TimelineBody } from '../common/bindings/TimelineBody';
 import type { TimelineEntry } from '../common/bindings/TimelineEntry';
 import type { UserInfo } from '../common/bindings/UserInfo';
@@ -19,12 +20,12 @@ export const now = NOW * 1000;
 export const S = 1e6;
 export const MIN = 60 * S;
 
-const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, relay_only: false, allow_test_picture: false } as const;
+const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, candidates_per_proctor: 8, relay_only: false, allow_test_picture: false } as const;
 export const exam = { id: 'e1', title: 'Microbiology II, final exam', code: 'MICRO-204', status: 'active' as const, starts_at: now - 42 * MIN - 16 * S, ends_at: now + 77 * MIN + 44 * S, policy };
 export const office = { capacity: 100, revision: 3, started_at: null, ended_at: null };
 
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - 0.4 * S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
-export const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, moving_since: null };
+export const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, muted: false, moving_since: null };
 let serial = 0;
 export const entry = (participant: string, ago: number, body: TimelineBody): TimelineEntry => ({ id: `t${serial++}`, participant, at: now - ago, received_at: now - ago, body });
 export const signal = (kind: IntegrityKind, severity: Severity, confidence = 100): TimelineBody => ({ what: 'integrity', kind, seq: 1, observer: 'system', confidence, severity, begins: null });
@@ -43,6 +44,7 @@ export function tile(n: number, over: Partial<CandidateTile> = {}): CandidateTil
     open_signal: null,
     unread: 0,
     sitting: plain,
+    proctor: 'w1',
     ...over,
   };
 }
@@ -86,12 +88,13 @@ const busy = (): CandidateTile[] => {
     18: { moving_since: now - 42 * S },
     20: { extra_min: 15 },
     24: { admission: 'rejected', reason: 'Your document could not be read.' },
+    17: { admission: 'removed', reason: 'Please come back when you are alone in the room.' },
     27: { ended: true, reason: 'A second person sat at the desk.' },
   };
   return thirty().map((one, i) => {
     const sitting = special[i + 1];
     if (!sitting) return one;
-    const out = sitting.admission === 'rejected' ? { presence: 'lost' as const, connection: 'lost' as const, publications: [] } : sitting.ended ? { presence: 'finished' as const, publications: [] } : {};
+    const out = sitting.admission === 'rejected' || sitting.admission === 'removed' ? { presence: 'lost' as const, connection: 'lost' as const, publications: [] } : sitting.ended ? { presence: 'finished' as const, publications: [] } : {};
     return { ...one, ...out, sitting: { ...plain, ...sitting } };
   });
 };
@@ -131,6 +134,18 @@ const timeline = (): TimelineEntry[] => [
   entry('p030', 39 * MIN, { what: 'joined', resumed: false }),
 ].sort((a, b) => b.at - a.at);
 
+/** One proctor who has everybody. */
+const alone = (n: number): TeamView => ({ ratio: 30, proctors: [{ proctor: 'w1', name: 'Proctor 1', role: 'proctor', here: 'c1', you: true, candidates: n }], unassigned: 0 });
+/** Four who watch, one of them away, and two candidates for whom nobody has room. */
+const given = (n: number): string | null => (n <= 8 ? 'w1' : n <= 16 ? 'w2' : n <= 22 ? 'w3' : n <= 28 ? 'w4' : null);
+const shared = (you: 'w1' | 'l1'): Partial<ProctorView> => {
+  const candidates = thirty().map((one, i) => ({ ...one, proctor: given(i + 1), sitting: i === 3 || i === 11 ? { ...plain, muted: true } : one.sitting }));
+  const row = (proctor: string, name: string, role: Role, here: string | null) => ({ proctor, name, role, here, you: proctor === you, candidates: candidates.filter((one) => one.proctor === proctor && one.presence !== 'finished').length });
+  const proctors = [row('w1', 'Proctor 1', 'proctor', 'c1'), row('w2', 'Lucía Fernández', 'proctor', 'c2'), row('w3', 'Tom Ashby', 'proctor', null), row('w4', 'Ingrid Solheim', 'proctor', 'c4'), row('l1', 'Jonas Weber', 'lead', 'c5'), row('a1', 'Amara Okafor', 'admin', 'c6')];
+  const lead = you === 'l1';
+  return { candidates, team: { ratio: 8, proctors: [...proctors.filter((one) => one.you), ...proctors.filter((one) => !one.you)], unassigned: 2 }, leads: lead, role: lead ? 'lead' : 'proctor', name: lead ? 'Jonas Weber' : 'Proctor 1', timeline: [entry('p012', 30 * S, did('mute', 'Jonas Weber')), entry('p020', 50 * S, { what: 'assigned', to: 'Tom Ashby', by: 'Jonas Weber' }), ...timeline()] };
+};
+
 export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
   step: 'wall',
   busy: false,
@@ -150,6 +165,7 @@ export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
   link: { state: 'connected' },
   clock_offset: 0,
   candidates: thirty(),
+  team: alone(29),
   timeline: timeline(),
   focus: null,
   listening: null,
@@ -223,7 +239,11 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'wall-offline': () => base({ link: { state: 'offline', since: now - 26 * S } }),
   'wall-weak': () => base({ link: { state: 'weak' } }),
   'wall-back': () => base({ link: { state: 'back', offline_s: 22 }, listening: 'p006' }),
-  'wall-lead': () => base({ leads: true }),
+  'wall-lead': () => base({ leads: true, role: 'lead' }),
+  'wall-shared': () => base(shared('w1')),
+  'wall-team': () => base(shared('l1')),
+  'focus-shared': () => base({ ...shared('l1'), focus: 'p012' }),
+  'focus-alone': () => base({ ...shared('l1'), focus: 'p030' }),
   'wall-paused': () => base({ leads: true, exam: { ...exam, status: 'paused' } }),
   'wall-busy': () => base({ candidates: busy(), timeline: busyTimeline() }),
   'focus-waiting': () => base({ candidates: busy(), timeline: busyTimeline(), focus: 'p007' }),

@@ -135,6 +135,7 @@ impl World {
             Command::AddTransport { participant, .. }
             | Command::Publish { participant, .. }
             | Command::Unpublish { participant, .. }
+            | Command::SetMuted { participant, .. }
             | Command::RemoveParticipant { participant } => self.home_of(*participant),
             Command::SetIntents { subscriber, .. } => self.home_of(*subscriber),
             Command::RequestKeyframe { source, .. } | Command::AddTap { source, .. } => {

@@ -162,6 +162,9 @@ impl Columns for PgRow {
     fn uuid(&self, column: &str) -> Stored<Uuid> {
         Ok(self.try_get(column)?)
     }
+    fn maybe_uuid(&self, column: &str) -> Stored<Option<Uuid>> {
+        Ok(self.try_get(column)?)
+    }
 
     plain_columns!();
 }

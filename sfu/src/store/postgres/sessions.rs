@@ -4,8 +4,10 @@ use super::PostgresStore;
 use super::devices::change_device;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
-use crate::store::records::{SessionRecord, SittingChange, WaitingDevice};
-use crate::store::rows::{all, device, joined_session, one, session, sitting_change, to_json, waiting_device};
+use crate::store::records::{AssignmentChange, SessionRecord, SittingChange, WaitingDevice};
+use crate::store::rows::{
+    all, assigned, device, joined_session, one, proctor, session, sitting_change, to_json, waiting_device,
+};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
@@ -135,6 +137,36 @@ impl SessionStore for PostgresStore {
     async fn waiting_device(&self, session: SessionId) -> Stored<Option<WaitingDevice>> {
         let query = sqlx::query("SELECT * FROM device_moves WHERE session = $1").bind(session.0);
         one(query.fetch_optional(&self.readers).await?.as_ref(), waiting_device)
+    }
+
+    async fn assign(&self, change: AssignmentChange) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    // All are looked at before one is changed: no other writer is at work meanwhile.
+                    for moved in &change.moves {
+                        let query = sqlx::query("SELECT proctor FROM sessions WHERE id = $1").bind(moved.session.0);
+                        let row = query.fetch_optional(&mut *connection).await?;
+                        if one(row.as_ref(), proctor)? != Some(moved.from) {
+                            return Ok(false);
+                        }
+                    }
+                    for moved in &change.moves {
+                        sqlx::query("UPDATE sessions SET proctor = $1 WHERE id = $2")
+                            .bind(moved.to.map(|user| user.0))
+                            .bind(moved.session.0)
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                    for entry in &change.entries {
+                        insert(connection, change.exam, entry).await?;
+                    }
+                    audit::record(connection, &actor, Action::Assign, change.exam, &assigned(&change)).await?;
+                    Ok(true)
+                })
+            })
+            .await
     }
 
     async fn finish(&self, wanted: SessionId, exam: ExamId, entry: TimelineEntry) -> Stored<bool> {

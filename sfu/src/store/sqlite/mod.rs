@@ -143,6 +143,13 @@ impl Columns for SqliteRow {
             .map_err(|error| StoreError::Corrupt(format!("{column}: {error}")))
     }
 
+    fn maybe_uuid(&self, column: &str) -> Stored<Option<Uuid>> {
+        match self.try_get::<Option<&str>, _>(column)? {
+            Some(_) => self.uuid(column).map(Some),
+            None => Ok(None),
+        }
+    }
+
     plain_columns!();
 }
 

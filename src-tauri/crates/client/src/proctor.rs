@@ -16,7 +16,7 @@ use invigil_shared::id::{ExamId, MessageId, ParticipantId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationRef};
-use invigil_shared::signal::{Action, AudioLevel, Message, ParticipantInfo, RoomState};
+use invigil_shared::signal::{Action, AudioLevel, Message, ParticipantInfo, ProctorLoad, RoomState};
 use invigil_shared::timeline::{MessageKind, TimelineEntry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -82,6 +82,11 @@ pub enum ProctorEvent {
         participant: ParticipantId,
         at: i64,
     },
+    /// Who watches whom, the whole of it. `ratio`: candidates that one proctor is given at most.
+    Assignments {
+        ratio: u16,
+        proctors: Vec<ProctorLoad>,
+    },
     ExamUpdated {
         status: ExamStatus,
         ends_at: i64,
@@ -132,6 +137,8 @@ pub(crate) enum Command {
     },
     Act(Action),
     NetworkChanged,
+    /// Says that it is for good, then closes.
+    Leave(oneshot::Sender<()>),
     Close(oneshot::Sender<()>),
 }
 
@@ -227,10 +234,20 @@ impl ProctorClient {
         self.token.borrow().clone()
     }
 
-    /// Ends the client: transports closed, link closed.
+    /// Leaves the room for good, as far as a link stands: the candidates of whoever leaves are given to others at once. Then
+    /// ends the client.
+    pub async fn leave(&self) {
+        self.end(Command::Leave).await;
+    }
+
+    /// Ends the client: transports closed, link closed. Whoever is back soon has the same candidates.
     pub async fn close(&self) {
+        self.end(Command::Close).await;
+    }
+
+    async fn end(&self, how: fn(oneshot::Sender<()>) -> Command) {
         let (done, wait) = oneshot::channel();
-        if self.commands.send(Command::Close(done)).await.is_ok() {
+        if self.commands.send(how(done)).await.is_ok() {
             let _ = wait.await;
         }
     }

@@ -203,6 +203,7 @@ pub(crate) fn is_final_code(code: ErrorCode) -> bool {
             | ErrorCode::ExamClosed
             | ErrorCode::SittingEnded
             | ErrorCode::NotAdmitted
+            | ErrorCode::Removed
             | ErrorCode::SessionElsewhere
             | ErrorCode::SessionMoved
             | ErrorCode::ResumeRefused

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 pub enum Written {
     /// It waits for the packetiser.
     Taken,
-    /// Nobody wants this layer now, or there is no transport: don't encode it.
+    /// Nobody wants this layer now, a proctor has muted the microphone, or there is no transport: don't encode it.
     NotDemanded,
     /// The packetiser is behind: the frame is gone and a key frame is wanted.
     Behind,
@@ -131,14 +131,18 @@ impl VideoSink {
 pub struct AudioSink {
     state: Arc<LayerState>,
     packets: mpsc::Sender<OpusFrame>,
+    muted: Arc<AtomicBool>,
 }
 
 impl AudioSink {
     /// Hands a packet over. Never blocks. Audio is sent whenever a transport stands: its levels are reported without
-    /// anybody listening.
+    /// anybody listening. Nothing of it is sent while a proctor has muted the candidate.
     pub fn write(&self, packet: OpusFrame) -> Written {
         if packet.data.is_empty() || packet.data.len() > crate::bounds::PAYLOAD_MTU {
             return Written::Refused;
+        }
+        if self.muted.load(Ordering::Acquire) {
+            return Written::NotDemanded;
         }
         match self.packets.try_send(packet) {
             Ok(()) => Written::Taken,
@@ -178,12 +182,16 @@ enum Front {
 
 /// All sinks of a client, by publication and layer. Bounded by the publications that `publish` admits.
 #[derive(Clone, Default)]
-pub(crate) struct SinkTable(Arc<Mutex<HashMap<(PublicationKey, Layer), Front>>>);
+pub(crate) struct SinkTable {
+    fronts: Arc<Mutex<HashMap<(PublicationKey, Layer), Front>>>,
+    /// Of every microphone.
+    muted: Arc<AtomicBool>,
+}
 
 impl SinkTable {
     /// Makes the sinks of a publication's layers that have none yet; the new ones' ends are returned.
     pub fn add(&self, key: PublicationKey, layers: &[Layer]) -> Vec<Source> {
-        let mut table = self.0.lock();
+        let mut table = self.fronts.lock();
         let mut made = Vec::new();
         for &layer in layers {
             if table.contains_key(&(key, layer)) {
@@ -205,6 +213,7 @@ impl SinkTable {
                     Front::Audio(AudioSink {
                         state: state.clone(),
                         packets,
+                        muted: Arc::clone(&self.muted),
                     }),
                     SinkEnd::Audio(end),
                 )
@@ -215,22 +224,27 @@ impl SinkTable {
         made
     }
 
+    /// Stops what microphones send, or lets it go on; for those that are published later too.
+    pub fn mute(&self, muted: bool) {
+        self.muted.store(muted, Ordering::Release);
+    }
+
     pub fn publications(&self) -> Vec<PublicationKey> {
-        let mut keys: Vec<_> = self.0.lock().keys().map(|(key, _)| *key).collect();
+        let mut keys: Vec<_> = self.fronts.lock().keys().map(|(key, _)| *key).collect();
         keys.sort_unstable();
         keys.dedup();
         keys
     }
 
     pub fn video(&self, key: PublicationKey, layer: Layer) -> Option<VideoSink> {
-        match self.0.lock().get(&(key, layer))? {
+        match self.fronts.lock().get(&(key, layer))? {
             Front::Video(sink) => Some(sink.clone()),
             Front::Audio(_) => None,
         }
     }
 
     pub fn audio(&self, key: PublicationKey) -> Option<AudioSink> {
-        let table = self.0.lock();
+        let table = self.fronts.lock();
         Layer::ALL.iter().find_map(|&layer| match table.get(&(key, layer))? {
             Front::Audio(sink) => Some(sink.clone()),
             Front::Video(_) => None,
@@ -239,7 +253,7 @@ impl SinkTable {
 
     /// Applies the demand of one publication; true when something changed.
     pub fn demand(&self, key: PublicationKey, wanted: &[Layer]) -> bool {
-        let table = self.0.lock();
+        let table = self.fronts.lock();
         let mut changed = false;
         for layer in Layer::ALL {
             let state = match table.get(&(key, layer)) {
@@ -253,7 +267,7 @@ impl SinkTable {
     }
 
     pub fn want_keyframe(&self, key: PublicationKey, layer: Layer) {
-        if let Some(Front::Video(sink)) = self.0.lock().get(&(key, layer)) {
+        if let Some(Front::Video(sink)) = self.fronts.lock().get(&(key, layer)) {
             sink.state.want_keyframe();
         }
     }
@@ -284,6 +298,25 @@ mod tests {
         assert!(sink.take_keyframe_request() && !sink.take_keyframe_request());
         assert_eq!(sink.write(frame()), Written::Taken);
         assert!(!table.video(PublicationKey::CAMERA, Layer::High).unwrap().demanded());
+    }
+
+    #[test]
+    fn a_muted_microphone_sends_nothing_whenever_it_was_published() {
+        let table = SinkTable::default();
+        let packet = || OpusFrame {
+            data: Bytes::from_static(&[1, 2]),
+            captured_at_us: 1,
+            rtp_timestamp: 1,
+            level_dbov: 30,
+        };
+        table.mute(true);
+        let _ends = table.add(PublicationKey::MICROPHONE, &[Layer::Low]);
+        let sink = table.audio(PublicationKey::MICROPHONE).unwrap();
+        assert_eq!(sink.write(packet()), Written::NotDemanded);
+        table.mute(false);
+        assert_eq!(sink.write(packet()), Written::Taken);
+        table.mute(true);
+        assert_eq!(sink.write(packet()), Written::NotDemanded);
     }
 
     #[test]

@@ -150,6 +150,8 @@ pub struct CandidateView {
     pub unsent: u32,
     /// A proctor listens, where policy says that candidates are told.
     pub listening: bool,
+    /// A proctor has muted the microphone: nothing of it is sent.
+    pub muted: bool,
 }
 
 /// Microphone level for the meter, four times a second: 0 silence to 100 full scale.

@@ -5,7 +5,7 @@ use crate::common::{CertificateQuestion, LinkView, Notice};
 use crate::office::{OfficeCommand, OfficeView};
 use crate::people::{PeopleCommand, PeopleView};
 use invigil_shared::exam::ExamInfo;
-use invigil_shared::id::{ExamId, ParticipantId};
+use invigil_shared::id::{ExamId, ParticipantId, UserId};
 use invigil_shared::people::InvitationInfo;
 use invigil_shared::publication::{Layer, PublicationKey, PublicationRef, SourceState};
 use invigil_shared::rest::ExamListItem;
@@ -61,10 +61,49 @@ pub struct CandidateTile {
     pub looked_at: i64,
     /// What sets it apart from the exam.
     pub sitting: Sitting,
+    /// Who watches; none: nobody was given this candidate.
+    pub proctor: Option<UserId>,
     pub publications: Vec<PublicationView>,
     /// Newest signal whose end has not been observed.
     pub open_signal: Option<TimelineEntry>,
     pub unread: u16,
+}
+
+/// Somebody who watches in this room, or is expected back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ProctorRow {
+    pub proctor: UserId,
+    pub name: String,
+    pub role: Role,
+    /// A connection in the room; none: away.
+    pub here: Option<ParticipantId>,
+    /// Whose window this is.
+    pub you: bool,
+    /// Candidates that were given to this proctor and have not finished.
+    pub candidates: u16,
+}
+
+/// Who watches whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct TeamView {
+    /// Candidates that one proctor is given at most.
+    pub ratio: u16,
+    pub proctors: Vec<ProctorRow>,
+    /// Candidates who have not finished and that nobody was given.
+    pub unassigned: u16,
+}
+
+/// What a lead does to somebody who watches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "act", rename_all = "snake_case")]
+#[ts(export)]
+pub enum TeamAct {
+    /// Out of the room; the reason is shown to whom it concerns.
+    Remove { reason: String },
+    /// Proctor or lead, everywhere on the server.
+    ChangeRole { role: Role },
 }
 
 /// A message that this proctor wrote.
@@ -100,6 +139,7 @@ pub struct ProctorView {
     #[ts(type = "number")]
     pub clock_offset: i64,
     pub candidates: Vec<CandidateTile>,
+    pub team: TeamView,
     /// Newest first, at most 200.
     pub timeline: Vec<TimelineEntry>,
     pub focus: Option<ParticipantId>,
@@ -186,6 +226,11 @@ pub enum SittingAct {
     /// Another device of theirs takes over.
     Move,
     RefuseMove,
+    Mute,
+    Unmute,
+    Remove {
+        reason: String,
+    },
 }
 
 /// What the window may ask for. Tauri command `proctor_command`, one argument `command`.
@@ -242,6 +287,21 @@ pub enum ProctorCommand {
     Act {
         participant: ParticipantId,
         act: SittingAct,
+    },
+    /// Everybody who sits the exam now, for leads.
+    MuteAll {
+        muted: bool,
+    },
+    /// Gives candidates to somebody who is there, for leads: those that are named, and everybody of `from`.
+    Reassign {
+        participants: Vec<ParticipantId>,
+        from: Option<UserId>,
+        to: UserId,
+    },
+    /// Something done to somebody who watches, for leads.
+    Team {
+        participant: ParticipantId,
+        act: TeamAct,
     },
     /// The exam office, for leads.
     Office {

@@ -3,4 +3,4 @@
 /**
  * Whether a candidate was let in.
  */
-export type Admission = "admitted" | "waiting" | "asked_again" | "rejected" | "unknown";
+export type Admission = "admitted" | "waiting" | "asked_again" | "rejected" | "removed" | "unknown";

@@ -5,6 +5,7 @@ import type { Presence } from "./Presence";
 import type { PublicationView } from "./PublicationView";
 import type { Sitting } from "./Sitting";
 import type { TimelineEntry } from "./TimelineEntry";
+import type { UserId } from "./UserId";
 
 /**
  * One candidate of the wall.
@@ -17,7 +18,11 @@ looked_at: number,
 /**
  * What sets it apart from the exam.
  */
-sitting: Sitting, publications: Array<PublicationView>, 
+sitting: Sitting, 
+/**
+ * Who watches; none: nobody was given this candidate.
+ */
+proctor: UserId | null, publications: Array<PublicationView>, 
 /**
  * Newest signal whose end has not been observed.
  */

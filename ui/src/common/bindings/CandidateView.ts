@@ -53,4 +53,8 @@ unsent: number,
 /**
  * A proctor listens, where policy says that candidates are told.
  */
-listening: boolean, };
+listening: boolean, 
+/**
+ * A proctor has muted the microphone: nothing of it is sent.
+ */
+muted: boolean, };

@@ -39,6 +39,10 @@ late_after_min: number | null,
  */
 relay_only: boolean, 
 /**
+ * Candidates that one proctor is given at most, 1 to [`crate::limits::MAX_CANDIDATES_PER_PROCTOR`]. Candidates never learn of it.
+ */
+candidates_per_proctor: number, 
+/**
  * Only the demo and the tests set this: a missing camera may be replaced by the test picture, which says so.
  */
 allow_test_picture: boolean, };

@@ -13,6 +13,7 @@ import type { PeopleView } from "./PeopleView";
 import type { ProctorStep } from "./ProctorStep";
 import type { Role } from "./Role";
 import type { SendState } from "./SendState";
+import type { TeamView } from "./TeamView";
 import type { TimelineEntry } from "./TimelineEntry";
 
 /**
@@ -26,7 +27,7 @@ leads: boolean,
 /**
  * The exam office, while it is open.
  */
-office: OfficeView | null, link: LinkView, clock_offset: number, candidates: Array<CandidateTile>, 
+office: OfficeView | null, link: LinkView, clock_offset: number, candidates: Array<CandidateTile>, team: TeamView, 
 /**
  * Newest first, at most 200.
  */

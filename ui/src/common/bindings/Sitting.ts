@@ -11,7 +11,7 @@ export type Sitting = { admission: Admission,
  */
 late: boolean, 
 /**
- * Why a proctor asked again, rejected, paused, locked or ended, in that proctor's words; empty when nothing of it holds.
+ * Why a proctor asked again, rejected, removed, paused, locked or ended, in that proctor's words; empty when nothing of it holds.
  */
 reason: string, pause: OwnPause | null, 
 /**
@@ -37,4 +37,8 @@ ended: boolean,
 /**
  * Since when another device of the candidate waits to take over; server time, microseconds.
  */
-moving_since: number | null, };
+moving_since: number | null, 
+/**
+ * The microphone is not forwarded, and the candidate's app does not send it.
+ */
+muted: boolean, };

@@ -3,4 +3,4 @@
 /**
  * What a proctor does to one sitting. Reasons are shown to the candidate.
  */
-export type SittingAct = { "act": "admit" } | { "act": "ask_again", reason: string, } | { "act": "reject", reason: string, } | { "act": "pause", reason: string, } | { "act": "continue" } | { "act": "lock", reason: string, } | { "act": "extra_time", minutes: number, reason: string, } | { "act": "lower_hand" } | { "act": "end", reason: string, } | { "act": "move" } | { "act": "refuse_move" };
+export type SittingAct = { "act": "admit" } | { "act": "ask_again", reason: string, } | { "act": "reject", reason: string, } | { "act": "pause", reason: string, } | { "act": "continue" } | { "act": "lock", reason: string, } | { "act": "extra_time", minutes: number, reason: string, } | { "act": "lower_hand" } | { "act": "end", reason: string, } | { "act": "move" } | { "act": "refuse_move" } | { "act": "mute" } | { "act": "unmute" } | { "act": "remove", reason: string, };

@@ -3,4 +3,4 @@
 /**
  * What was done to a sitting, or asked for by its candidate, as the timeline has it.
  */
-export type SittingStep = "admit" | "ask_again" | "ready" | "reject" | "pause" | "continue" | "lock" | "extra_time" | "raise_hand" | "lower_hand" | "end" | "ask_move" | "move" | "refuse_move" | "unknown";
+export type SittingStep = "admit" | "ask_again" | "ready" | "reject" | "pause" | "continue" | "lock" | "extra_time" | "raise_hand" | "lower_hand" | "end" | "ask_move" | "move" | "refuse_move" | "mute" | "unmute" | "remove" | "unknown";

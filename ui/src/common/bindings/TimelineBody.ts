@@ -22,4 +22,12 @@ by: string, reason: string,
 /**
  * Extra time, minutes; 0 for other steps.
  */
-minutes: number, } | { "what": "unknown" };
+minutes: number, } | { "what": "assigned", 
+/**
+ * The name of who watches from now on.
+ */
+to: string, 
+/**
+ * The lead's name.
+ */
+by: string, } | { "what": "unknown" };

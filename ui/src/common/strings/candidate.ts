@@ -185,6 +185,8 @@ export const candidate = {
   'exam.sent_title_keeps': 'Recorded right now',
   'exam.sent_title': 'Sent right now',
   'exam.sent': 'sent, someone watches',
+  'exam.muted': 'Microphone muted by a proctor',
+  'exam.muted_sent': 'muted by a proctor',
   'exam.sent_microphone': 'a proctor listens',
   'exam.ready': 'ready, nobody watches now',
   'exam.ready_microphone': 'ready, nobody listens now',

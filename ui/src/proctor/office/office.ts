@@ -62,11 +62,15 @@ export interface Form {
   pageUrl: string;
   /** Minutes after the start; empty for never. */
   late: string;
+  /** Candidates that one proctor is given at most. */
+  ratio: string;
   policy: Policy;
 }
 
-export const DEFAULT_POLICY: Policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, relay_only: false, allow_test_picture: false };
+export const DEFAULT_POLICY: Policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, candidates_per_proctor: 8, relay_only: false, allow_test_picture: false };
 const MIN = 60e6;
+/** A page of the wall. */
+const MAX_RATIO = 30;
 
 /** What is as usual may be left out of a policy. */
 const complete = (policy: Partial<Policy> | undefined): Policy => ({ ...DEFAULT_POLICY, ...policy });
@@ -90,6 +94,7 @@ export function formOf(exam: (ExamInfo & { capacity: number }) | null, now: numb
     retention: String(policy.retention_days),
     pageUrl: policy.exam_page_url ?? '',
     late: policy.late_after_min === null ? '' : String(policy.late_after_min),
+    ratio: String(policy.candidates_per_proctor),
     policy: { ...policy },
   };
 }
@@ -107,8 +112,10 @@ export function read(form: Form): { ok: NewExam } | { bad: string } {
   if (retention_days === null || retention_days > 65535) return { bad: 'retention' };
   const late = form.late.trim() === '' ? null : whole(form.late);
   if (late === null ? form.late.trim() !== '' : late > 65535) return { bad: 'late' };
+  const candidates_per_proctor = whole(form.ratio);
+  if (candidates_per_proctor === null || candidates_per_proctor < 1 || candidates_per_proctor > MAX_RATIO) return { bad: 'ratio' };
   const url = form.pageUrl.trim();
-  const policy = { ...form.policy, retention_days, exam_page_url: url === '' ? null : url, late_after_min: late };
+  const policy = { ...form.policy, retention_days, exam_page_url: url === '' ? null : url, late_after_min: late, candidates_per_proctor };
   return { ok: { title: form.title.trim(), code: form.code.trim().toUpperCase(), starts_at, ends_at, capacity, policy } };
 }
 
@@ -130,7 +137,7 @@ export function edit(form: Form, exam: ExamInfo & { capacity: number }): ExamEdi
   return changes;
 }
 
-const BAD: Record<string, string> = { 'policy.late_after_min': 'late', 'policy.retention_days': 'retention', 'policy.exam_page_url': 'page_url' };
+const BAD: Record<string, string> = { 'policy.late_after_min': 'late', 'policy.candidates_per_proctor': 'ratio', 'policy.retention_days': 'retention', 'policy.exam_page_url': 'page_url' };
 
 /** The field that a refusal is about, by the name of its words `office.bad.…`; none when it is about no field. */
 export function badField(notice: Notice | null): string | null {

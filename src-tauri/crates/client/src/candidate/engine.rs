@@ -249,6 +249,7 @@ impl Running {
             chain_stands = false;
             self.emit(CandidateEvent::Error(code.into())).await;
         }
+        self.sinks.mute(room.you.sitting.muted);
         self.emit(CandidateEvent::RoomState(room)).await;
         self.outbox.resend(&link);
         for message in early {
@@ -334,7 +335,10 @@ impl Running {
 
     async fn message(&mut self, message: ServerMessage) -> Option<LinkEnd> {
         match message {
-            ServerMessage::RoomState(room) => self.emit(CandidateEvent::RoomState(room)).await,
+            ServerMessage::RoomState(room) => {
+                self.sinks.mute(room.you.sitting.muted);
+                self.emit(CandidateEvent::RoomState(room)).await;
+            }
             ServerMessage::LayerDemand { demands } => {
                 for Demand { publication, layers } in demands {
                     self.demand(publication, layers).await;
@@ -352,6 +356,7 @@ impl Running {
                 ends_at,
                 time_left,
             } => {
+                self.sinks.mute(sitting.muted);
                 self.emit(CandidateEvent::Sitting {
                     sitting,
                     ends_at,

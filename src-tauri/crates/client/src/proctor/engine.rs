@@ -22,6 +22,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
 
+/// How long leaving waits for the server's word.
+const LEAVE_WAIT: Duration = Duration::from_secs(1);
+
 #[derive(Clone)]
 enum About {
     Message(SendTicket),
@@ -193,7 +196,7 @@ impl Running {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 command = commands.recv() => match command {
-                    Some(Command::Close(done)) => return Err(Some(done)),
+                    Some(Command::Close(done) | Command::Leave(done)) => return Err(Some(done)),
                     Some(command) => self.command(command, None).await,
                     None => return Err(None),
                 },
@@ -254,6 +257,12 @@ impl Running {
                 },
                 command = commands.recv() => match command {
                     Some(Command::Close(done)) => return LinkEnd::Close(Some(done)),
+                    Some(Command::Leave(done)) => {
+                        let left = link.request(ClientMessage::RoomLeave);
+                        // Not said in time, it is as if the link had broken.
+                        let _ = tokio::time::timeout(LEAVE_WAIT, left).await;
+                        return LinkEnd::Close(Some(done));
+                    }
                     Some(command) => self.command(command, Some(&link)).await,
                     None => return LinkEnd::Close(None),
                 },
@@ -324,6 +333,7 @@ impl Running {
             ServerMessage::MessageAcknowledged { message, at } => ProctorEvent::MessageAcknowledged { message, at },
             ServerMessage::Action { at, action } => ProctorEvent::Action { at, action },
             ServerMessage::AttentionLooked { participant, at } => ProctorEvent::AttentionLooked { participant, at },
+            ServerMessage::Assignments { ratio, proctors } => ProctorEvent::Assignments { ratio, proctors },
             ServerMessage::ExamUpdated {
                 status,
                 ends_at,
@@ -402,7 +412,7 @@ impl Running {
                 let _ = self.keeper.input.send(KeeperInput::NetworkChanged).await;
                 Ok(())
             }
-            Command::Close(_) => Ok(()), // taken where commands are received
+            Command::Close(_) | Command::Leave(_) => Ok(()), // taken where commands are received
         };
         if let Err(error) = kept {
             self.emit(ProctorEvent::Error(body_of(&error))).await;

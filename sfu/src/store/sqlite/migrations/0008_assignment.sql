@@ -1,0 +1,2 @@
+-- Who watches the candidate of a session; nobody yet, or nobody any more: null.
+ALTER TABLE sessions ADD COLUMN proctor TEXT REFERENCES users (id);
