@@ -9,6 +9,8 @@ mod api_keys;
 mod assignment;
 #[path = "service/audit_log.rs"]
 mod audit_log;
+#[path = "service/broadcast.rs"]
+mod broadcast;
 #[path = "service/common/mod.rs"]
 mod common;
 #[path = "service/entering.rs"]

@@ -89,3 +89,5 @@ pub const MAX_CANDIDATES_PER_PROCTOR: u16 = 30;
 pub const PROCTOR_AWAY_S: i64 = 120;
 /// Candidates that one request gives to a proctor: a frame of ids holds more, one write of the store need not.
 pub const MAX_REASSIGNED: usize = 100;
+/// Broadcasts of one exam in a minute: people can't read more, and each is a message to everybody.
+pub const BROADCASTS_PER_MINUTE: usize = 6;

@@ -15,7 +15,7 @@ use crate::publication::{Freshness, Layer, LayerOffer, PublicationInfo, Publicat
 use crate::role::Role;
 use crate::sitting::Sitting;
 use crate::stats::{ClientStats, ConnectionLevel};
-use crate::timeline::{MessageKind, Presence, TimelineEntry};
+use crate::timeline::{Audience, MessageKind, Presence, Reach, TimelineEntry};
 use serde::{Deserialize, Serialize};
 
 /// A frame from a client.
@@ -302,6 +302,9 @@ pub enum ClientMessage {
         kind: MessageKind,
         text: String,
     },
+    /// The same words to many, each of whom gets them as a message of their own. Answer: `message:sent`, with the id that all of them share.
+    #[serde(rename = "message:broadcast")]
+    MessageBroadcast { audience: Audience, text: String },
     /// The candidate pressed "I understand", or has read.
     #[serde(rename = "message:acknowledge")]
     MessageAcknowledge { message: MessageId },
@@ -430,6 +433,9 @@ pub enum ServerMessage {
     },
     #[serde(rename = "message:received")]
     MessageReceived { message: Message },
+    /// To those who watch: how many have a broadcast now, and how many have read it.
+    #[serde(rename = "broadcast:updated")]
+    BroadcastUpdated { message: MessageId, reach: Reach },
     #[serde(rename = "message:acknowledged")]
     MessageAcknowledged { message: MessageId, at: i64 },
     /// To a candidate: what was done to the session. To proctors: what was done, and to whom.

@@ -43,6 +43,28 @@ pub enum MessageKind {
     Unknown,
 }
 
+/// Whom a broadcast is for: whoever sits the exam when it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export)]
+pub enum Audience {
+    Everyone,
+    /// Whom its author watches.
+    Mine,
+    #[serde(other)]
+    Unknown,
+}
+
+/// How far a broadcast has come; candidates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct Reach {
+    pub recipients: u16,
+    /// On whose machine it is.
+    pub delivered: u16,
+    pub acknowledged: u16,
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "what", rename_all = "snake_case")]
@@ -76,6 +98,15 @@ pub enum TimelineBody {
         text: String,
         delivered: bool,
         acknowledged: bool,
+    },
+    /// Words to many at once. The entry's `participant` is the author.
+    Broadcast {
+        message: MessageId,
+        audience: Audience,
+        /// The author's name.
+        by: String,
+        text: String,
+        reach: Reach,
     },
     /// A candidate joined for the first time or came back.
     Joined {

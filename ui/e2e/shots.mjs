@@ -32,7 +32,7 @@ const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed',
 const candidate = ['join', 'join-error', 'join-busy', 'join-moving', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'exam-paused-one', 'exam-locked', 'exam-early', 'exam-waiting', 'exam-asked', 'ended', 'ended-unsent', 'rejected', 'finished', 'finished-wait'];
 const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
 const key = {
-  1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'proctor/invitation', 'proctor/people', 'proctor/people-invite', 'proctor/people-change', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat', 'candidate/exam-muted', 'proctor/wall-shared', 'proctor/wall-team', 'proctor/wall-team-one', 'proctor/focus-act-lead'],
+  1024: ['proctor/wall', 'proctor/wall-busy', 'proctor/focus-act', 'proctor/focus-waiting', 'candidate/exam-paused-one', 'proctor/wall-rails', 'proctor/focus-signal', 'proctor/focus-warn', 'proctor/exams', 'proctor/invitation', 'proctor/people', 'proctor/people-invite', 'proctor/people-change', 'candidate/join', 'candidate/consent', 'candidate/check', 'candidate/exam-lost', 'candidate/exam-chat', 'candidate/exam-muted', 'proctor/wall-shared', 'proctor/wall-say', 'proctor/wall-team', 'proctor/wall-team-one', 'proctor/focus-act-lead'],
   1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning', 'proctor/wall-team'],
   theme: ['proctor/wall-team', 'proctor/wall-team-one', 'candidate/exam-muted', 'proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
@@ -53,6 +53,7 @@ const then = {
   'proctor/wall-keys': ['wall', press('?')],
   'proctor/wall-screen': ['wall', press('s')],
   'proctor/wall-exam': ['wall-lead', async (page) => { await page.getByRole('button', { name: 'Exam', exact: true }).click(); await page.getByRole('button', { name: 'Close the exam' }).click(); }],
+  'proctor/wall-say': ['wall-shared', async (page) => { await page.keyboard.press('b'); await page.locator('#say-text').fill('Five minutes left. Please check your answers.'); }],
   'proctor/wall-everyone': ['wall-shared', press('g')],
   'proctor/wall-team': ['wall-team', (page) => page.getByRole('button', { name: 'Proctors', exact: true }).click()],
   'proctor/wall-team-one': ['wall-team', async (page) => { await page.getByRole('button', { name: 'Proctors', exact: true }).click(); await page.getByRole('button', { name: /^Lucía/ }).click(); }],

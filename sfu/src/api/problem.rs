@@ -29,7 +29,9 @@ fn status(code: ErrorCode) -> StatusCode {
         E::EmailTaken | E::LastAdmin | E::SecondFactorExists => StatusCode::CONFLICT,
         E::SecondFactorRequired | E::SecondFactorWrong => StatusCode::UNAUTHORIZED,
         E::SecretWrong | E::CredentialsWrong | E::SetupCodeWrong | E::ResumeRefused => StatusCode::UNAUTHORIZED,
-        E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted | E::Removed => StatusCode::FORBIDDEN,
+        E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted | E::Removed => {
+            StatusCode::FORBIDDEN
+        }
         E::NotFound | E::TransportUnknown => StatusCode::NOT_FOUND,
         E::FieldInvalid | E::ImportRefused | E::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         E::ExamFrozen | E::RelayMissing | E::ExamCodeTaken | E::LabelTaken | E::RosterFull | E::EntryUsed => {

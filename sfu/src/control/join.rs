@@ -224,7 +224,12 @@ impl Control {
         if let Some(entry) = &joined {
             self.store.add_timeline(exam, entry.clone()).await?;
         }
-        let undelivered: Vec<_> = waiting.iter().filter(|m| !m.delivered).map(|m| m.message.id).collect();
+        let (broadcasts, undelivered): (Vec<_>, Vec<_>) = waiting
+            .iter()
+            .filter(|m| !m.delivered)
+            .map(|m| (m.broadcast, m.message.id))
+            .partition(|(broadcast, _)| *broadcast);
+        let undelivered = undelivered.into_iter().map(|(_, id)| id).collect();
         let messages = waiting
             .into_iter()
             .map(|stored| for_candidate(stored.message))
@@ -269,6 +274,9 @@ impl Control {
         }
         link.room = Some(Arc::clone(&room));
         self.note_delivered(&room, undelivered).await;
+        for (_, broadcast) in broadcasts {
+            self.note_reached(&room, broadcast, vec![participant]).await;
+        }
         Ok(())
     }
 

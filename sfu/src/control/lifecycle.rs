@@ -160,6 +160,7 @@ impl Control {
             refresh_browsers(&room, clock::now_us());
             self.follow_clock(&room).await;
             self.assign(&room).await;
+            self.follow_broadcasts(&room).await;
         }
     }
 

@@ -4,7 +4,7 @@ use super::join::entry_now;
 use super::{Answer, Control, Link, OK, OpenRoom};
 use crate::auth::identity::Person;
 use crate::clock;
-use crate::store::records::NewMessage;
+use crate::store::records::{Acknowledged, NewMessage};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::{MessageId, ParticipantId};
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
@@ -23,14 +23,7 @@ impl Control {
         kind: MessageKind,
         text: String,
     ) -> Answer {
-        let text = text.trim().to_owned();
-        // No text of PostgreSQL's can hold a NUL.
-        if text.is_empty() || text.contains('\0') {
-            return Err(ErrorBody::from(ErrorCode::BadMessage).with("field", "text"));
-        }
-        if text.chars().count() > MAX_MESSAGE_CHARS {
-            return Err(ErrorBody::from(ErrorCode::MessageTooLong).with("limit", MAX_MESSAGE_CHARS));
-        }
+        let text = checked(&text)?;
         let message = match link.identity.person {
             Person::Candidate { .. } => self.send_from_candidate(link, kind, text).await?,
             Person::User(_) => {
@@ -156,10 +149,13 @@ impl Control {
         let (room, _) = link.sitting()?;
         let at = clock::now_us();
         let store = self.store.acting(link.actor());
-        if store.acknowledge(message, link.identity.participant, at).await? {
-            room.state
+        match store.acknowledge(message, link.identity.participant, at).await? {
+            Acknowledged::Before => {}
+            Acknowledged::Message => room
+                .state
                 .lock()
-                .tell_watchers(ServerMessage::MessageAcknowledged { message, at });
+                .tell_watchers(ServerMessage::MessageAcknowledged { message, at }),
+            Acknowledged::Broadcast => room.state.lock().broadcasts.moved(message),
         }
         OK
     }
@@ -185,6 +181,22 @@ impl Control {
             action => self.act_on_sitting(link, &action).await,
         }
     }
+}
+
+/// Words as they are stored.
+///
+/// # Errors
+/// `bad_message` for none, `message_too_long`.
+pub(super) fn checked(text: &str) -> Result<String, ErrorBody> {
+    let text = text.trim();
+    // No text of PostgreSQL's can hold a NUL.
+    if text.is_empty() || text.contains('\0') {
+        return Err(ErrorBody::from(ErrorCode::BadMessage).with("field", "text"));
+    }
+    if text.chars().count() > MAX_MESSAGE_CHARS {
+        return Err(ErrorBody::from(ErrorCode::MessageTooLong).with("limit", MAX_MESSAGE_CHARS));
+    }
+    Ok(text.to_owned())
 }
 
 /// A candidate learns that a proctor wrote, not who.

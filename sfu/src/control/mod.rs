@@ -2,6 +2,7 @@
 
 pub mod assignment;
 mod attention;
+mod broadcast;
 pub mod browser;
 pub mod census;
 mod exam;
@@ -171,6 +172,7 @@ impl Control {
             ClientMessage::KeyframeRequest { source, layer } => self.request_keyframe(link, source, layer),
             ClientMessage::IntegrityEvents { events } => self.integrity(link, events).await,
             ClientMessage::MessageSend { to, kind, text } => self.send_message(link, to, kind, text).await,
+            ClientMessage::MessageBroadcast { audience, text } => self.broadcast(link, audience, &text).await,
             ClientMessage::MessageAcknowledge { message } => self.acknowledge(link, message).await,
             ClientMessage::Action { action } => self.action(link, action).await,
             ClientMessage::HandRaise { raised: true } => self.step_of_candidate(link, SittingStep::RaiseHand).await,

@@ -27,6 +27,8 @@ pub enum Act {
     ReadMessages,
     /// Write to the other side: a candidate to those who watch, they to one candidate.
     WriteMessages,
+    /// Write to everybody who sits the exam, or to all of the own.
+    Broadcast,
     /// Receive pictures and sound, and what that needs.
     Watch,
     /// Be noted as having looked at a candidate.
@@ -84,6 +86,7 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::Ask, "raise a hand, ask to be let in", "c"),
     (Act::ReadMessages, "acknowledge messages", "c"),
     (Act::WriteMessages, "write messages", "cpla"),
+    (Act::Broadcast, "write to everybody at once", "pla"),
     (Act::Watch, "receive pictures and sound", "pla"),
     (Act::Look, "be noted as having looked", "pla"),
     (Act::Warn, "warn", "pla"),
@@ -174,6 +177,7 @@ pub fn of(message: &ClientMessage) -> Option<Act> {
         | ClientMessage::KeyframeRequest { .. } => Some(Act::Watch),
         ClientMessage::IntegrityEvents { .. } => Some(Act::ReportEvents),
         ClientMessage::MessageSend { .. } => Some(Act::WriteMessages),
+        ClientMessage::MessageBroadcast { .. } => Some(Act::Broadcast),
         ClientMessage::MessageAcknowledge { .. } => Some(Act::ReadMessages),
         ClientMessage::Action { action } => of_action(action),
         ClientMessage::HandRaise { .. } | ClientMessage::AdmissionRequest => Some(Act::Ask),
@@ -230,6 +234,7 @@ mod tests {
         Ask           x - - - -
         ReadMessages  x - - - -
         WriteMessages x x x - x
+        Broadcast     - x x - x
         Watch         - x x - x
         Look          - x x - x
         Warn          - x x - x

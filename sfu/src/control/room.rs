@@ -2,6 +2,7 @@
 //! across I/O; queuing to clients happens under it too, so that everybody sees one order.
 
 use super::assignment::Assignments;
+use super::broadcast::Broadcasts;
 use super::levels::RoomLevels;
 use super::outbox::{Outbox, frame};
 use super::policy;
@@ -9,13 +10,13 @@ use crate::auth::identity::Subject;
 use axum::extract::ws::Utf8Bytes;
 use invigil_shared::binding::Binding;
 use invigil_shared::exam::{Allowances, ExamInfo};
-use invigil_shared::id::{ParticipantId, SessionId, TransportId, UserId};
+use invigil_shared::id::{MessageId, ParticipantId, SessionId, TransportId, UserId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_TIMELINE_BACKLOG;
 use invigil_shared::publication::{Kind, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::signal::{Direction, ParticipantInfo, ServerMessage};
 use invigil_shared::stats::ConnectionLevel;
-use invigil_shared::timeline::{Presence, TimelineEntry};
+use invigil_shared::timeline::{Presence, Reach, TimelineBody, TimelineEntry};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
@@ -141,6 +142,7 @@ pub struct Room {
     pub levels: RoomLevels,
     /// Who watches whom.
     pub assignments: Assignments,
+    pub broadcasts: Broadcasts,
 }
 
 impl Room {
@@ -152,6 +154,7 @@ impl Room {
             recent: VecDeque::new(),
             levels: RoomLevels::default(),
             assignments: Assignments::default(),
+            broadcasts: Broadcasts::default(),
         }
     }
 
@@ -194,6 +197,17 @@ impl Room {
         stored.sort_by_key(|entry| entry.id);
         stored.drain(..stored.len().saturating_sub(MAX_TIMELINE_BACKLOG));
         stored
+    }
+
+    /// How far a broadcast has come, for those who come and find its line among the newest.
+    pub fn note_reach(&mut self, broadcast: MessageId, now: Reach) {
+        for entry in &mut self.recent {
+            if let TimelineBody::Broadcast { message, reach, .. } = &mut entry.body
+                && *message == broadcast
+            {
+                *reach = now;
+            }
+        }
     }
 
     /// Tells those who watch how a member stands now.

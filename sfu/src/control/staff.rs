@@ -51,9 +51,7 @@ impl Control {
         // Why, in somebody's words, is not in the audit log.
         let said = json!({ "exam": room.id, "role": role.as_str() });
         let store = self.store.acting(link.actor());
-        store
-            .note(audit::Action::RemoveWatcher, user.to_string(), said)
-            .await?;
+        store.note(audit::Action::RemoveWatcher, user.to_string(), said).await?;
         let out: Vec<ParticipantId> = {
             let state = room.state.lock();
             let theirs = state.held_by(Subject::User(user), u64::MAX);

@@ -168,9 +168,8 @@ impl Control {
     /// Whoever was let go of may never watch here again: what they had is given to others at once.
     pub(super) async fn for_good(&self, user: UserId) -> bool {
         match self.store.user(user).await {
-            Ok(record) => !record.is_some_and(|user| {
-                user.active() && matches!(user.role, Role::Proctor | Role::Lead | Role::Admin)
-            }),
+            Ok(record) => !record
+                .is_some_and(|user| user.active() && matches!(user.role, Role::Proctor | Role::Lead | Role::Admin)),
             // Then the time that they have to come back decides.
             Err(_) => false,
         }

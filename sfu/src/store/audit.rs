@@ -136,6 +136,7 @@ pub enum Action {
     /// Somebody who watched was put out of a room.
     RemoveWatcher,
     SendMessage,
+    Broadcast,
     Warn,
     AcknowledgeMessage,
     /// Everything was copied to another place.
@@ -183,6 +184,7 @@ impl Action {
             Self::ChangeSitting => "change_sitting",
             Self::Assign => "assign",
             Self::RemoveWatcher => "remove_watcher",
+            Self::Broadcast => "broadcast",
             Self::SendMessage => "send_message",
             Self::Warn => "warn",
             Self::AcknowledgeMessage => "acknowledge_message",

@@ -21,14 +21,14 @@ use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
 use invigil_shared::office::{DEFAULT_CAPACITY, RosterItem};
-use invigil_shared::timeline::TimelineEntry;
+use invigil_shared::timeline::{Reach, TimelineEntry};
 use join_links::JoinLinkStore;
 use once::{Once, Outcome};
 use people::{PeopleStore, RevocationStore};
 use postgres::{DatabaseUrl, PostgresStore};
 use records::{
-    Append, Appended, AssignmentChange, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewMessage, NewRosterEntry, SessionRecord,
-    SittingChange, StoredExam, StoredMessage, UserRecord, WaitingDevice,
+    Acknowledged, Append, Appended, AssignmentChange, EditedExam, ExamChange, ExamTimes, ExamsWanted, NewBroadcast,
+    NewMessage, NewRosterEntry, SessionRecord, SittingChange, StoredExam, StoredMessage, UserRecord, WaitingDevice,
 };
 use second_factors::SecondFactorStore;
 use serde_json::Value;
@@ -205,9 +205,14 @@ pub trait MessageStore: Send + Sync {
     /// Writes a message together with its timeline entry.
     async fn add_message(&self, message: NewMessage) -> Stored<()>;
     async fn mark_delivered(&self, ids: Vec<MessageId>, at: i64) -> Stored<()>;
-    /// Notes that `candidate` acknowledged a message to it; false when it had before. [`StoreError::Missing`] when there is none.
-    async fn acknowledge(&self, id: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool>;
-    /// Messages to a candidate that it has not acknowledged, oldest first, at most [`records::MAX_UNACKNOWLEDGED`].
+    /// Writes a broadcast once, with its recipients and its timeline entry.
+    async fn add_broadcast(&self, broadcast: NewBroadcast) -> Stored<()>;
+    /// Notes that it is on the machines of candidates.
+    async fn mark_broadcast(&self, id: MessageId, candidates: Vec<ParticipantId>, at: i64) -> Stored<()>;
+    async fn reach(&self, broadcast: MessageId) -> Stored<Reach>;
+    /// Notes that `candidate` acknowledged a message or a broadcast to it. [`StoreError::Missing`] when there is none.
+    async fn acknowledge(&self, id: MessageId, candidate: ParticipantId, at: i64) -> Stored<Acknowledged>;
+    /// Messages and broadcasts to a candidate that it has not acknowledged, oldest first, at most [`records::MAX_UNACKNOWLEDGED`].
     async fn unacknowledged(&self, candidate: ParticipantId) -> Stored<Vec<StoredMessage>>;
 }
 

@@ -2,7 +2,7 @@
 
 use invigil_shared::chain::{ChainBreak, ChainHead};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
-use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
+use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
 use invigil_shared::integrity::{IntegrityEvent, IntegrityPayload};
 use invigil_shared::role::Role;
 use invigil_shared::signal::Message;
@@ -230,9 +230,31 @@ pub struct NewMessage {
     pub entry: TimelineEntry,
 }
 
-/// A message as stored.
+/// Words to many, with their timeline entry.
+#[derive(Clone, Debug)]
+pub struct NewBroadcast {
+    pub id: MessageId,
+    pub exam: ExamId,
+    /// The person's name, as proctors see it.
+    pub author: String,
+    pub text: String,
+    pub at: i64,
+    pub recipients: Vec<ParticipantId>,
+    pub entry: TimelineEntry,
+}
+
+/// A message as stored, or one candidate's part of a broadcast.
 #[derive(Clone, Debug)]
 pub struct StoredMessage {
     pub message: Message,
     pub delivered: bool,
+    pub broadcast: bool,
+}
+
+/// What an acknowledgement was of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledged {
+    Before,
+    Message,
+    Broadcast,
 }

@@ -16,7 +16,7 @@ use invigil_shared::office::RosterItem;
 use invigil_shared::role::Role;
 use invigil_shared::signal::Message;
 use invigil_shared::sitting::Sitting;
-use invigil_shared::timeline::{MessageKind, TimelineBody, TimelineEntry};
+use invigil_shared::timeline::{MessageKind, Reach, TimelineBody, TimelineEntry};
 use serde::de::DeserializeOwned;
 use sqlx::types::Uuid;
 
@@ -214,9 +214,8 @@ pub fn proctor(row: &impl Columns) -> Stored<Option<UserId>> {
 
 /// What the audit log says of candidates that were given to proctors.
 pub fn assigned(change: &AssignmentChange) -> serde_json::Value {
-    let said = |moved: &AssignmentMove| {
-        serde_json::json!({ "session": moved.session, "from": moved.from, "to": moved.to })
-    };
+    let said =
+        |moved: &AssignmentMove| serde_json::json!({ "session": moved.session, "from": moved.from, "to": moved.to });
     serde_json::json!({ "moves": change.moves.iter().map(said).collect::<Vec<_>>() })
 }
 
@@ -370,13 +369,35 @@ pub fn message(row: &impl Columns) -> Stored<StoredMessage> {
         acknowledged: row.maybe_integer("acknowledged_at")?.is_some(),
     };
     let delivered = row.maybe_integer("delivered_at")?.is_some();
-    Ok(StoredMessage { message, delivered })
+    Ok(StoredMessage {
+        message,
+        delivered,
+        broadcast: row.truth("broadcast")?,
+    })
+}
+
+/// How far a broadcast has come, by the columns `recipients`, `received` and `read`.
+pub fn reach(row: &impl Columns) -> Stored<Reach> {
+    let count = |column: &str| u16::try_from(row.integer(column)?).map_err(|error| corrupt(column, error));
+    Ok(Reach {
+        recipients: count("recipients")?,
+        delivered: count("received")?,
+        acknowledged: count("read")?,
+    })
 }
 
 /// The message that a timeline entry is about: what became of it is read from there, so that an entry is written once.
 pub fn message_of(entry: &TimelineEntry) -> Option<MessageId> {
     match &entry.body {
         TimelineBody::Message { message, .. } => Some(*message),
+        _ => None,
+    }
+}
+
+/// The same of a broadcast.
+pub fn broadcast_of(entry: &TimelineEntry) -> Option<MessageId> {
+    match &entry.body {
+        TimelineBody::Broadcast { message, .. } => Some(*message),
         _ => None,
     }
 }
@@ -392,6 +413,9 @@ pub fn timeline_entry(row: &impl Columns) -> Stored<TimelineEntry> {
     {
         *delivered = row.maybe_integer("delivered_at")?.is_some();
         *acknowledged = row.maybe_integer("acknowledged_at")?.is_some();
+    }
+    if let TimelineBody::Broadcast { reach: stored, .. } = &mut body {
+        *stored = reach(row)?;
     }
     Ok(TimelineEntry {
         id: TimelineEntryId(row.uuid("id")?),

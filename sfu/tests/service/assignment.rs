@@ -38,7 +38,11 @@ fn of(frame: &Value, user: &str) -> Vec<String> {
     let proctors = frame["proctors"].as_array().unwrap();
     let load = proctors.iter().find(|load| load["proctor"] == user);
     let candidates = load.map(|load| load["candidates"].as_array().unwrap().clone());
-    let mut ids: Vec<String> = candidates.unwrap_or_default().iter().map(|id| text(id).to_owned()).collect();
+    let mut ids: Vec<String> = candidates
+        .unwrap_or_default()
+        .iter()
+        .map(|id| text(id).to_owned())
+        .collect();
     ids.sort();
     ids
 }
@@ -77,7 +81,10 @@ async fn candidates_go_to_the_least_loaded_and_stay_there_over_reconnect_and_res
     let _again = world.in_room(token, exam.id).await;
     let mut one = watcher(&world, &exam, "one@x.org", Role::Proctor).await;
     let told = until(&mut one, &users, &[2, 2]).await;
-    assert_eq!([of(&told, &one_id), of(&told, &two_id)].map(|theirs| theirs.contains(id)), before);
+    assert_eq!(
+        [of(&told, &one_id), of(&told, &two_id)].map(|theirs| theirs.contains(id)),
+        before
+    );
 
     world.restart().await;
     // Nobody of them is back, and a third one is there first: what is stored holds.
@@ -86,7 +93,11 @@ async fn candidates_go_to_the_least_loaded_and_stay_there_over_reconnect_and_res
     let told = until(&mut three, &[&one_id, &two_id, &three_id], &[2, 2, 1]).await;
     assert_eq!((of(&told, &one_id), of(&told, &two_id)), (of_one, of_two));
     let load = |user: &str| {
-        let found = told["proctors"].as_array().unwrap().iter().find(|load| load["proctor"] == user);
+        let found = told["proctors"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|load| load["proctor"] == user);
         found.unwrap().clone()
     };
     assert_eq!(load(&one_id)["here"], json!([]), "who is away is expected back");
@@ -125,13 +136,18 @@ async fn whoever_leaves_for_good_is_followed_by_others_at_once() {
     let (client, ..) = sitting.iter_mut().find(|(_, id, _)| *id == theirs[0]).unwrap();
     assert_eq!(client.request(json!({ "type": "session:finish" })).await["type"], "ok");
     let filled = two
-        .until(|frame| {
-            frame["type"] == "assignments" && of(frame, &two_id).len() == 4
-        })
+        .until(|frame| frame["type"] == "assignments" && of(frame, &two_id).len() == 4)
         .await;
-    assert!(of(&filled, &two_id).contains(&theirs[0]), "who has handed in stays on the list, and counts no more");
+    assert!(
+        of(&filled, &two_id).contains(&theirs[0]),
+        "who has handed in stays on the list, and counts no more"
+    );
     let audit = world.store.audit_records(0, 1_000).await.unwrap();
-    assert!(audit.iter().any(|record| record.action == "assign" && record.actor == "server"));
+    assert!(
+        audit
+            .iter()
+            .any(|record| record.action == "assign" && record.actor == "server")
+    );
 }
 
 #[tokio::test]
@@ -164,12 +180,15 @@ async fn a_lead_gives_one_or_all_of_somebody_to_another_and_only_a_lead() {
         assert_eq!(lead.request(ask(unknown)).await["code"], "not_found");
     }
     let many: Vec<&String> = std::iter::repeat_n(&first, 101).collect();
-    assert_eq!(lead.request(ask(json!({ "participants": many }))).await["code"], "bad_message");
+    assert_eq!(
+        lead.request(ask(json!({ "participants": many }))).await["code"],
+        "bad_message"
+    );
 
     let answer = lead.request(ask(json!({ "participants": [first] }))).await;
     assert_eq!(answer["type"], "ok");
     let told = until(&mut proctor, &users, &[1, 1]).await;
-    assert_eq!(of(&told, &lead_id), [first.clone()]);
+    assert_eq!(of(&told, &lead_id), [first.as_str()]);
     let line = proctor
         .until(|frame| frame["type"] == "timeline:entry" && frame["entry"]["body"]["what"] == "assigned")
         .await;
@@ -185,7 +204,9 @@ async fn a_lead_gives_one_or_all_of_somebody_to_another_and_only_a_lead() {
     assert_eq!(of(&told, &lead_id), both);
 
     let audit = world.store.audit_records(0, 1_000).await.unwrap();
-    let by_lead = audit.iter().filter(|record| record.action == "assign" && record.actor == lead_id);
+    let by_lead = audit
+        .iter()
+        .filter(|record| record.action == "assign" && record.actor == lead_id);
     assert_eq!(by_lead.count(), 2);
     // What the candidate heard says nothing of who watches, nor that somebody is given to somebody.
     candidate.settled().await;

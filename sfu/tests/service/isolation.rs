@@ -210,7 +210,10 @@ async fn play(acts: Vec<Act>) {
             assert!(!own.heard.contains(trace), "{} heard who watches: {trace}", own.label);
         }
     }
-    assert!(told > 0 && proctor.transcript.contains("assignments"), "the proctor does hear of them: the check can see");
+    assert!(
+        told > 0 && proctor.transcript.contains("assignments"),
+        "the proctor does hear of them: the check can see"
+    );
 }
 
 #[test]

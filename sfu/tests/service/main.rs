@@ -7,6 +7,7 @@ mod api_keys;
 mod assignment;
 mod audit_log;
 mod backup;
+mod broadcast;
 mod browser;
 mod command_line;
 mod common;

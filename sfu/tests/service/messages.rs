@@ -175,7 +175,7 @@ async fn messages_that_cannot_be_are_refused() {
         "warning"
     );
     let later = proctor
-        .request(json!({ "type": "action", "action": "mute", "participant": to, "reason": "x" }))
+        .request(json!({ "type": "action", "action": "levitate", "participant": to, "reason": "x" }))
         .await;
     assert_eq!(text(&later["code"]), "unsupported");
 }

@@ -144,10 +144,16 @@ async fn candidates_are_given_to_proctors_all_or_none(place: Place) {
     let both = vec![moved(&seat, None, Some(one.id)), moved(&other, None, Some(one.id))];
     assert!(store.assign(change(both, &[10])).await.unwrap());
     // The first of the two would be right; the second is with somebody else.
-    let half = vec![moved(&seat, Some(one.id), Some(two.id)), moved(&other, None, Some(two.id))];
+    let half = vec![
+        moved(&seat, Some(one.id), Some(two.id)),
+        moved(&other, None, Some(two.id)),
+    ];
     assert!(!store.assign(change(half, &[20])).await.unwrap());
     let proctor_of = async |id| store.session(id).await.unwrap().unwrap().proctor;
-    assert_eq!((proctor_of(seat.id).await, proctor_of(other.id).await), (Some(one.id), Some(one.id)));
+    assert_eq!(
+        (proctor_of(seat.id).await, proctor_of(other.id).await),
+        (Some(one.id), Some(one.id))
+    );
     let nobody = vec![moved(&seat, Some(one.id), None)];
     assert!(store.assign(change(nobody, &[])).await.unwrap());
     let reopened = place.open().await;

@@ -14,7 +14,7 @@ use invigil_shared::role::Role;
 use invigil_shared::signal::*;
 use invigil_shared::sitting::{Admission, OwnPause, Sitting};
 use invigil_shared::stats::{ClientStats, ConnectionLevel};
-use invigil_shared::timeline::{MessageKind, Presence, Severity, TimelineBody, TimelineEntry};
+use invigil_shared::timeline::{Audience, MessageKind, Presence, Reach, Severity, TimelineBody, TimelineEntry};
 use std::collections::BTreeMap;
 
 const AT: i64 = 1_795_000_000_000_000;
@@ -244,6 +244,10 @@ pub fn client_messages() -> Vec<ClientMessage> {
             kind: MessageKind::Warning,
             text: "Look at your own screen.".into(),
         },
+        M::MessageBroadcast {
+            audience: Audience::Mine,
+            text: "Five minutes left.".into(),
+        },
         M::MessageAcknowledge { message: message_id() },
         M::Action {
             action: Action::ExtraTime {
@@ -367,6 +371,14 @@ pub fn server_messages() -> Vec<ServerMessage> {
             delivered: true,
         },
         M::MessageReceived { message: message() },
+        M::BroadcastUpdated {
+            message: message_id(),
+            reach: Reach {
+                recipients: 30,
+                delivered: 28,
+                acknowledged: 12,
+            },
+        },
         M::MessageAcknowledged {
             message: message_id(),
             at: AT,
@@ -413,6 +425,7 @@ pub fn server_messages() -> Vec<ServerMessage> {
                 given_back_us: 0,
                 ended: false,
                 moving_since: None,
+                muted: false,
             },
             ends_at: AT + 3_600_000_000,
             time_left: 3_600_000_000,

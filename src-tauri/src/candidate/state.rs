@@ -201,7 +201,11 @@ impl CandidateState {
             self.link.view(),
             LinkView::Connected | LinkView::Weak | LinkView::Back { .. }
         );
-        let live = self.sources.iter().any(|source| source.view.state == SourceState::Live);
+        let muted = |source: &&Source| self.sitting.muted && !source.view.publication.kind.is_video();
+        let sent = self.sources.iter().filter(|source| !muted(source));
+        let live = sent
+            .map(|source| source.view.state)
+            .any(|state| state == SourceState::Live);
         match &self.exam {
             _ if !linked || !live => Mark::NotSending,
             Some(exam) if exam.policy.keeps_video => Mark::Recording,

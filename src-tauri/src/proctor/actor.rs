@@ -303,6 +303,13 @@ impl Actor {
                         .send(Input::MessageFailed(ErrorBody::from(ErrorCode::Internal)));
                 }
             }
+            Effect::Broadcast(audience, text) => {
+                let sent = self.client.as_ref().map(|client| client.broadcast(audience, &text));
+                if !matches!(sent, Some(Ok(_))) {
+                    self.inputs
+                        .send(Input::MessageFailed(ErrorBody::from(ErrorCode::Internal)));
+                }
+            }
             Effect::ActOnExam(step) => {
                 self.act(match step {
                     ExamStep::Pause => Action::Pause {
@@ -501,6 +508,7 @@ impl Actor {
             } => Input::MessageSent { message, delivered },
             ProctorEvent::MessageSent { result: Err(error), .. } => Input::MessageFailed(error),
             ProctorEvent::MessageAcknowledged { message, .. } => Input::MessageAcknowledged(message),
+            ProctorEvent::Reached { message, reach } => Input::Reached(message, reach),
             ProctorEvent::Assignments { ratio, proctors } => Input::Assignments { ratio, proctors },
             ProctorEvent::AttentionLooked { participant, at } => Input::Looked { participant, at },
             ProctorEvent::ExamUpdated { status, ends_at, .. } => Input::ExamUpdated { status, ends_at },

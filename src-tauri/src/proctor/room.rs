@@ -10,7 +10,7 @@ use invigil_shared::role::Role;
 use invigil_shared::signal::{ParticipantInfo, ProctorLoad, RoomState};
 use invigil_shared::sitting::Admission;
 use invigil_shared::stats::ConnectionLevel;
-use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
+use invigil_shared::timeline::{Presence, Reach, TimelineBody, TimelineEntry};
 use invigil_view::proctor::{CandidateTile, ProctorRow, PublicationView, TeamView};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -68,7 +68,10 @@ impl Room {
     pub fn assignments(&mut self, ratio: u16, proctors: Vec<ProctorLoad>) {
         let pairs = |load: &ProctorLoad| {
             let proctor = load.proctor;
-            load.candidates.iter().map(move |candidate| (*candidate, proctor)).collect::<Vec<_>>()
+            load.candidates
+                .iter()
+                .map(move |candidate| (*candidate, proctor))
+                .collect::<Vec<_>>()
         };
         self.assigned = proctors.iter().flat_map(pairs).take(MAX_PARTICIPANTS).collect();
         (self.ratio, self.team) = (ratio, proctors);
@@ -256,6 +259,17 @@ impl Room {
                 && *message == acknowledged_message
             {
                 (*acknowledged, *delivered) = (true, true);
+            }
+        }
+    }
+
+    /// How far a broadcast has come.
+    pub fn reached(&mut self, broadcast: MessageId, now: Reach) {
+        for entry in &mut self.timeline {
+            if let TimelineBody::Broadcast { message, reach, .. } = &mut entry.body
+                && *message == broadcast
+            {
+                *reach = now;
             }
         }
     }

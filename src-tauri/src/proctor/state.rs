@@ -23,11 +23,13 @@ use invigil_shared::publication::{Freshness, Layer, PublicationInfo, Publication
 use invigil_shared::rest::{ExamListItem, SignInResponse};
 use invigil_shared::role::Role;
 use invigil_shared::signal::{AudioLevel, ParticipantInfo, ProctorLoad, RoomState};
-use invigil_shared::timeline::{MessageKind, TimelineEntry};
+use invigil_shared::timeline::{Audience, MessageKind, Reach, TimelineEntry};
 use invigil_view::account::AccountView;
 use invigil_view::common::{CertificateQuestion, Notice};
 use invigil_view::people::PeopleView;
-use invigil_view::proctor::{ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, TeamAct, WantedPicture};
+use invigil_view::proctor::{
+    ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, TeamAct, WantedPicture,
+};
 
 /// "Sent" stays this long, microseconds.
 const SENT_US: i64 = 6 * SECOND;
@@ -70,6 +72,8 @@ pub enum Input {
     /// The server refused what was to be done to a sitting or the exam.
     ActFailed(ErrorBody),
     MessageAcknowledged(MessageId),
+    /// How far a broadcast has come.
+    Reached(MessageId, Reach),
     /// Who watches whom.
     Assignments {
         ratio: u16,
@@ -136,6 +140,7 @@ pub enum Effect {
         kind: MessageKind,
         text: String,
     },
+    Broadcast(Audience, String),
     ActOnExam(ExamStep),
     ActOn(ParticipantId, SittingAct),
     /// Everybody who sits the exam now.
@@ -338,6 +343,7 @@ impl ProctorState {
             }
             Input::ActFailed(error) => self.notice = Some(refusal(&error)),
             Input::MessageAcknowledged(message) => self.room.acknowledged(message),
+            Input::Reached(message, reach) => self.room.reached(message, reach),
             Input::Assignments { ratio, proctors } => self.room.assignments(ratio, proctors),
             Input::Looked { participant, at } => self.room.looked(participant, at),
             Input::ExamUpdated { status, ends_at } => {
@@ -456,6 +462,12 @@ impl ProctorState {
             }
             ProctorCommand::Looked { participant } => effects.push(Effect::Looked(participant)),
             ProctorCommand::Send { to, kind, text } => self.send(to, kind, text.trim(), now, effects),
+            ProctorCommand::Broadcast { audience, text } => {
+                if let Some(text) = self.words(&text) {
+                    self.sending = Some((SendState::Sending, now));
+                    effects.push(Effect::Broadcast(audience, text));
+                }
+            }
             ProctorCommand::Exam { step } => {
                 if self.leads {
                     effects.push(Effect::ActOnExam(step));
@@ -561,19 +573,20 @@ impl ProctorState {
     }
 
     fn send(&mut self, to: ParticipantId, kind: MessageKind, text: &str, now: i64, effects: &mut Vec<Effect>) {
-        if text.is_empty() || !self.room.has(to) {
-            return;
+        if let Some(text) = self.words(text).filter(|_| self.room.has(to)) {
+            self.sending = Some((SendState::Sending, now));
+            effects.push(Effect::Send { to, kind, text });
         }
+    }
+
+    /// What was written, when there is something, and not too much.
+    fn words(&mut self, text: &str) -> Option<String> {
+        let text = text.trim();
         if text.chars().count() > MAX_MESSAGE_CHARS {
             self.notice = Some(Notice::new("message_too_long").with("limit", MAX_MESSAGE_CHARS));
-            return;
+            return None;
         }
-        self.sending = Some((SendState::Sending, now));
-        effects.push(Effect::Send {
-            to,
-            kind,
-            text: text.to_owned(),
-        });
+        (!text.is_empty()).then(|| text.to_owned())
     }
 }
 

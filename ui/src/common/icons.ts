@@ -38,6 +38,7 @@ import LogIn from '@lucide/svelte/icons/log-in';
 import LogOut from '@lucide/svelte/icons/log-out';
 import MessageSquare from '@lucide/svelte/icons/message-square';
 import MessageSquareWarning from '@lucide/svelte/icons/message-square-warning';
+import Megaphone from '@lucide/svelte/icons/megaphone';
 import Mic from '@lucide/svelte/icons/mic';
 import MicOff from '@lucide/svelte/icons/mic-off';
 import Minus from '@lucide/svelte/icons/minus';
@@ -79,6 +80,7 @@ export const icons = {
   account: CircleUserRound,
   alert: CircleAlert,
   back: ArrowLeft,
+  broadcast: Megaphone,
   broken: Link2Off,
   camera: Video,
   cameraOff: VideoOff,

@@ -145,6 +145,8 @@ export function eventIcon(entry: TimelineEntry): IconName {
       return sittingEventIcon(body.step);
     case 'assigned':
       return 'people';
+    case 'broadcast':
+      return 'broadcast';
     default:
       return 'info';
   }
@@ -166,6 +168,8 @@ export function eventTitle(entry: TimelineEntry): string {
       return t(body.resumed ? 'event.resumed' : 'event.joined');
     case 'sitting':
       return sittingTitle(body);
+    case 'broadcast':
+      return t(body.audience === 'mine' ? 'event.broadcast_mine' : 'event.broadcast', { by: body.by, text: body.text });
     case 'assigned':
       return t('event.assigned', { by: body.by, to: body.to });
     default:
@@ -183,6 +187,7 @@ export function eventTone(entry: TimelineEntry): Tone {
   if (severity) return severityTone(severity);
   if (entry.body.what === 'presence') return ({ online: 'ok', degraded: 'warn', lost: 'high', finished: '', unknown: '' } as const)[entry.body.presence];
   if (entry.body.what === 'message') return entry.body.kind === 'warning' ? 'warn' : 'info';
+  if (entry.body.what === 'broadcast') return 'info';
   if (entry.body.what === 'sitting') return entry.body.step === 'raise_hand' || entry.body.step === 'ready' ? 'info' : entry.body.step === 'end' || entry.body.step === 'reject' || entry.body.step === 'remove' ? 'warn' : '';
   return '';
 }

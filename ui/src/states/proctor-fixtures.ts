@@ -143,7 +143,7 @@ const shared = (you: 'w1' | 'l1'): Partial<ProctorView> => {
   const row = (proctor: string, name: string, role: Role, here: string | null) => ({ proctor, name, role, here, you: proctor === you, candidates: candidates.filter((one) => one.proctor === proctor && one.presence !== 'finished').length });
   const proctors = [row('w1', 'Proctor 1', 'proctor', 'c1'), row('w2', 'Lucía Fernández', 'proctor', 'c2'), row('w3', 'Tom Ashby', 'proctor', null), row('w4', 'Ingrid Solheim', 'proctor', 'c4'), row('l1', 'Jonas Weber', 'lead', 'c5'), row('a1', 'Amara Okafor', 'admin', 'c6')];
   const lead = you === 'l1';
-  return { candidates, team: { ratio: 8, proctors: [...proctors.filter((one) => one.you), ...proctors.filter((one) => !one.you)], unassigned: 2 }, leads: lead, role: lead ? 'lead' : 'proctor', name: lead ? 'Jonas Weber' : 'Proctor 1', timeline: [entry('p012', 30 * S, did('mute', 'Jonas Weber')), entry('p020', 50 * S, { what: 'assigned', to: 'Tom Ashby', by: 'Jonas Weber' }), ...timeline()] };
+  return { candidates, team: { ratio: 8, proctors: [...proctors.filter((one) => one.you), ...proctors.filter((one) => !one.you)], unassigned: 2 }, leads: lead, role: lead ? 'lead' : 'proctor', name: lead ? 'Jonas Weber' : 'Proctor 1', timeline: [entry('c1', 10 * S, { what: 'broadcast', message: 'b1', audience: 'everyone', by: 'Jonas Weber', text: 'Question 4 has a misprint: read “ribosome” in the second line.', reach: { recipients: 29, delivered: 27, acknowledged: 11 } }), entry('p012', 30 * S, did('mute', 'Jonas Weber')), entry('p020', 50 * S, { what: 'assigned', to: 'Tom Ashby', by: 'Jonas Weber' }), ...timeline()] };
 };
 
 export const base = (over: Partial<ProctorView> = {}): ProctorView => ({

@@ -3,13 +3,20 @@
 use super::SqliteStore;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
-use crate::store::records::{MAX_UNACKNOWLEDGED, NewMessage, StoredMessage};
-use crate::store::rows::{Columns, action, all, kind_text, limit, message};
+use crate::store::records::{Acknowledged, MAX_UNACKNOWLEDGED, NewBroadcast, NewMessage, StoredMessage};
+use crate::store::rows::{Columns, action, all, kind_text, limit, message, reach};
 use crate::store::{MessageStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::id::{MessageId, ParticipantId};
+use invigil_shared::timeline::Reach;
 use serde_json::json;
 use std::sync::Arc;
+
+const ACKNOWLEDGE_MESSAGE: &str = "UPDATE messages SET acknowledged_at = ?, delivered_at = coalesce(delivered_at, ?) \
+                                   WHERE id = ? AND candidate = ?";
+const ACKNOWLEDGE_BROADCAST: &str = "UPDATE broadcast_recipients SET acknowledged_at = ?, \
+                                     delivered_at = coalesce(delivered_at, ?) \
+                                     WHERE broadcast = ? AND candidate = ?";
 
 #[async_trait]
 impl MessageStore for SqliteStore {
@@ -60,21 +67,99 @@ impl MessageStore for SqliteStore {
             .await
     }
 
-    async fn acknowledge(&self, wanted: MessageId, candidate: ParticipantId, at: i64) -> Stored<bool> {
+    async fn add_broadcast(&self, new: NewBroadcast) -> Stored<()> {
         let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    let query = "SELECT acknowledged_at FROM messages WHERE id = ? AND candidate = ? AND NOT from_candidate";
-                    let query = sqlx::query(query).bind(wanted.to_string()).bind(candidate.to_string());
-                    let row = query.fetch_optional(&mut *connection).await?.ok_or(StoreError::Missing)?;
-                    if row.maybe_integer("acknowledged_at")?.is_some() {
-                        return Ok(false);
+                    let said = json!({ "broadcast": new.id, "recipients": new.recipients.len() });
+                    sqlx::query("INSERT INTO broadcasts (id, exam, author, text, at) VALUES (?, ?, ?, ?, ?)")
+                        .bind(new.id.to_string())
+                        .bind(new.exam.to_string())
+                        .bind(new.author)
+                        .bind(new.text)
+                        .bind(new.at)
+                        .execute(&mut *connection)
+                        .await?;
+                    for candidate in &new.recipients {
+                        sqlx::query("INSERT INTO broadcast_recipients (broadcast, candidate) VALUES (?, ?)")
+                            .bind(new.id.to_string())
+                            .bind(candidate.to_string())
+                            .execute(&mut *connection)
+                            .await?;
                     }
-                    let query = "UPDATE messages SET acknowledged_at = ?, delivered_at = coalesce(delivered_at, ?) WHERE id = ?";
-                    sqlx::query(query).bind(at).bind(at).bind(wanted.to_string()).execute(&mut *connection).await?;
+                    insert(connection, new.exam, &new.entry).await?;
+                    audit::record(connection, &actor, Action::Broadcast, new.exam, &said).await
+                })
+            })
+            .await
+    }
+
+    async fn mark_broadcast(&self, id: MessageId, candidates: Vec<ParticipantId>, at: i64) -> Stored<()> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    for candidate in candidates {
+                        let query = "UPDATE broadcast_recipients SET delivered_at = ? \
+                                     WHERE broadcast = ? AND candidate = ? AND delivered_at IS NULL";
+                        sqlx::query(query)
+                            .bind(at)
+                            .bind(id.to_string())
+                            .bind(candidate.to_string())
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn reach(&self, broadcast: MessageId) -> Stored<Reach> {
+        let query = sqlx::query(
+            "SELECT count(*) AS recipients, count(delivered_at) AS received, count(acknowledged_at) AS read \
+             FROM broadcast_recipients WHERE broadcast = ?",
+        );
+        reach(&query.bind(broadcast.to_string()).fetch_one(&self.readers).await?)
+    }
+
+    async fn acknowledge(&self, wanted: MessageId, candidate: ParticipantId, at: i64) -> Stored<Acknowledged> {
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(
+                        "SELECT acknowledged_at, FALSE AS broadcast FROM messages \
+                         WHERE id = ? AND candidate = ? AND NOT from_candidate \
+                         UNION ALL SELECT acknowledged_at, TRUE FROM broadcast_recipients \
+                         WHERE broadcast = ? AND candidate = ?",
+                    );
+                    let query = query
+                        .bind(wanted.to_string())
+                        .bind(candidate.to_string())
+                        .bind(wanted.to_string())
+                        .bind(candidate.to_string());
+                    let row = query
+                        .fetch_optional(&mut *connection)
+                        .await?
+                        .ok_or(StoreError::Missing)?;
+                    if row.maybe_integer("acknowledged_at")?.is_some() {
+                        return Ok(Acknowledged::Before);
+                    }
+                    let (of, query) = if row.truth("broadcast")? {
+                        (Acknowledged::Broadcast, ACKNOWLEDGE_BROADCAST)
+                    } else {
+                        (Acknowledged::Message, ACKNOWLEDGE_MESSAGE)
+                    };
+                    sqlx::query(query)
+                        .bind(at)
+                        .bind(at)
+                        .bind(wanted.to_string())
+                        .bind(candidate.to_string())
+                        .execute(&mut *connection)
+                        .await?;
                     audit::record(connection, &actor, Action::AcknowledgeMessage, wanted, &json!({})).await?;
-                    Ok(true)
+                    Ok(of)
                 })
             })
             .await
@@ -82,13 +167,16 @@ impl MessageStore for SqliteStore {
 
     async fn unacknowledged(&self, candidate: ParticipantId) -> Stored<Vec<StoredMessage>> {
         let query = sqlx::query(
-            "SELECT * FROM messages WHERE candidate = ? AND NOT from_candidate AND acknowledged_at IS NULL ORDER BY id LIMIT ?",
+            "SELECT id, candidate, from_candidate, author, kind, text, at, delivered_at, acknowledged_at, FALSE AS broadcast \
+             FROM messages WHERE candidate = ? AND NOT from_candidate AND acknowledged_at IS NULL \
+             UNION ALL SELECT id, candidate, FALSE, author, 'chat', text, at, delivered_at, acknowledged_at, TRUE \
+             FROM broadcast_recipients JOIN broadcasts ON broadcasts.id = broadcast \
+             WHERE candidate = ? AND acknowledged_at IS NULL ORDER BY id LIMIT ?",
         );
-        let rows = query
+        let query = query
             .bind(candidate.to_string())
-            .bind(limit(MAX_UNACKNOWLEDGED))
-            .fetch_all(&self.readers)
-            .await?;
-        all(&rows, message)
+            .bind(candidate.to_string())
+            .bind(limit(MAX_UNACKNOWLEDGED));
+        all(&query.fetch_all(&self.readers).await?, message)
     }
 }

@@ -151,7 +151,8 @@ impl SessionStore for SqliteStore {
                 Box::pin(async move {
                     // All are looked at before one is changed: no other writer is at work meanwhile.
                     for moved in &change.moves {
-                        let query = sqlx::query("SELECT proctor FROM sessions WHERE id = ?").bind(moved.session.to_string());
+                        let query =
+                            sqlx::query("SELECT proctor FROM sessions WHERE id = ?").bind(moved.session.to_string());
                         let row = query.fetch_optional(&mut *connection).await?;
                         if one(row.as_ref(), proctor)? != Some(moved.from) {
                             return Ok(false);

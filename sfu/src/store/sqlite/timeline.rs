@@ -1,7 +1,7 @@
 //! Timeline entries.
 
 use super::SqliteStore;
-use crate::store::rows::{limit, message_of, timeline_entry, to_json};
+use crate::store::rows::{broadcast_of, limit, message_of, timeline_entry, to_json};
 use crate::store::{Stored, TimelineStore};
 use async_trait::async_trait;
 use invigil_shared::id::ExamId;
@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 
 pub(super) async fn insert(connection: &mut SqliteConnection, exam: ExamId, entry: &TimelineEntry) -> Stored<()> {
     sqlx::query(
-        "INSERT INTO timeline (id, exam, participant, at, received_at, message, body) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO timeline (id, exam, participant, at, received_at, message, broadcast, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(entry.id.to_string())
     .bind(exam.to_string())
@@ -18,6 +18,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, exam: ExamId, entr
     .bind(entry.at)
     .bind(entry.received_at)
     .bind(message_of(entry).map(|message| message.to_string()))
+    .bind(broadcast_of(entry).map(|message| message.to_string()))
     .bind(to_json(&entry.body)?)
     .execute(connection)
     .await?;
@@ -34,7 +35,11 @@ impl TimelineStore for SqliteStore {
 
     async fn timeline(&self, exam: ExamId, newest: usize) -> Stored<Vec<TimelineEntry>> {
         let query = sqlx::query(
-            "SELECT timeline.*, delivered_at, acknowledged_at FROM timeline \
+            "SELECT timeline.*, messages.delivered_at, messages.acknowledged_at, \
+             (SELECT count(*) FROM broadcast_recipients r WHERE r.broadcast = timeline.broadcast) AS recipients, \
+             (SELECT count(delivered_at) FROM broadcast_recipients r WHERE r.broadcast = timeline.broadcast) AS received, \
+             (SELECT count(acknowledged_at) FROM broadcast_recipients r WHERE r.broadcast = timeline.broadcast) AS read \
+             FROM timeline \
              LEFT JOIN messages ON messages.id = timeline.message WHERE timeline.exam = ? ORDER BY timeline.id DESC LIMIT ?",
         );
         let rows = query

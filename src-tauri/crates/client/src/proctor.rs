@@ -17,7 +17,7 @@ use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_MESSAGE_CHARS;
 use invigil_shared::publication::{Freshness, Layer, PublicationInfo, PublicationRef};
 use invigil_shared::signal::{Action, AudioLevel, Message, ParticipantInfo, ProctorLoad, RoomState};
-use invigil_shared::timeline::{MessageKind, TimelineEntry};
+use invigil_shared::timeline::{Audience, MessageKind, Reach, TimelineEntry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
@@ -74,6 +74,11 @@ pub enum ProctorEvent {
         message: MessageId,
         at: i64,
     },
+    /// How far a broadcast has come.
+    Reached {
+        message: MessageId,
+        reach: Reach,
+    },
     Action {
         at: i64,
         action: Action,
@@ -128,6 +133,11 @@ pub(crate) enum Command {
         ticket: SendTicket,
         to: ParticipantId,
         kind: MessageKind,
+        text: String,
+    },
+    Broadcast {
+        ticket: SendTicket,
+        audience: Audience,
         text: String,
     },
     Look(ParticipantId),
@@ -194,6 +204,20 @@ impl ProctorClient {
             ticket,
             to,
             kind,
+            text: text.to_owned(),
+        })?;
+        Ok(ticket)
+    }
+
+    /// Sends a text to many; like [`Self::send_message`].
+    pub fn broadcast(&self, audience: Audience, text: &str) -> Result<SendTicket, ClientError> {
+        if text.chars().count() > MAX_MESSAGE_CHARS {
+            return Err(ClientError::Refused(ErrorCode::MessageTooLong.into()));
+        }
+        let ticket = SendTicket(self.tickets.fetch_add(1, Ordering::Relaxed));
+        self.command(Command::Broadcast {
+            ticket,
+            audience,
             text: text.to_owned(),
         })?;
         Ok(ticket)

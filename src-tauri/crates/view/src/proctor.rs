@@ -12,7 +12,7 @@ use invigil_shared::rest::ExamListItem;
 use invigil_shared::role::Role;
 use invigil_shared::sitting::Sitting;
 use invigil_shared::stats::ConnectionLevel;
-use invigil_shared::timeline::{MessageKind, Presence, TimelineEntry};
+use invigil_shared::timeline::{Audience, MessageKind, Presence, TimelineEntry};
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -277,6 +277,11 @@ pub enum ProctorCommand {
     Send {
         to: ParticipantId,
         kind: MessageKind,
+        text: String,
+    },
+    /// The same words to many at once.
+    Broadcast {
+        audience: Audience,
         text: String,
     },
     /// A step of the whole exam, for leads.

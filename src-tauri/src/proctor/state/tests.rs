@@ -610,7 +610,12 @@ fn the_team_says_who_watches_whom_and_who_has_nobody() {
     };
     state.handle(Input::Participant(finished), 0);
     let view = state.view();
-    let rows: Vec<_> = view.team.proctors.iter().map(|row| (row.name.as_str(), row.you, row.here, row.candidates)).collect();
+    let rows: Vec<_> = view
+        .team
+        .proctors
+        .iter()
+        .map(|row| (row.name.as_str(), row.you, row.here, row.candidates))
+        .collect();
     assert_eq!(rows, [("Pat", true, Some(who(200)), 1), ("Ann", false, None, 1)]);
     assert_eq!((view.team.ratio, view.team.unassigned), (2, 1));
     let of: Vec<_> = view.candidates.iter().map(|tile| tile.proctor).collect();
@@ -641,4 +646,37 @@ fn only_leads_ask_for_what_leads_do() {
     for ask in asked() {
         assert_eq!(command(&mut state, ask).len(), 1);
     }
+}
+
+#[test]
+fn a_broadcast_is_one_line_that_says_how_far_it_has_come() {
+    let mut state = on_the_wall(3);
+    let say = |text: &str| ProctorCommand::Broadcast {
+        audience: Audience::Everyone,
+        text: text.to_owned(),
+    };
+    assert_eq!(command(&mut state, say("  ")), []);
+    assert_eq!(
+        command(&mut state, say(" Five minutes left. ")),
+        [Effect::Broadcast(Audience::Everyone, "Five minutes left.".to_owned())]
+    );
+    assert_eq!(state.view().sending, Some(SendState::Sending));
+    let message = MessageId::from_parts(6, [1; 10]);
+    let body = TimelineBody::Broadcast {
+        message,
+        audience: Audience::Everyone,
+        by: "Pat".to_owned(),
+        text: "Five minutes left.".to_owned(),
+        reach: Reach::default(),
+    };
+    state.handle(Input::Timeline(entry(1, 200, body)), 0);
+    let reach = Reach {
+        recipients: 3,
+        delivered: 2,
+        acknowledged: 1,
+    };
+    state.handle(Input::Reached(message, reach), 0);
+    let timeline = state.view().timeline;
+    assert_eq!(timeline.len(), 1);
+    assert!(matches!(timeline[0].body, TimelineBody::Broadcast { reach: told, .. } if told == reach));
 }

@@ -331,6 +331,7 @@ impl Running {
             ServerMessage::TimelineEntry { entry } => ProctorEvent::Timeline(entry),
             ServerMessage::MessageReceived { message } => ProctorEvent::MessageReceived(message),
             ServerMessage::MessageAcknowledged { message, at } => ProctorEvent::MessageAcknowledged { message, at },
+            ServerMessage::BroadcastUpdated { message, reach } => ProctorEvent::Reached { message, reach },
             ServerMessage::Action { at, action } => ProctorEvent::Action { at, action },
             ServerMessage::AttentionLooked { participant, at } => ProctorEvent::AttentionLooked { participant, at },
             ServerMessage::Assignments { ratio, proctors } => ProctorEvent::Assignments { ratio, proctors },
@@ -394,6 +395,10 @@ impl Running {
                     kind,
                     text,
                 };
+                self.outbox.push(About::Message(ticket), message, link)
+            }
+            Command::Broadcast { ticket, audience, text } => {
+                let message = ClientMessage::MessageBroadcast { audience, text };
                 self.outbox.push(About::Message(ticket), message, link)
             }
             Command::Act(action) => self.outbox.push(About::Action, ClientMessage::Action { action }, link),

@@ -119,3 +119,31 @@ fn who_is_put_out_learns_why_at_once_or_on_coming_back() {
         assert_eq!((ended.rejected, ended.reason.as_str()), (rejected, reason));
     }
 }
+
+#[test]
+fn a_muted_microphone_is_said_and_who_is_put_out_may_join_again() {
+    let mut state = in_exam();
+    let told = Input::Sitting {
+        sitting: Sitting {
+            muted: true,
+            ..Sitting::default()
+        },
+        ends_at: 90 * SECOND,
+        time_left: 60 * SECOND,
+    };
+    state.handle(told, 0);
+    assert!(state.view().muted && state.view().cover.is_none());
+    let mut body = ErrorBody::from(ErrorCode::Removed);
+    body.params.insert("reason".into(), "two people".into());
+    let (effects, _) = state.handle(Input::Dropped(body), 0);
+    assert!(effects.contains(&Effect::CloseSources) && effects.contains(&Effect::Disconnect));
+    // The connection's own end says no more.
+    state.handle(Input::Dropped(ErrorCode::Removed.into()), 0);
+    let view = state.view();
+    assert_eq!((view.step, view.muted), (CandidateStep::Join, false));
+    let notice = view.notice.unwrap();
+    assert_eq!(
+        (notice.code.as_str(), notice.params["reason"].as_str()),
+        ("removed", "two people")
+    );
+}
