@@ -109,7 +109,7 @@ impl Control {
     ) -> Result<(), ErrorBody> {
         let now = clock::now_us();
         let store = self.store.acting(actor.clone());
-        let record = hold_newcomer(store.as_ref(), record, policy::waits(&exam, now), now).await?;
+        let record = hold_at_door(store.as_ref(), record, policy::waits(&exam, now), now).await?;
         let room = self.open_room(exam).await?;
         self.show_in_room(&room, &record, entry, now)?;
         let wish = Wish {

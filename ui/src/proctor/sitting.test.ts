@@ -62,9 +62,9 @@ describe('a sitting', () => {
 
   it('puts a device that waits before everything else that can be done', () => {
     const moving = candidate({ moving_since: 1 });
-    expect([sittingState(moving), isWaiting(moving), acts(moving).slice(0, 2)]).toEqual(['moving', true, ['move', 'refuse_move']]);
+    expect([sittingState(moving), isWaiting(moving), acts(moving, false).slice(0, 2)]).toEqual(['moving', true, ['move', 'refuse_move']]);
     const paused = candidate({ moving_since: 1, pause: { since: 1, left_us: 1 } });
-    expect([sittingState(paused), acts(paused)[0], sittingWords(paused)]).toEqual(['paused', 'move', 'Paused. Another computer waits to take over']);
+    expect([sittingState(paused), acts(paused, false)[0], sittingWords(paused)]).toEqual(['paused', 'move', 'Paused. Another computer waits to take over']);
     expect(isWaiting(candidate({ moving_since: 1 }, 'finished'))).toBe(false);
   });
 });
