@@ -13,10 +13,12 @@ use crate::clock;
 use crate::config::{Certificate, ConfigError, HttpConfig, ServeConfig, ServerFile};
 use crate::control::Control;
 use crate::control::ice::Ice;
+use crate::retention;
 use crate::shard::tcp::Door;
 use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Store, StoreError};
+use crate::webhook::{self, Sender, Webhooks};
 use invigil_shared::error::ErrorBody;
 use parking_lot::{Mutex, RwLock};
 use std::io;
@@ -79,6 +81,8 @@ pub struct Server {
     shutdown: Shutdown,
     /// Ends the audit log of this run, once nobody acts any more.
     audit: (Shutdown, JoinHandle<()>),
+    /// Tells webhooks.
+    webhooks: JoinHandle<()>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -144,6 +148,8 @@ impl Server {
             &config.limits,
             Arc::clone(&places),
         ));
+        let sender = Sender::new(config.webhooks.authorities()?)?;
+        let webhooks = Arc::new(Webhooks::new(Arc::clone(&store), secrets.clone(), sender));
         let passwords = tokio::task::spawn_blocking(Passwords::new).await;
         let service = Arc::new(Service {
             store: Arc::clone(&store),
@@ -159,6 +165,7 @@ impl Server {
             address: Arc::clone(&address),
             exam_capacity: config.limits.exam_capacity,
             monitor: Arc::clone(&monitor),
+            webhooks: Arc::clone(&webhooks),
         });
         let shutdown = Shutdown::default();
         let door = Door::new(shards.iter().filter_map(|(_, shard)| shard.tcp().cloned()));
@@ -178,9 +185,11 @@ impl Server {
             tokio::spawn(Arc::clone(&control).follow_shards(events)),
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
             tokio::spawn(api::forget_keys(Arc::clone(&store), shutdown.signal())),
+            tokio::spawn(retention::keep(Arc::clone(&store), shutdown.signal())),
             tokio::spawn(Arc::clone(&control).keep_revoking(shutdown.signal())),
             tokio::spawn(keys::follow(service, directory.clone(), shutdown.signal())),
         ];
+        let webhooks = tokio::spawn(webhooks.tell(shutdown.signal()));
         let metrics = metrics.map(|(listener, address)| {
             let (router, mut stopping) = (metrics::router(Arc::clone(&monitor)), shutdown.signal());
             let serve = axum::serve(listener, router).with_graceful_shutdown(async move { stopping.begun().await });
@@ -226,6 +235,7 @@ impl Server {
             failure,
             shutdown,
             audit,
+            webhooks,
             tasks,
         })
     }
@@ -251,6 +261,11 @@ impl Server {
         }
     }
 
+    /// Says that it is not ready for new clients, and serves on.
+    pub fn withdraw(&self) {
+        self.control.withdraw();
+    }
+
     /// Tells every client, ends the connections, and returns when everything that was accepted is on disk.
     pub async fn stop(self) {
         self.control.drain(RETRY_AFTER_S);
@@ -260,6 +275,8 @@ impl Server {
             let _ = tokio::time::timeout(DRAIN_DEADLINE, accept).await;
         }
         self.shards.iter().for_each(|(_, shard)| shard.stop());
+        // What is on its way to a webhook arrives, so that it is not told again.
+        let _ = tokio::time::timeout(webhook::LONGEST, self.webhooks).await;
         tasks.for_each(|task| task.abort());
         let (audit_end, audit) = self.audit;
         audit_end.begin();

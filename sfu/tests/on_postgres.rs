@@ -30,6 +30,8 @@ mod own_account;
 mod people;
 #[path = "service/relayed.rs"]
 mod relayed;
+#[path = "service/retention.rs"]
+mod retention;
 #[path = "service/rosters.rs"]
 mod rosters;
 #[path = "service/sessions.rs"]
@@ -40,6 +42,8 @@ mod signalling;
 mod sittings;
 #[path = "service/staff.rs"]
 mod staff;
+#[path = "service/webhooks.rs"]
+mod webhooks;
 
 #[tokio::test]
 async fn nothing_of_it_is_in_the_embedded_database() {

@@ -73,6 +73,10 @@ codes! {
     RosterFull = "roster_full",
     /// Somebody has joined with this entry of the roster: it stays as it is.
     EntryUsed = "entry_used",
+    /// A legal hold keeps these data: they are not erased.
+    LegalHold = "legal_hold",
+    /// Data are erased once the exam is over.
+    ExamNotOver = "exam_not_over",
     /// Rows of an import can't be taken; nothing was stored.
     ImportRefused = "import_refused",
     /// The idempotency key was used with another request.

@@ -60,6 +60,8 @@ id! {
     TimelineEntryId,
     /// What a human or a rule made of one or more integrity events.
     IncidentId,
+    /// Where an institution's system is told what happens.
+    WebhookId,
     /// One start of a client's machine, as that client reports it.
     BootId,
 }

@@ -28,6 +28,7 @@ pub mod stats;
 pub mod timeline;
 pub mod token;
 pub mod turn_frames;
+pub mod webhook;
 
 /// The version of this protocol. It is offered as the WebSocket subprotocol [`SUBPROTOCOL`] and in `auth:request`.
 pub const PROTOCOL_VERSION: u32 = 1;

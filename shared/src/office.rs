@@ -73,6 +73,22 @@ pub struct RosterItem {
     pub entry: RosterEntry,
     /// Somebody has joined with it: it is neither edited nor removed any more.
     pub used: bool,
+    /// Why it is kept whatever the policy says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub hold: Option<String>,
+    /// What was kept of the candidate is erased; the label is one of ours.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
+}
+
+/// `PUT /api/v1/exams/{exam}/hold`, and of one candidate.
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct HoldRequest {
+    /// 1 to 200 characters, for leads and admins.
+    pub reason: String,
 }
 
 /// A candidate's way in. The server does not have the secret in clear: it is told when it is made, and never again.

@@ -118,6 +118,14 @@ pub struct ExamListItem {
     pub started_at: Option<i64>,
     #[serde(default)]
     pub ended_at: Option<i64>,
+    /// Why its candidates' data are kept whatever the policy says; told to those who may hold and let go.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub hold: Option<String>,
+    /// Since when nothing is kept of any candidate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub erased_at: Option<i64>,
 }
 
 /// Error body of every REST call (RFC 9457 problem details).

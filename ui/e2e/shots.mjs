@@ -36,7 +36,7 @@ const key = {
   1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning', 'proctor/wall-team'],
   theme: ['proctor/wall-team', 'proctor/wall-team-one', 'candidate/exam-muted', 'proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
-const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
+const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-held', 'office-erased', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
 proctor.push(...office);
 key[1024].push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
 key[1920].push('proctor/office-details', 'proctor/office-roster');
@@ -87,6 +87,8 @@ const then = {
   'proctor/signin-invited': ['signin', (page) => page.getByRole('button', { name: 'Invitation' }).click()],
   'proctor/signin-setup': ['signin', (page) => page.getByRole('button', { name: 'First start' }).click()],
   'proctor/office-roster': ['office-roster', (page) => page.getByRole('button', { name: /^Roster/ }).click()],
+  'proctor/office-kept-roster': ['office-closed-roster', (page) => page.getByRole('button', { name: /^Roster/ }).click()],
+  'proctor/office-kept-hold': ['office-closed-roster', async (page) => { await page.getByRole('button', { name: /^Roster/ }).click(); await page.getByRole('button', { name: 'Hold back' }).nth(1).click(); await page.getByRole('button', { name: 'Erase data' }).nth(1).click(); }],
   'proctor/office-roster-empty': ['office-empty', (page) => page.getByRole('button', { name: /^Roster/ }).click()],
   'proctor/office-edit': ['office-roster', async (page) => { await page.getByRole('button', { name: /^Roster/ }).click(); await page.getByRole('button', { name: 'Edit' }).first().click(); }],
   'proctor/office-import': ['office-empty', async (page) => { await page.getByRole('button', { name: /^Roster/ }).click(); await page.getByRole('button', { name: 'Import a list' }).click(); }],

@@ -25,8 +25,9 @@ use std::sync::Arc;
 /// An edit that meets a step or another edit is tried again on what they left; so many in a row are not by chance.
 const EDIT_TRIES: usize = 5;
 
-fn item(service: &Service, exam: StoredExam) -> ExamListItem {
+fn item(service: &Service, caller: &Caller, exam: StoredExam) -> ExamListItem {
     let online = service.control.online(exam.info.id);
+    let told = caller.may(Act::HoldData);
     ExamListItem {
         exam: exam.info,
         roster: exam.candidates,
@@ -35,6 +36,8 @@ fn item(service: &Service, exam: StoredExam) -> ExamListItem {
         revision: exam.revision,
         started_at: exam.times.started_at,
         ended_at: exam.times.ended_at,
+        hold: exam.hold.filter(|_| told).map(|hold| hold.reason),
+        erased_at: exam.erased_at,
     }
 }
 
@@ -73,7 +76,7 @@ pub async fn list(
         limit: page.wanted(),
     };
     let exams = service.store.exams_page(wanted).await?;
-    let items = exams.into_iter().map(|exam| item(&service, exam)).collect();
+    let items = exams.into_iter().map(|exam| item(&service, &caller, exam)).collect();
     Ok(page.answer(items, |item: &ExamListItem| item.exam.id))
 }
 
@@ -85,7 +88,7 @@ pub async fn read(
 ) -> Result<Response, ApiError> {
     caller.check(Act::ReadExams)?;
     let found = find(&service, &caller, exam).await?;
-    Ok(tagged(StatusCode::OK, item(&service, found)))
+    Ok(tagged(StatusCode::OK, item(&service, &caller, found)))
 }
 
 /// `POST /api/v1/exams`.
@@ -121,6 +124,8 @@ pub async fn create(State(service): State<Arc<Service>>, caller: Caller, request
         revision: 0,
         started_at: None,
         ended_at: None,
+        hold: None,
+        erased_at: None,
     };
     let answer = serde_json::to_string(&item).map_err(|_| ErrorCode::Internal)?;
     let once = request.once(&caller, answer.clone());
@@ -156,7 +161,7 @@ pub async fn edit(
             return Err(ErrorCode::EditConflict.into());
         }
         let Some(edited) = office::edited(&before, edit.clone(), service.exam_capacity, clock::now_us())? else {
-            return Ok(tagged(StatusCode::OK, item(&service, before)));
+            return Ok(tagged(StatusCode::OK, item(&service, &caller, before)));
         };
         service.control.ice().can_hold(&edited.info.policy)?;
         match store.edit_exam(edited).await {
@@ -166,7 +171,7 @@ pub async fn edit(
                     tracing::warn!(%exam, %error, "a room did not learn of an edit");
                 }
                 let after = find(&service, &caller, exam).await?;
-                return Ok(tagged(StatusCode::OK, item(&service, after)));
+                return Ok(tagged(StatusCode::OK, item(&service, &caller, after)));
             }
             Ok(false) => {}
             Err(StoreError::Exists) => return Err(ErrorCode::ExamCodeTaken.into()),
@@ -231,7 +236,7 @@ async fn step(
     let actor = caller.actor(Some(peer.ip()));
     service.control.take_step(exam, step, actor).await?;
     let after = find(&service, &caller, exam).await?;
-    Ok(tagged(StatusCode::OK, item(&service, after)))
+    Ok(tagged(StatusCode::OK, item(&service, &caller, after)))
 }
 
 /// `GET /healthz`: the process answers and the database can be read.

@@ -116,7 +116,7 @@ impl Monitor {
             && at.elapsed() < KEEP
         {
             // Whoever drains wants to be seen at once.
-            return with_serving(readiness, !self.control.is_draining());
+            return with_serving(readiness, self.control.is_serving());
         }
         let (database, figures) = tokio::join!(timeout(DEADLINE, self.store.check_writable()), self.figures());
         let database = match database {
@@ -145,7 +145,7 @@ impl Monitor {
             .all(|check| *check == Check::Ok);
         let readiness = Readiness { ready, checks };
         *newest = Some((Instant::now(), readiness));
-        with_serving(readiness, !self.control.is_draining())
+        with_serving(readiness, self.control.is_serving())
     }
 
     fn has_room(&self) -> bool {

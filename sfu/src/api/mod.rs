@@ -18,19 +18,23 @@ mod page;
 mod people;
 mod problem;
 mod request;
+mod retention;
 mod revoke;
 mod roster;
 mod roster_csv;
 mod service;
 mod sign_in;
+mod webhooks;
 
 pub use api_keys::{info as api_key_info, new_key as new_api_key};
 pub use invitations::new_link;
 pub use keyed::forget_keys;
 pub use people::info as user_info;
 pub use problem::ApiError;
+pub use retention::MAX_REASON;
 pub use service::Service;
 pub use sign_in::{normalise_email, normalise_name};
+pub use webhooks::{checked_url, fresh as fresh_webhook};
 
 use crate::core::transport::sdp::MAX_FRAGMENT;
 use crate::signal;
@@ -134,6 +138,21 @@ pub fn router(service: Arc<Service>) -> Router {
             "/api/v1/exams/{exam}/roster/{entry}/reinstate",
             post(revoke::reinstate_entry),
         )
+        .route(
+            "/api/v1/exams/{exam}/hold",
+            put(retention::hold_exam).delete(retention::release_exam),
+        )
+        .route(
+            "/api/v1/exams/{exam}/roster/{entry}/hold",
+            put(retention::hold_entry).delete(retention::release_entry),
+        )
+        .route("/api/v1/exams/{exam}/roster/{entry}/erase", post(retention::erase))
+        .route("/api/v1/webhooks", get(webhooks::list).post(webhooks::add))
+        .route(
+            "/api/v1/webhooks/{webhook}",
+            axum::routing::patch(webhooks::change).delete(webhooks::remove),
+        )
+        .route("/api/v1/webhooks/{webhook}/test", post(webhooks::test))
         .route("/api/v1/openapi.json", get(openapi::serve))
         .route("/api/v1/ice-config", get(ice::servers))
         .route("/api/v1/signal", get(signal::upgrade))

@@ -26,7 +26,7 @@ fn status(code: ErrorCode) -> StatusCode {
         E::NotAuthenticated | E::TokenInvalid | E::TokenExpired => StatusCode::UNAUTHORIZED,
         E::AccessRevoked | E::InvitationInvalid => StatusCode::UNAUTHORIZED,
         E::AccountDeactivated | E::SessionRevoked => StatusCode::FORBIDDEN,
-        E::EmailTaken | E::LastAdmin | E::SecondFactorExists => StatusCode::CONFLICT,
+        E::EmailTaken | E::LastAdmin | E::SecondFactorExists | E::LegalHold | E::ExamNotOver => StatusCode::CONFLICT,
         E::SecondFactorRequired | E::SecondFactorWrong => StatusCode::UNAUTHORIZED,
         E::SecretWrong | E::CredentialsWrong | E::SetupCodeWrong | E::ResumeRefused => StatusCode::UNAUTHORIZED,
         E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted | E::Removed => {

@@ -173,7 +173,7 @@ pub async fn edit(
         seat,
         allowances,
     } = office::checked_entry(typed)?;
-    find(&service, id, entry).await?;
+    let before = find(&service, id, entry).await?;
     let entry = RosterEntry {
         id: entry,
         exam: id,
@@ -182,7 +182,12 @@ pub async fn edit(
         allowances,
     };
     match caller.store(&service, peer.ip()).edit_entry(entry.clone()).await {
-        Ok(true) => Ok(Json(RosterItem { entry, used: false })),
+        Ok(true) => Ok(Json(RosterItem {
+            entry,
+            used: false,
+            hold: before.hold,
+            erased: false,
+        })),
         Ok(false) => Err(ErrorCode::EntryUsed.into()),
         Err(StoreError::Exists) => Err(ErrorCode::LabelTaken.into()),
         Err(error) => Err(error.into()),
@@ -197,7 +202,9 @@ pub async fn remove(
     Ids((id, entry)): Ids<(ExamId, RosterEntryId)>,
 ) -> Result<StatusCode, ApiError> {
     open_exam(&service, &caller, id).await?;
-    find(&service, id, entry).await?;
+    if find(&service, id, entry).await?.hold.is_some() {
+        return Err(ErrorCode::LegalHold.into());
+    }
     if caller.store(&service, peer.ip()).remove_entry(id, entry).await? {
         return Ok(StatusCode::NO_CONTENT);
     }
@@ -218,7 +225,7 @@ pub async fn renew(
     if !caller.store(&service, peer.ip()).renew_secret(id, entry, hash).await? {
         return Err(ErrorCode::NotFound.into());
     }
-    Ok(Json(told(&service, &exam, found, secret)))
+    Ok(Json(told(&service, &exam, found.entry, secret)))
 }
 
 /// `POST /api/v1/exams/{exam}/roster/{entry}/link`: a link that is good once, apart from the secret; the one before is void.
@@ -250,12 +257,12 @@ pub async fn link(
     }
     Ok(Json(EntrySecret {
         once_until: Some(expires_at),
-        ..told(&service, &exam, found, token)
+        ..told(&service, &exam, found.entry, token)
     }))
 }
 
-async fn find(service: &Service, exam: ExamId, entry: RosterEntryId) -> Result<RosterEntry, ApiError> {
-    let found = service.store.entry(entry).await?.filter(|found| found.exam == exam);
+async fn find(service: &Service, exam: ExamId, entry: RosterEntryId) -> Result<RosterItem, ApiError> {
+    let found = service.store.roster_item(exam, entry).await?;
     Ok(found.ok_or(ErrorCode::NotFound)?)
 }
 

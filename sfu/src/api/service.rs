@@ -7,6 +7,7 @@ use crate::auth::{ApiKeyUses, Challenges, Passwords, Throttle, Tokens};
 use crate::config::ServerFile;
 use crate::control::Control;
 use crate::store::Store;
+use crate::webhook::Webhooks;
 use parking_lot::RwLock;
 use std::sync::Arc;
 
@@ -29,4 +30,5 @@ pub struct Service {
     /// Candidates that an exam may be made for.
     pub exam_capacity: u32,
     pub monitor: Arc<Monitor>,
+    pub webhooks: Arc<Webhooks>,
 }

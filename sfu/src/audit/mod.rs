@@ -1,5 +1,6 @@
 //! What keeps the audit log honest: signed checkpoints outside the database, and their comparison with it.
 
+pub mod chains;
 pub mod checkpoint;
 mod refusals;
 pub mod verify;

@@ -2,9 +2,9 @@
 //! chain; a cut tail and a log that was written anew by the checkpoints.
 
 use super::checkpoint::Checkpoint;
-use crate::store::audit::{AuditHead, Record};
-use crate::store::{Store, Stored};
-use std::collections::BTreeMap;
+use crate::store::audit::{Action, AuditHead, Record};
+use crate::store::{Store, Stored, erasure};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fmt::Write;
 
@@ -21,6 +21,8 @@ pub enum Finding {
         to: u64,
     },
     Edited(u64),
+    /// What it says is gone, and no erasure says so.
+    Blanked(u64),
     /// It does not continue the record before.
     Broken(u64),
     /// The log says something else than when the checkpoint was signed.
@@ -49,6 +51,7 @@ impl fmt::Display for Finding {
             Self::Missing { from, to } if from == to => write!(f, "record {from} is missing"),
             Self::Missing { from, to } => write!(f, "records {from} to {to} are missing"),
             Self::Edited(seq) => write!(f, "record {seq} was edited"),
+            Self::Blanked(seq) => write!(f, "what record {seq} says is gone, and no erasure took it"),
             Self::Broken(seq) => write!(
                 f,
                 "record {seq} does not continue the one before: one of them was put there later"
@@ -78,6 +81,8 @@ pub struct Verdict {
     pub erased: u64,
     pub checkpoints: usize,
     pub findings: Vec<Finding>,
+    /// Records without content that no erasure has named yet; a later one does.
+    blank: BTreeSet<u64>,
 }
 
 impl Verdict {
@@ -113,7 +118,14 @@ impl Verdict {
             Some(salt) => record.hash_of_content(salt) == record.record_hash,
             None => true,
         };
-        self.erased += u64::from(record.salt.is_none());
+        if record.salt.is_none() {
+            self.erased += 1;
+            self.blank.insert(record.seq);
+        } else if content_is_right && record.action == Action::Erase.as_str() {
+            for (from, to) in erasure::records_of(&record.metadata) {
+                self.blank.retain(|seq| !(from..=to).contains(seq));
+            }
+        }
         if !content_is_right || before.next(record.record_hash).hash != record.hash {
             self.find(Finding::Edited(record.seq));
         }
@@ -131,6 +143,7 @@ pub async fn verify(store: &dyn Store, checkpoints: &str, public: &[u8]) -> Stor
         erased: 0,
         checkpoints: 0,
         findings: Vec::new(),
+        blank: BTreeSet::new(),
     };
     let mut seen: BTreeMap<u64, Vec<(usize, AuditHead)>> = BTreeMap::new();
     for (line, text) in (1..).zip(checkpoints.lines()) {
@@ -168,6 +181,9 @@ pub async fn verify(store: &dyn Store, checkpoints: &str, public: &[u8]) -> Stor
         if records.len() < PAGE {
             break;
         }
+    }
+    for seq in std::mem::take(&mut verdict.blank) {
+        verdict.find(Finding::Blanked(seq));
     }
     let end = verdict.head.seq;
     if let Some((&seq, lines)) = seen.range(end + 1..).next_back() {

@@ -31,6 +31,7 @@ const RECOVERY_DOMAIN: &[u8] = b"invigil.recovery-code.v1\0";
 const SECOND_FACTOR_DOMAIN: &[u8] = b"invigil.second-factor-key.v1\0";
 const API_KEY_DOMAIN: &[u8] = b"invigil.api-key.v1\0";
 const DERIVE_API_KEY_DOMAIN: &[u8] = b"invigil.api-key-of-salt.v1\0";
+const WEBHOOK_DOMAIN: &[u8] = b"invigil.webhook.v1\0";
 
 fn generate(digits: usize) -> String {
     write(&clock::random::<16>(), digits)
@@ -121,6 +122,11 @@ impl SecretHasher {
     /// without having kept the secret.
     pub fn derive(&self, salt: &[u8], entry: RosterEntryId) -> String {
         write(&self.hash(&[DERIVE_DOMAIN, entry.0.as_bytes(), salt]), ROSTER_DIGITS)
+    }
+
+    /// The key of a webhook's signatures, made from its salt: nothing but the salt is stored.
+    pub fn webhook(&self, salt: &[u8]) -> Vec<u8> {
+        self.hash(&[WEBHOOK_DOMAIN, salt])
     }
 
     /// Hash of an invitation's token.

@@ -3,7 +3,7 @@
 use super::open::Data;
 use super::output;
 use crate::audit::checkpoint::public_key;
-use crate::audit::{CHECKPOINT_FILE, verify};
+use crate::audit::{CHECKPOINT_FILE, chains, verify};
 use crate::config::DataConfig;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -15,7 +15,8 @@ use std::path::PathBuf;
 pub enum AuditCommand {
     /// Print the newest records of the audit log, oldest first.
     List(List),
-    /// Compare the audit log with its chain and its checkpoints: says where it was changed, and exits with 1.
+    /// Compare the audit log with its chain and its checkpoints, and every session's events with theirs: says where they were changed, and
+    /// exits with 1.
     Verify(Verify),
 }
 
@@ -91,6 +92,7 @@ impl Verify {
         };
         let public = public_key(&data.directory)?;
         let verdict = verify::verify(&*data.store, &checkpoints, &public).await?;
+        let chains = chains::verify(&*data.store).await?;
         data.store.close().await;
         if !verdict.findings.is_empty() {
             bail!("the audit log is not what was written:{}", verdict.words());
@@ -98,6 +100,13 @@ impl Verify {
         output::line(&format!(
             "{} records ({} of them erased) are as they were written, and as {} checkpoints saw them",
             verdict.head.seq, verdict.erased, verdict.checkpoints
+        ));
+        if !chains.findings.is_empty() {
+            bail!("events are not what was sent:{}", chains.words());
+        }
+        output::line(&format!(
+            "{} events of {} sessions ({} of them erased) are as they were sent",
+            chains.events, chains.sessions, chains.erased
         ));
         Ok(())
     }

@@ -1,11 +1,14 @@
-//! `exam create` and `exam list`.
+//! `exam create`, `exam list`, and keeping an exam's data: `exam hold` and `exam release`.
 
 use super::open::Data;
 use super::output;
+use crate::api::MAX_REASON;
 use crate::auth::secret::normalise_exam_code;
 use crate::clock;
 use crate::config::{DataConfig, MOST_CAPACITY};
+use crate::control::office;
 use crate::store::StoreError;
+use crate::store::erasure::{self, Kept};
 use crate::store::records::StoredExam;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -20,6 +23,10 @@ pub enum ExamCommand {
     Create(Create),
     /// List the newest exams.
     List(List),
+    /// Keep what is kept of an exam's candidates, whatever its policy says.
+    Hold(Hold),
+    /// Take that back.
+    Release(Release),
 }
 
 #[derive(Args, Debug)]
@@ -51,11 +58,34 @@ pub struct List {
     json: bool,
 }
 
+#[derive(Args, Debug)]
+pub struct Hold {
+    #[command(flatten)]
+    data: DataConfig,
+    /// Code of the exam.
+    #[arg(long)]
+    exam: String,
+    /// Why, for leads and admins; without names.
+    #[arg(long)]
+    reason: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Release {
+    #[command(flatten)]
+    data: DataConfig,
+    /// Code of the exam.
+    #[arg(long)]
+    exam: String,
+}
+
 impl ExamCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             ExamCommand::Create(create) => create.run().await,
             ExamCommand::List(list) => list.run().await,
+            ExamCommand::Hold(hold) => hold.run().await,
+            ExamCommand::Release(release) => release.run().await,
         }
     }
 }
@@ -105,6 +135,38 @@ impl Create {
                 exam.code, exam.title, self.duration_min
             ));
         }
+        Ok(())
+    }
+}
+
+impl Hold {
+    async fn run(self) -> anyhow::Result<()> {
+        let reason = office::line(&self.reason, MAX_REASON).context("a reason has 1 to 200 characters")?;
+        let data = Data::open(&self.data).await?;
+        let exam = data.exam(&self.exam).await?;
+        let at = clock::now_us();
+        let hold = erasure::Hold { at, reason };
+        data.store.set_hold(Kept::Exam(exam.id), Some(hold)).await?;
+        data.store.close().await;
+        output::line(&format!(
+            "What is kept of exam {} stays until it is released",
+            exam.code
+        ));
+        Ok(())
+    }
+}
+
+impl Release {
+    async fn run(self) -> anyhow::Result<()> {
+        let data = Data::open(&self.data).await?;
+        let exam = data.exam(&self.exam).await?;
+        data.store.set_hold(Kept::Exam(exam.id), None).await?;
+        data.store.close().await;
+        let days = exam.policy.retention_days;
+        output::line(&format!(
+            "What is kept of exam {} is erased {days} days after its end",
+            exam.code
+        ));
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ mod roster;
 mod serve;
 mod token;
 mod user;
+mod webhook;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -56,6 +57,9 @@ enum Command {
     /// Change the key that signs access tokens.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Whom the server tells what happens.
+    #[command(subcommand)]
+    Webhook(webhook::WebhookCommand),
     /// Print an access token, for scripts and tests.
     Token(token::TokenCommand),
 }
@@ -75,6 +79,7 @@ impl Cli {
             Command::Backup(command) => command.run().await,
             Command::Restore(command) => command.run().await,
             Command::Key(command) => command.run().await,
+            Command::Webhook(command) => command.run().await,
             Command::Token(command) => command.run().await,
         }?;
         Ok(ExitCode::SUCCESS)

@@ -1,11 +1,14 @@
-//! `roster add`: prints a candidate's secret once, and the link that carries it.
+//! `roster add` prints a candidate's secret once, and the link that carries it; `roster hold`, `release` and `erase`: what is kept of one.
 
 use super::open::Data;
 use super::output;
+use crate::api::MAX_REASON;
 use crate::auth::secret;
 use crate::clock;
 use crate::config::{DataConfig, ServerFile};
+use crate::control::office;
 use crate::store::StoreError;
+use crate::store::erasure::{self, Cause, Kept};
 use crate::store::records::NewRosterEntry;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
@@ -18,6 +21,34 @@ use serde_json::json;
 pub enum RosterCommand {
     /// Add a candidate to an exam's roster.
     Add(Add),
+    /// Keep what is kept of a candidate, whatever the exam's policy says.
+    Hold(Hold),
+    /// Take that back.
+    Release(Candidate),
+    /// Erase what is kept of a candidate, once the exam is over. It can't be taken back.
+    Erase(Candidate),
+}
+
+/// Which candidate.
+#[derive(Args, Debug)]
+pub struct Candidate {
+    #[command(flatten)]
+    data: DataConfig,
+    /// Code of the exam.
+    #[arg(long)]
+    exam: String,
+    /// As the roster has the candidate.
+    #[arg(long)]
+    label: String,
+}
+
+#[derive(Args, Debug)]
+pub struct Hold {
+    #[command(flatten)]
+    candidate: Candidate,
+    /// Why, for leads and admins; without names.
+    #[arg(long)]
+    reason: String,
 }
 
 #[derive(Args, Debug)]
@@ -43,7 +74,57 @@ impl RosterCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             RosterCommand::Add(add) => add.run().await,
+            RosterCommand::Hold(hold) => hold.run().await,
+            RosterCommand::Release(candidate) => candidate.release().await,
+            RosterCommand::Erase(candidate) => candidate.erase().await,
         }
+    }
+}
+
+impl Candidate {
+    async fn find(&self) -> anyhow::Result<(Data, RosterEntry)> {
+        let data = Data::open(&self.data).await?;
+        let exam = data.exam(&self.exam).await?;
+        let entry = data.store.entry_by_label(exam.id, self.label.trim()).await?;
+        let entry = entry.with_context(|| format!("exam {} has no {} on its roster", exam.code, self.label))?;
+        Ok((data, entry))
+    }
+
+    async fn release(self) -> anyhow::Result<()> {
+        let (data, entry) = self.find().await?;
+        data.store.set_hold(Kept::Candidate(entry.exam, entry.id), None).await?;
+        data.store.close().await;
+        output::line("Released");
+        Ok(())
+    }
+
+    async fn erase(self) -> anyhow::Result<()> {
+        let (data, entry) = self.find().await?;
+        let now = clock::now_us();
+        match data.store.erase(entry.exam, entry.id, Cause::Asked, now).await {
+            Err(StoreError::Held) => bail!("a legal hold is on the candidate or the exam: release it first"),
+            Err(StoreError::Running) => bail!("the exam is not over: data are erased once it is closed"),
+            other => drop(other?),
+        }
+        data.store.mark_erased(entry.exam, now).await?;
+        data.store.close().await;
+        output::line("Erased. Backups that were made before have the data still");
+        Ok(())
+    }
+}
+
+impl Hold {
+    async fn run(self) -> anyhow::Result<()> {
+        let reason = office::line(&self.reason, MAX_REASON).context("a reason has 1 to 200 characters")?;
+        let (data, entry) = self.candidate.find().await?;
+        let at = clock::now_us();
+        let hold = erasure::Hold { at, reason };
+        data.store
+            .set_hold(Kept::Candidate(entry.exam, entry.id), Some(hold))
+            .await?;
+        data.store.close().await;
+        output::line("Held until it is released");
+        Ok(())
     }
 }
 

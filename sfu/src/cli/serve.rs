@@ -8,6 +8,11 @@ use crate::telemetry::Log;
 use clap::Args;
 use sd_notify::NotifyState;
 use serde_json::json;
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// What ending takes at most; a supervisor that knows how long we withdraw waits for both.
+const ENDING: Duration = Duration::from_secs(30);
 
 #[derive(Args, Debug)]
 pub struct ServeCommand {
@@ -43,6 +48,7 @@ impl ServeCommand {
         };
         // Before anybody learns that we are ready: whoever asks us to end then gets a clean end.
         let mut requests = Requests::listen()?;
+        let withdraw = Duration::from_secs(u64::from(config.http.withdraw_s));
         let server = Server::start(config).await?;
         say(&format!("Serving on https://{}", server.https));
         say(&format!("Certificate SHA-256: {}", server.certificate_sha256));
@@ -58,16 +64,25 @@ impl ServeCommand {
             "setup_code": server.setup_code,
         }));
         supervised(NotifyState::Ready);
+        let mut end_at: Option<Instant> = None;
         let failed = loop {
             tokio::select! {
                 asked = requests.next() => match asked? {
-                    Request::End => break false,
+                    // Once: it withdraws first, if it should. Twice: it ends now.
+                    Request::End if withdraw.is_zero() || end_at.is_some() => break false,
+                    Request::End => {
+                        server.withdraw();
+                        say(&format!("Not ready for new clients any more; stopping in {} s", withdraw.as_secs()));
+                        supervised(NotifyState::ExtendTimeoutUsec(micros(withdraw + ENDING)));
+                        end_at = Some(Instant::now() + withdraw);
+                    }
                     Request::Reload => match self.reload(&server, &log) {
                         Ok(()) => tracing::info!("certificate and log level were read again"),
                         Err(error) => tracing::error!("nothing was changed: {error:#}"),
                     },
                 },
                 () = server.failed() => break true,
+                () = sleep_until(end_at.unwrap_or_else(Instant::now)), if end_at.is_some() => break false,
             }
         };
         supervised(NotifyState::Stopping);
@@ -84,6 +99,10 @@ impl ServeCommand {
         server.reload_certificate(&config.http)?;
         log.follow(&config.log)
     }
+}
+
+fn micros(duration: Duration) -> u32 {
+    u32::try_from(duration.as_micros()).unwrap_or(u32::MAX)
 }
 
 /// Tells systemd how we are, where it asks (`Type=notify`).

@@ -20,6 +20,8 @@ const CERTIFICATE_FILE: &str = "certificate.pem";
 pub const CERTIFICATE_KEY_FILE: &str = "certificate-key.pem";
 
 const DEFAULT_PORT: u16 = 8443;
+/// Supervisors kill what takes longer to end.
+const MOST_WITHDRAW_S: u32 = 3_600;
 
 /// The port that everything but media begins at.
 #[derive(Clone, Debug, PartialEq, clap::Args, Deserialize, JsonSchema)]
@@ -61,6 +63,11 @@ pub struct HttpConfig {
         value_delimiter = ','
     )]
     pub origins: Vec<String>,
+    /// Seconds that a server which was asked to end still serves while `GET /readyz` says 503, so that a load balancer sends nobody to it any
+    /// more. Asked once more, it ends at once.
+    #[arg(id = "http.withdraw_s", long = "withdraw-s", env = "INVIGIL_WITHDRAW_S", value_name = "N",
+          default_value_t = Self::default().withdraw_s)]
+    pub withdraw_s: u32,
 }
 
 impl Default for HttpConfig {
@@ -72,6 +79,7 @@ impl Default for HttpConfig {
             key: None,
             hosts: vec![],
             origins: vec![],
+            withdraw_s: 0,
         }
     }
 }
@@ -87,6 +95,9 @@ pub struct Certificate {
 
 impl HttpConfig {
     pub(super) fn check(&self, report: &mut Report) {
+        if self.withdraw_s > MOST_WITHDRAW_S {
+            report.mistake("http.withdraw_s", format!("at most {MOST_WITHDRAW_S} s are possible"));
+        }
         if let Some(authority) = &self.authority
             && !authority
                 .parse::<Authority>()

@@ -12,6 +12,7 @@ mod media;
 mod metrics;
 mod mistake;
 mod settings;
+mod webhooks;
 
 pub use auth::AuthConfig;
 pub use data::{DataConfig, ServerFile};
@@ -23,6 +24,7 @@ pub use media::MediaConfig;
 pub use metrics::MetricsConfig;
 pub use mistake::{Mistake, Mistakes, Place, Report};
 pub use settings::Settings;
+pub use webhooks::WebhooksConfig;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -55,6 +57,8 @@ pub struct ServeConfig {
     pub log: LogConfig,
     #[command(flatten)]
     pub metrics: MetricsConfig,
+    #[command(flatten)]
+    pub webhooks: WebhooksConfig,
 }
 
 impl ServeConfig {
@@ -67,6 +71,7 @@ impl ServeConfig {
         self.auth.check(report);
         self.limits.check(report);
         self.log.check(report);
+        self.webhooks.check(report);
     }
 }
 
@@ -88,6 +93,8 @@ pub enum ConfigError {
     Content { path: PathBuf, reason: String },
     #[error("{0}")]
     Invalid(&'static str),
+    #[error("webhooks: {0}")]
+    Webhook(String),
 }
 
 impl ConfigError {

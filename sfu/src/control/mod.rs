@@ -76,7 +76,8 @@ pub struct Control {
     pub standings: Standings,
     browsers: Mutex<HashMap<TransportId, BrowserResource>>,
     durations: Durations,
-    draining: AtomicBool,
+    /// New clients belong elsewhere.
+    leaving: AtomicBool,
 }
 
 /// One authenticated signalling connection, as control knows it.
@@ -109,7 +110,7 @@ impl Control {
             standings: Standings::default(),
             browsers: Mutex::default(),
             durations: Durations::default(),
-            draining: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
         }
     }
 
@@ -199,16 +200,21 @@ impl Control {
 
     /// Tells every client that the server stops, and ends the connections.
     pub fn drain(&self, retry_after_s: u32) {
-        self.draining.store(true, Ordering::Release);
+        self.withdraw();
         for (outbox, _) in self.connections.lock().values() {
             outbox.send(ServerMessage::ServerDraining { retry_after_s });
             outbox.close(ErrorBody::from(ErrorCode::ServerDraining).with("retry_after_s", retry_after_s));
         }
     }
 
-    /// Whether the server is about to stop.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+    /// New clients should go elsewhere; those that come are served.
+    pub fn withdraw(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether new clients belong here: the server is not about to stop.
+    pub fn is_serving(&self) -> bool {
+        !self.leaving.load(Ordering::Acquire)
     }
 
     fn room_of_exam(&self, exam: ExamId) -> Option<Arc<OpenRoom>> {

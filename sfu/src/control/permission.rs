@@ -62,6 +62,12 @@ pub enum Act {
     EditRosters,
     /// Take a candidate's access away and give it back.
     RevokeSession,
+    /// Keep an exam's or a candidate's data whatever the policy says, and let go again.
+    HoldData,
+    /// Erase what is kept of a candidate.
+    EraseData,
+    /// Say whom the server tells what happens.
+    ManageWebhooks,
     /// List, invite and change people with an account.
     ManagePeople,
     /// Change the own password and second factor.
@@ -107,6 +113,9 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::ReadRosters, "read rosters", "lasS"),
     (Act::EditRosters, "edit rosters", "laS"),
     (Act::RevokeSession, "take a candidate's access away, give it back", "la"),
+    (Act::HoldData, "put data under a legal hold, let go", "la"),
+    (Act::EraseData, "erase a candidate's data", "a"),
+    (Act::ManageWebhooks, "say whom webhooks tell", "a"),
     (Act::ManagePeople, "list, invite, change, deactivate people", "a"),
     (
         Act::ManageOwnAccount,
@@ -255,6 +264,9 @@ mod tests {
         ReadRosters   - - x - x  - - x x
         EditRosters   - - x - x  - - - x
         RevokeSession - - x - x
+        HoldData      - - x - x
+        EraseData     - - - - x
+        ManageWebhooks - - - - x
         ManagePeople  - - - - x
         ManageOwnAccount - x x x x
         ManageApiKeys - - - - x";

@@ -1,6 +1,7 @@
 //! How integrity events continue a session's chain, each with its timeline entry. The databases add their SQL.
 
 use crate::store::records::{Append, Appended, NewEvent};
+use crate::store::webhooks::NewIncident;
 use crate::store::{StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::chain::{ChainBreak, ChainHead, Hash, link_hash, payload_hash, unhex};
@@ -20,6 +21,29 @@ pub trait ChainTables: Send {
     async fn keep(&mut self, append: &Append, event: &IntegrityEvent, inner: Hash, hash: Hash) -> Stored<()>;
     async fn has_entry(&mut self, exam: ExamId, participant: ParticipantId, body: &TimelineBody) -> Stored<bool>;
     async fn add_entry(&mut self, exam: ExamId, entry: &TimelineEntry) -> Stored<()>;
+    async fn add_incident(&mut self, incident: NewIncident) -> Stored<()>;
+}
+
+/// What was found by the entry of a session, when a human should look at it: what is urgent, and begins or has no length.
+fn incident(append: &Append, entry: &TimelineEntry) -> Option<NewIncident> {
+    let (kind, severity) = match &entry.body {
+        TimelineBody::Integrity { begins: Some(_), .. } => return None,
+        TimelineBody::Integrity { kind, severity, .. } => (word(kind)?, *severity),
+        TimelineBody::ChainBroken { severity, .. } => ("chain_broken".to_owned(), *severity),
+        _ => return None,
+    };
+    matches!(severity, Severity::Medium | Severity::High).then(|| NewIncident {
+        exam: append.exam,
+        session: append.session,
+        kind,
+        severity,
+        at: entry.at,
+    })
+}
+
+/// How a value of the protocol without fields is written.
+pub(super) fn word(value: &impl serde::Serialize) -> Option<String> {
+    serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
 }
 
 /// How urgent a human should find it.
@@ -88,6 +112,9 @@ async fn note_break(
         body,
     };
     tables.add_entry(append.exam, &entry).await?;
+    if let Some(incident) = incident(append, &entry) {
+        tables.add_incident(incident).await?;
+    }
     Ok(Some(entry))
 }
 
@@ -102,6 +129,9 @@ pub async fn append(tables: &mut impl ChainTables, append: Append) -> Stored<App
                 tables.keep(&append, &new.event, inner, head.hash).await?;
                 let entry = entry_of(&append, new);
                 tables.add_entry(append.exam, &entry).await?;
+                if let Some(incident) = incident(&append, &entry) {
+                    tables.add_incident(incident).await?;
+                }
                 entries.push(entry);
             }
             Err(ChainBreak::Duplicate(_)) if same_as_kept(tables, append.session, &new.event).await? => {}

@@ -139,6 +139,14 @@ pub enum Action {
     Broadcast,
     Warn,
     AcknowledgeMessage,
+    /// An exam or a candidate is kept whatever the policy says.
+    Hold,
+    Release,
+    /// A candidate's data; its metadata say which records of the log lost their content.
+    Erase,
+    AddWebhook,
+    ChangeWebhook,
+    RemoveWebhook,
     /// Everything was copied to another place.
     Backup,
 }
@@ -188,6 +196,12 @@ impl Action {
             Self::SendMessage => "send_message",
             Self::Warn => "warn",
             Self::AcknowledgeMessage => "acknowledge_message",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Erase => "erase",
+            Self::AddWebhook => "add_webhook",
+            Self::ChangeWebhook => "change_webhook",
+            Self::RemoveWebhook => "remove_webhook",
             Self::Backup => "backup",
         }
     }

@@ -3,6 +3,7 @@
 pub mod api_keys;
 mod append;
 pub mod audit;
+pub mod erasure;
 pub mod join_links;
 mod migrations;
 pub mod once;
@@ -12,11 +13,13 @@ pub mod records;
 mod rows;
 pub mod second_factors;
 pub mod sqlite;
+pub mod webhooks;
 mod writer;
 
 use api_keys::ApiKeyStore;
 use async_trait::async_trait;
 use audit::{Action, Actor, AuditHead, Record};
+use erasure::ErasureStore;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, UserId};
@@ -35,6 +38,7 @@ use serde_json::Value;
 use sqlite::SqliteStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use webhooks::WebhookStore;
 
 /// Why the store could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,11 @@ pub enum StoreError {
     Full { capacity: i64 },
     #[error("nobody else could administer the server")]
     LastAdmin,
+    /// A legal hold keeps it.
+    #[error("a legal hold is on it")]
+    Held,
+    #[error("the exam is not over")]
+    Running,
 }
 
 impl From<StoreError> for ErrorBody {
@@ -87,6 +96,8 @@ impl From<StoreError> for ErrorBody {
             StoreError::Missing => ErrorCode::NotFound.into(),
             StoreError::Full { capacity } => ErrorBody::from(ErrorCode::RosterFull).with("capacity", capacity),
             StoreError::LastAdmin => ErrorCode::LastAdmin.into(),
+            StoreError::Held => ErrorCode::LegalHold.into(),
+            StoreError::Running => ErrorCode::ExamNotOver.into(),
             error => {
                 tracing::error!(%error, "the store failed");
                 ErrorCode::StorageFailed.into()
@@ -142,6 +153,7 @@ pub trait RosterStore: Send + Sync {
     async fn renew_secret(&self, exam: ExamId, id: RosterEntryId, secret_hash: Vec<u8>) -> Stored<bool>;
     /// Entries in the order in which they were added, after one.
     async fn roster(&self, exam: ExamId, after: RosterEntryId, count: usize) -> Stored<Vec<RosterItem>>;
+    async fn roster_item(&self, exam: ExamId, id: RosterEntryId) -> Stored<Option<RosterItem>>;
     async fn entry(&self, id: RosterEntryId) -> Stored<Option<RosterEntry>>;
     async fn entry_by_label(&self, exam: ExamId, label: &str) -> Stored<Option<RosterEntry>>;
     /// The entry whose secret has this keyed hash, and that hash as stored.
@@ -254,6 +266,8 @@ pub trait Store:
     + MessageStore
     + HealthStore
     + AuditStore
+    + ErasureStore
+    + WebhookStore
 {
     /// Ends the connections after what was queued; further calls fail with [`StoreError::Closed`].
     async fn close(&self);

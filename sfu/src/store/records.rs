@@ -1,5 +1,6 @@
 //! What the store takes and gives that the protocol has no type for.
 
+use crate::store::erasure::Hold;
 use invigil_shared::chain::{ChainBreak, ChainHead};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
@@ -39,6 +40,10 @@ pub struct StoredExam {
     /// Candidates on the roster.
     pub candidates: u32,
     pub times: ExamTimes,
+    /// It keeps every candidate's data.
+    pub hold: Option<Hold>,
+    /// Since when nothing is left of any candidate.
+    pub erased_at: Option<i64>,
 }
 
 /// An exam as it will be, if it is still of that revision. Its status is not touched.

@@ -2,16 +2,20 @@
 
 use crate::auth::identity::Subject;
 use crate::store::audit::{Action, AuditHead, Record};
+use crate::store::erasure::{ChainLink, ChainOwner, Hold};
 use crate::store::once::Once;
 use crate::store::people::{self, ListedUser, Revocation};
 use crate::store::records::{
     AssignmentChange, AssignmentMove, ExamChange, ExamTimes, SessionRecord, SittingChange, StoredExam, StoredMessage,
     UserRecord, WaitingDevice,
 };
+use crate::store::webhooks::{Incident, Progress, WebhookRecord};
 use crate::store::{StoreError, Stored};
 use invigil_shared::chain::{ChainHead, Hash, hex};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
-use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
+use invigil_shared::id::{
+    ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId, WebhookId,
+};
 use invigil_shared::office::RosterItem;
 use invigil_shared::role::Role;
 use invigil_shared::signal::Message;
@@ -149,6 +153,62 @@ pub fn stored_exam(row: &impl Columns) -> Stored<StoredExam> {
         revision: count(row, "revision")?,
         candidates: count(row, "candidates")?,
         times: exam_times(row)?,
+        hold: hold(row)?,
+        erased_at: row.maybe_integer("erased_at")?,
+    })
+}
+
+/// Why an exam or a candidate is kept whatever the policy says.
+fn hold(row: &impl Columns) -> Stored<Option<Hold>> {
+    let reason = row.maybe_text("hold_reason")?.unwrap_or_default();
+    Ok(row.maybe_integer("held_at")?.map(|at| Hold { at, reason }))
+}
+
+pub fn incident(row: &impl Columns) -> Stored<Incident> {
+    Ok(Incident {
+        seq: seq(row, "seq")?,
+        exam: ExamId(row.uuid("exam")?),
+        session: SessionId(row.uuid("session")?),
+        kind: row.text("kind")?,
+        severity: row.text("severity")?,
+        at: row.integer("at")?,
+    })
+}
+
+pub fn webhook(row: &impl Columns) -> Stored<WebhookRecord> {
+    Ok(WebhookRecord {
+        id: WebhookId(row.uuid("id")?),
+        url: row.text("url")?,
+        kinds: json(row, "kinds")?,
+        salt: row.bytes("salt")?,
+        created_at: row.integer("created_at")?,
+        stopped: row.maybe_text("stopped")?,
+        progress: Progress {
+            audit_seq: seq(row, "audit_seq")?,
+            incident_seq: seq(row, "incident_seq")?,
+            attempts: count(row, "attempts")?,
+            next_at: row.integer("next_at")?,
+            last_error: row.maybe_text("last_error")?,
+            delivered_at: row.maybe_integer("delivered_at")?,
+        },
+    })
+}
+
+pub fn chain_owner(row: &impl Columns) -> Stored<ChainOwner> {
+    Ok(ChainOwner {
+        session: SessionId(row.uuid("id")?),
+        head: chain_head(row)?,
+        erased: row.maybe_integer("erased_at")?.is_some(),
+    })
+}
+
+pub fn chain_link(row: &impl Columns) -> Stored<ChainLink> {
+    Ok(ChainLink {
+        seq: seq(row, "seq")?,
+        prev: hash(row, "prev")?,
+        hash: hash(row, "hash")?,
+        content: row.maybe_text("salt")?.zip(row.maybe_text("payload")?),
+        payload_hash: hash(row, "payload_hash")?,
     })
 }
 
@@ -157,6 +217,8 @@ pub fn roster_item(row: &impl Columns) -> Stored<RosterItem> {
     Ok(RosterItem {
         entry: entry(row)?,
         used: row.truth("used")?,
+        hold: hold(row)?.map(|hold| hold.reason),
+        erased: row.maybe_integer("erased_at")?.is_some(),
     })
 }
 
@@ -219,6 +281,12 @@ pub fn assigned(change: &AssignmentChange) -> serde_json::Value {
     serde_json::json!({ "moves": change.moves.iter().map(said).collect::<Vec<_>>() })
 }
 
+/// What the audit log says of a candidate's first time in the room.
+pub fn entered(row: &impl Columns) -> Stored<serde_json::Value> {
+    let (exam, entry) = (ExamId(row.uuid("exam")?), RosterEntryId(row.uuid("entry")?));
+    Ok(serde_json::json!({ "exam": exam, "entry": entry }))
+}
+
 /// What the audit log says of a step of a sitting: why, in somebody's words, is not in it.
 pub fn sitting_change(change: &SittingChange) -> serde_json::Value {
     let Sitting {
@@ -229,7 +297,7 @@ pub fn sitting_change(change: &SittingChange) -> serde_json::Value {
         ..
     } = change.sitting;
     serde_json::json!({
-        "step": change.step, "admission": admission, "late": late, "extra_min": extra_min, "given_back_us": given_back_us,
+        "exam": change.exam, "step": change.step, "admission": admission, "late": late, "extra_min": extra_min, "given_back_us": given_back_us,
     })
 }
 

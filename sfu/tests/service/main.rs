@@ -25,6 +25,7 @@ mod people;
 #[cfg(unix)]
 mod process;
 mod relayed;
+mod retention;
 mod rosters;
 mod sessions;
 mod shards;
@@ -32,5 +33,6 @@ mod signalling;
 mod sittings;
 mod staff;
 mod tokens;
+mod webhooks;
 
 pub(crate) use invigil_sfu::core; // what the world of the core's own tests, in `shards`, knows it by

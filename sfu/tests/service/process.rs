@@ -211,6 +211,27 @@ fn der(cert: &Path) -> Vec<u8> {
 }
 
 #[tokio::test]
+async fn a_server_that_is_to_end_can_withdraw_first() {
+    let temporary = tempfile::tempdir().unwrap();
+    let mut serving = Serving::start(temporary.path(), &["--withdraw-s", "3600"]).await;
+    let mut here = serving.connect().await;
+    let (head, _) = here.request("GET /readyz", "", "").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    serving.signal("TERM");
+    serving.logged("Not ready for new clients any more").await;
+    let (head, body) = here.request("GET /readyz", "", "").await;
+    assert!(
+        head.starts_with("http/1.1 503") && body.contains(r#""serving":"failed""#),
+        "{head}{body}"
+    );
+    // Whoever comes all the same is served.
+    let (head, _) = serving.connect().await.request("GET /healthz", "", "").await;
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    let said = serving.end().await;
+    assert!(said.iter().any(|line| line.contains("Stopping")), "{said:?}");
+}
+
+#[tokio::test]
 async fn a_hangup_reloads_certificate_and_log_level_and_ends_nothing() {
     let temporary = tempfile::tempdir().unwrap();
     let folder = temporary.path();

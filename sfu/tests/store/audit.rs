@@ -20,7 +20,7 @@ over_both!(
     a_reorder_is_found,
     a_cut_tail_is_found,
     a_log_written_anew_is_found,
-    erasing_what_a_record_says_leaves_the_chain,
+    emptying_a_record_leaves_the_chain_and_is_found,
     processes_write_one_log,
 );
 
@@ -240,13 +240,13 @@ async fn a_log_written_anew_is_found(place: Place) {
     assert_eq!(verdict.findings, [Finding::Rewritten { seq: 10, line: 1 }]);
 }
 
-async fn erasing_what_a_record_says_leaves_the_chain(place: Place) {
+async fn emptying_a_record_leaves_the_chain_and_is_found(place: Place) {
     let log = Log::of_ten(place).await;
     log.place
         .tamper("UPDATE audit SET salt = NULL, actor = '', target = '', metadata = '{}', address = NULL WHERE seq = 2")
         .await;
     let verdict = log.verdict().await;
-    assert_eq!((verdict.findings, verdict.erased), (vec![], 1));
+    assert_eq!((verdict.findings, verdict.erased), (vec![Finding::Blanked(2)], 1));
 }
 
 async fn processes_write_one_log(place: Place) {

@@ -20,7 +20,7 @@ over_both!(
     an_unknown_session_has_no_chain,
 );
 
-fn event(head: &mut ChainHead, session: SessionId) -> NewEvent {
+pub fn event(head: &mut ChainHead, session: SessionId) -> NewEvent {
     let payload = IntegrityPayload {
         kind: IntegrityKind::FocusLost,
         time: EventTime {
@@ -42,7 +42,7 @@ fn event(head: &mut ChainHead, session: SessionId) -> NewEvent {
     }
 }
 
-fn append(seat: &SessionRecord, events: Vec<NewEvent>) -> Append {
+pub fn append(seat: &SessionRecord, events: Vec<NewEvent>) -> Append {
     Append {
         session: seat.id,
         exam: seat.exam,

@@ -7,6 +7,7 @@ mod api_keys;
 mod audit;
 mod chain;
 mod entering;
+mod erasure;
 mod exams;
 mod messages;
 mod people;
@@ -15,6 +16,7 @@ mod schema;
 mod second_factors;
 mod server;
 mod sessions;
+mod webhooks;
 mod writer;
 
 /// Runs each test over both databases.

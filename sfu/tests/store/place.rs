@@ -71,6 +71,38 @@ impl Place {
     }
 }
 
+impl Place {
+    /// Everything that every table holds, as text; bytes in hexadecimal, lower case.
+    pub async fn dump(&self) -> String {
+        let mut rows = String::new();
+        match &self.postgres {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                let tables = "SELECT table_name::text FROM information_schema.tables WHERE table_schema = 'public'";
+                let tables: Vec<(String,)> = sqlx::query_as(tables).fetch_all(&mut connection).await.unwrap();
+                for (table,) in tables {
+                    let query = format!("SELECT row_to_json(t)::text FROM \"{table}\" t");
+                    let found: Vec<(String,)> = sqlx::query_as(&query).fetch_all(&mut connection).await.unwrap();
+                    rows.extend(found.into_iter().map(|(row,)| format!("{table}: {row}\n")));
+                }
+            }
+            None => {
+                let file = self.directory.path().join(DATABASE_FILE);
+                let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+                let columns =
+                    "SELECT m.name, c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'";
+                let columns: Vec<(String, String)> = sqlx::query_as(columns).fetch_all(&mut connection).await.unwrap();
+                for (table, column) in columns {
+                    let query = format!("SELECT quote(\"{column}\") FROM \"{table}\"");
+                    let found: Vec<(String,)> = sqlx::query_as(&query).fetch_all(&mut connection).await.unwrap();
+                    rows.extend(found.into_iter().map(|(value,)| format!("{table}.{column}: {value}\n")));
+                }
+            }
+        }
+        rows.to_lowercase()
+    }
+}
+
 pub fn exam(code: &str) -> ExamInfo {
     ExamInfo {
         id: fresh(ExamId::from_parts),

@@ -70,6 +70,18 @@ async fn ask(api: &Api, token: &str, call: &OfficeCall, keys: &Keys) -> Result<O
             OfficeAnswer::Done
         }
         OfficeCall::Link(id, entry) => OfficeAnswer::Secrets(vec![api.join_link(token, *id, *entry).await?]),
+        OfficeCall::Hold(id, entry, reason) => {
+            api.hold(token, *id, *entry, reason).await?;
+            OfficeAnswer::Done
+        }
+        OfficeCall::Release(id, entry) => {
+            api.release(token, *id, *entry).await?;
+            OfficeAnswer::Done
+        }
+        OfficeCall::Erase(id, entry) => {
+            api.erase(token, *id, *entry).await?;
+            OfficeAnswer::Done
+        }
         OfficeCall::Renew(id, entry) => OfficeAnswer::Secrets(vec![api.renew_secret(token, *id, *entry).await?]),
         OfficeCall::Preview(id, csv) => OfficeAnswer::Preview(api.preview_roster(token, *id, csv).await?),
         OfficeCall::Import(id, csv) => {

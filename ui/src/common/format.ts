@@ -12,6 +12,9 @@ export function timeOfDay(us: number, seconds = false): string {
 /** The local day of a server time in microseconds: 15 May. */
 export const day = (us: number): string => new Date(us / 1000).toLocaleDateString('en-GB', { weekday: 'long', day: 'numeric', month: 'long' });
 
+/** The same with its year: 15 May 2026. */
+export const date = (us: number): string => new Date(us / 1000).toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric' });
+
 /** A running clock: 0:24, 11:42, 1:17:44. Never negative. */
 export function clock(us: number): string {
   const s = Math.max(0, Math.floor(us / 1e6));

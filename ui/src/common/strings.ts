@@ -64,6 +64,8 @@ export const strings = {
   'notice.label_taken': 'Somebody on the roster has this label.',
   'notice.roster_full': 'All places of this exam are taken. Raise “Places” in its details.',
   'notice.entry_used': 'This candidate has joined meanwhile. The entry stays as it is.',
+  'notice.legal_hold': 'A legal hold keeps these data. Release it first.',
+  'notice.exam_not_over': 'Data are erased once the exam is over.',
   'notice.import_refused': 'The list no longer fits the roster. Nothing was stored.',
   'notice.idempotency_mismatch': 'This was asked for twice in different ways. Try again.',
   'notice.room_full': 'This exam has no free place on the server. Tell your institution.',

@@ -9,7 +9,7 @@ import { base, exam, MIN, now, office, S } from './proctor-fixtures';
 const draft = { ...exam, ...office, id: 'e4', title: 'Contract law', code: 'LAW-110', status: 'draft' as const, starts_at: now + 138 * MIN - 16 * S, ends_at: now + 258 * MIN - 16 * S, roster: 0, online: 0 };
 const names = ['Ada Lovelace', 'Grace Hopper', 'Emmy Noether', 'Sofia Kovalevskaya', 'Mary Somerville', 'Katherine Johnson', 'Maryam Mirzakhani', 'Hypatia', 'Rózsa Péter', 'Candidate 010'];
 const roster = (used: number): RosterItem[] =>
-  names.map((label, i) => ({ id: `r${i}`, exam: 'e4', label, seat: `${'AB'[i % 2]}${i + 1}`, allowances: { extra_time_percent: i === 2 ? 25 : 0, second_display: i === 4, assistive_tools: i === 2 ? ['screen reader'] : [] }, used: i < used }));
+  names.map((label, i) => ({ id: `r${i}`, exam: 'e4', label, seat: `${'AB'[i % 2]}${i + 1}`, allowances: { extra_time_percent: i === 2 ? 25 : 0, second_display: i === 4, assistive_tools: i === 2 ? ['screen reader'] : [] }, used: i < used, erased: false }));
 const imported = (rows: string[][]): ImportPreview => ({
   rows: rows.map(([label = '', seat = '', extra_time_percent = '', second_display = ''], i) => ({ row: i + 2, label, seat, extra_time_percent, second_display, assistive_tools: '' })),
   faults: [],
@@ -31,6 +31,13 @@ export const officeCases: Record<string, () => ProctorView> = {
   'office-details-active': () => managed({ exam: { ...exam, ...office, roster: 33, online: 28 }, saved: 1 }),
   'office-conflict': () => managed({ roster: roster(0) }, { notice: { code: 'edit_conflict', params: {} } }),
   'office-closed': () => managed({ exam: { ...draft, status: 'closed', roster: 10, ended_at: now }, roster: roster(9) }),
+  'office-closed-roster': () =>
+    managed(
+      { exam: { ...draft, status: 'closed', roster: 10, ended_at: now }, roster: roster(9).map((item, i) => (i === 1 ? { ...item, hold: 'Appeal 12 is not decided' } : i === 3 ? { ...item, label: 'Erased 9f31c2a07b44', seat: null, allowances: { extra_time_percent: 0, second_display: false, assistive_tools: [] }, erased: true } : item)) },
+      { role: 'admin' },
+    ),
+  'office-held': () => managed({ exam: { ...draft, status: 'archived', roster: 10, ended_at: now, hold: 'The examination board looks into task 3' }, roster: roster(9) }),
+  'office-erased': () => managed({ exam: { ...draft, status: 'archived', roster: 10, ended_at: now, erased_at: now + 30 * 24 * 60 * MIN }, roster: roster(9) }),
   'office-roster': () => managed({ exam: { ...draft, status: 'active', roster: 10, online: 4 }, roster: roster(4) }),
   'office-empty': () => managed({}),
   'office-import-good': () => managed({ preview: imported(rows.slice(0, 10)) }),

@@ -9,7 +9,8 @@ use invigil_shared::account::{
 };
 use invigil_shared::api_key::{ApiKeyInfo, ApiKeyRequest, NewApiKey};
 use invigil_shared::office::{
-    EntryEdit, EntrySecret, ExamEdit, ImportPreview, ImportProblem, Imported, JoinLinkRequest, NewExam, RosterItem,
+    EntryEdit, EntrySecret, ExamEdit, HoldRequest, ImportPreview, ImportProblem, Imported, JoinLinkRequest, NewExam,
+    RosterItem,
 };
 use invigil_shared::people::{
     AcceptRequest, ChangeUserRequest, InvitationInfo, InvitationRequest, InviteRequest, UserInfo, UserLink,
@@ -18,6 +19,7 @@ use invigil_shared::rest::{
     ExamListItem, IceServers, JoinRequest, JoinResponse, Problem, ResumeChallenge, ResumeChallengeRequest,
     ResumeRequest, SetupRequest, SignInRequest, SignInResponse,
 };
+use invigil_shared::webhook::{NewWebhook, WebhookEdit, WebhookInfo, WebhookSecret, WebhookTest};
 use serde_json::{Value, json};
 
 pub struct Operation {
@@ -546,6 +548,87 @@ pub const OPERATIONS: &[Operation] = &[
         "reinstateEntry",
         "Takes that back",
     ),
+    Operation {
+        method: "put",
+        input: Input::Json(of::<HoldRequest>),
+        ..done(
+            "/api/v1/exams/{exam}/hold",
+            "holdExam",
+            "Keeps the data of an exam's candidates, whatever its policy says",
+        )
+    },
+    Operation {
+        method: "delete",
+        ..done("/api/v1/exams/{exam}/hold", "releaseExam", "Takes that back")
+    },
+    Operation {
+        method: "put",
+        input: Input::Json(of::<HoldRequest>),
+        ..done(
+            "/api/v1/exams/{exam}/roster/{entry}/hold",
+            "holdEntry",
+            "Keeps the data of one candidate",
+        )
+    },
+    Operation {
+        method: "delete",
+        ..done(
+            "/api/v1/exams/{exam}/roster/{entry}/hold",
+            "releaseEntry",
+            "Takes that back",
+        )
+    },
+    done(
+        "/api/v1/exams/{exam}/roster/{entry}/erase",
+        "eraseEntry",
+        "Erases what is kept of a candidate, once the exam is over; it can't be taken back",
+    ),
+    Operation {
+        path: "/api/v1/webhooks",
+        id: "listWebhooks",
+        summary: "Where this server tells what happens, and how far each was told",
+        answer: "All of them: a server has 20 at most.",
+        output: Output::Json(of::<Vec<WebhookInfo>>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/webhooks",
+        id: "addWebhook",
+        summary: "One more, told from now on",
+        input: Input::Json(of::<NewWebhook>),
+        status: "201",
+        answer: "It, with the key of its signatures, told this once.",
+        output: Output::Json(of::<WebhookSecret>),
+        ..CALL
+    },
+    Operation {
+        method: "patch",
+        path: "/api/v1/webhooks/{webhook}",
+        id: "changeWebhook",
+        summary: "Another address or other wishes; stops it, or lets it go on where it stopped",
+        input: Input::Json(of::<WebhookEdit>),
+        answer: "As it is now.",
+        output: Output::Json(of::<WebhookInfo>),
+        ..CALL
+    },
+    Operation {
+        method: "delete",
+        ..done(
+            "/api/v1/webhooks/{webhook}",
+            "removeWebhook",
+            "Tells it nothing any more",
+        )
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/webhooks/{webhook}/test",
+        id: "testWebhook",
+        summary: "Sends a ping now and says what became of it",
+        answer: "Whether it was taken.",
+        output: Output::Json(of::<WebhookTest>),
+        ..CALL
+    },
 ];
 
 const fn done(path: &'static str, id: &'static str, summary: &'static str) -> Operation {

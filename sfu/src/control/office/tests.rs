@@ -29,6 +29,8 @@ fn stored(status: ExamStatus) -> StoredExam {
         revision: 3,
         candidates: 2,
         times: ExamTimes::default(),
+        hold: None,
+        erased_at: None,
     }
 }
 

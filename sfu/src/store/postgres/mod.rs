@@ -4,6 +4,7 @@
 mod api_keys;
 mod audit;
 mod devices;
+mod erasure;
 mod events;
 mod exams;
 mod join_links;
@@ -16,6 +17,7 @@ mod sessions;
 mod timeline;
 mod url;
 mod users;
+mod webhooks;
 
 pub use url::DatabaseUrl;
 

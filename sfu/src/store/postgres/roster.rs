@@ -120,6 +120,15 @@ impl RosterStore for PostgresStore {
         all(&query.fetch_all(&self.readers).await?, roster_item)
     }
 
+    async fn roster_item(&self, exam: ExamId, id: RosterEntryId) -> Stored<Option<RosterItem>> {
+        let query = sqlx::query(
+            "SELECT roster.*, EXISTS (SELECT 1 FROM sessions WHERE sessions.entry = roster.id) AS used FROM roster \
+             WHERE id = $1 AND exam = $2",
+        );
+        let query = query.bind(id.0).bind(exam.0);
+        one(query.fetch_optional(&self.readers).await?.as_ref(), roster_item)
+    }
+
     async fn entry(&self, wanted: RosterEntryId) -> Stored<Option<RosterEntry>> {
         let query = sqlx::query("SELECT * FROM roster WHERE id = $1").bind(wanted.0);
         one(query.fetch_optional(&self.readers).await?.as_ref(), entry)

@@ -5,9 +5,11 @@ use super::devices::change_device;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
 use crate::store::records::{AssignmentChange, SessionRecord, SittingChange, WaitingDevice};
+use crate::store::records::{SessionRecord, SittingChange, WaitingDevice};
 use crate::store::rows::{
     all, assigned, device, joined_session, one, proctor, session, sitting_change, to_json, waiting_device,
 };
+use crate::store::rows::{all, device, entered, joined_session, one, session, sitting_change, to_json, waiting_device};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;
@@ -69,12 +71,13 @@ impl SessionStore for PostgresStore {
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    let query = sqlx::query("UPDATE sessions SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL");
-                    let done = query.bind(wanted.0).bind(at).execute(&mut *connection).await?;
-                    if done.rows_affected() == 0 {
-                        return Ok(false);
-                    }
-                    audit::record(connection, &actor, Action::EnterRoom, wanted, &json!({})).await?;
+                    let query = sqlx::query(
+                        "UPDATE sessions SET joined_at = $2 WHERE id = $1 AND joined_at IS NULL RETURNING exam, entry",
+                    );
+                    let done = query.bind(wanted.0).bind(at).fetch_optional(&mut *connection).await?;
+                    let Some(row) = done else { return Ok(false) };
+                    let said = entered(&row)?;
+                    audit::record(connection, &actor, Action::EnterRoom, wanted, &said).await?;
                     Ok(true)
                 })
             })

@@ -1,9 +1,10 @@
 //! Integrity events, in the order of a session's chain.
 
-use super::{SqliteStore, timeline};
+use super::{SqliteStore, timeline, webhooks};
 use crate::store::append::{self, ChainTables};
 use crate::store::records::{Append, Appended};
 use crate::store::rows::{all, chain_head, hash, payload, sql_seq, to_json};
+use crate::store::webhooks::NewIncident;
 use crate::store::{EventStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::chain::{ChainHead, Hash};
@@ -66,6 +67,10 @@ impl ChainTables for SqliteConnection {
 
     async fn add_entry(&mut self, exam: ExamId, entry: &TimelineEntry) -> Stored<()> {
         timeline::insert(self, exam, entry).await
+    }
+
+    async fn add_incident(&mut self, incident: NewIncident) -> Stored<()> {
+        webhooks::insert(self, incident).await
     }
 }
 

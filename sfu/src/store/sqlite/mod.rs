@@ -4,6 +4,7 @@
 mod api_keys;
 mod audit;
 mod devices;
+mod erasure;
 mod events;
 mod exams;
 mod join_links;
@@ -16,6 +17,7 @@ mod sessions;
 pub mod snapshot;
 mod timeline;
 mod users;
+mod webhooks;
 
 use crate::store::audit::Actor;
 use crate::store::migrations::bring_up_to_date;
@@ -65,6 +67,8 @@ impl SqliteStore {
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
+            // What was erased is overwritten in the file too.
+            .pragma("secure_delete", "ON")
             .busy_timeout(BUSY)
             .disable_statement_logging();
         let lock_path = directory.join(MIGRATION_LOCK_FILE);

@@ -120,6 +120,15 @@ impl RosterStore for SqliteStore {
         all(&query.fetch_all(&self.readers).await?, roster_item)
     }
 
+    async fn roster_item(&self, exam: ExamId, id: RosterEntryId) -> Stored<Option<RosterItem>> {
+        let query = sqlx::query(
+            "SELECT roster.*, EXISTS (SELECT 1 FROM sessions WHERE sessions.entry = roster.id) AS used FROM roster \
+             WHERE id = ? AND exam = ?",
+        );
+        let query = query.bind(id.to_string()).bind(exam.to_string());
+        one(query.fetch_optional(&self.readers).await?.as_ref(), roster_item)
+    }
+
     async fn entry(&self, wanted: RosterEntryId) -> Stored<Option<RosterEntry>> {
         let query = sqlx::query("SELECT * FROM roster WHERE id = ?").bind(wanted.to_string());
         one(query.fetch_optional(&self.readers).await?.as_ref(), entry)

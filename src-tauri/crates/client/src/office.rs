@@ -5,7 +5,7 @@ use crate::rest::{Api, read_within, transport};
 use invigil_shared::id::{ExamId, RosterEntryId};
 use invigil_shared::limits::MAX_ROSTER_CSV;
 use invigil_shared::office::{
-    EntryEdit, EntrySecret, ExamEdit, ImportPreview, Imported, JoinLinkRequest, NewExam, RosterItem,
+    EntryEdit, EntrySecret, ExamEdit, HoldRequest, ImportPreview, Imported, JoinLinkRequest, NewExam, RosterItem,
 };
 use invigil_shared::rest::ExamListItem;
 use reqwest::{Method, RequestBuilder};
@@ -16,6 +16,22 @@ const MAX_ANSWER: usize = 4 * MAX_ROSTER_CSV;
 /// Items of a page, and pages that are read: more than the largest roster.
 const PAGE: usize = 200;
 const MAX_PAGES: usize = 8;
+
+fn hold_path(exam: ExamId, candidate: Option<RosterEntryId>) -> String {
+    match candidate {
+        Some(entry) => format!("exams/{exam}/roster/{entry}/hold"),
+        None => format!("exams/{exam}/hold"),
+    }
+}
+
+/// A request that is answered with nothing: 204.
+async fn done(request: RequestBuilder) -> Result<(), ClientError> {
+    let response = request.send().await.map_err(|e| transport(&e))?;
+    if response.status().is_success() {
+        return Ok(());
+    }
+    read_within::<serde_json::Value>(response, MAX_ANSWER).await.map(drop)
+}
 
 impl Api {
     fn ask(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
@@ -95,13 +111,35 @@ impl Api {
     }
 
     pub async fn remove_entry(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<(), ClientError> {
-        // Nothing is answered: 204.
-        let request = self.ask(token, Method::DELETE, &format!("exams/{exam}/roster/{id}"));
-        let response = request.send().await.map_err(|e| transport(&e))?;
-        if response.status().is_success() {
-            return Ok(());
-        }
-        read_within::<serde_json::Value>(response, MAX_ANSWER).await.map(drop)
+        done(self.ask(token, Method::DELETE, &format!("exams/{exam}/roster/{id}"))).await
+    }
+
+    /// Keeps the data of an exam, or of one of its candidates, whatever the policy says.
+    pub async fn hold(
+        &self,
+        token: &str,
+        exam: ExamId,
+        candidate: Option<RosterEntryId>,
+        reason: &str,
+    ) -> Result<(), ClientError> {
+        let reason = reason.to_owned();
+        let request = self.ask(token, Method::PUT, &hold_path(exam, candidate));
+        done(request.json(&HoldRequest { reason })).await
+    }
+
+    /// Takes that back.
+    pub async fn release(
+        &self,
+        token: &str,
+        exam: ExamId,
+        candidate: Option<RosterEntryId>,
+    ) -> Result<(), ClientError> {
+        done(self.ask(token, Method::DELETE, &hold_path(exam, candidate))).await
+    }
+
+    /// Erases what is kept of a candidate, for good.
+    pub async fn erase(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<(), ClientError> {
+        done(self.ask(token, Method::POST, &format!("exams/{exam}/roster/{id}/erase"))).await
     }
 
     pub async fn renew_secret(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<EntrySecret, ClientError> {

@@ -70,6 +70,19 @@ pub enum OfficeCommand {
     Link {
         id: RosterEntryId,
     },
+    /// What is kept stays, whatever the policy says: of one candidate, or of the whole exam.
+    Hold {
+        id: Option<RosterEntryId>,
+        reason: String,
+    },
+    /// Takes that back.
+    Release {
+        id: Option<RosterEntryId>,
+    },
+    /// Erases what is kept of a candidate, for good.
+    Erase {
+        id: RosterEntryId,
+    },
     /// A roster as CSV: what is in it and what is wrong with it.
     Preview {
         csv: String,

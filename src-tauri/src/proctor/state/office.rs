@@ -19,6 +19,9 @@ pub enum OfficeCall {
     Remove(ExamId, RosterEntryId),
     Renew(ExamId, RosterEntryId),
     Link(ExamId, RosterEntryId),
+    Hold(ExamId, Option<RosterEntryId>, String),
+    Release(ExamId, Option<RosterEntryId>),
+    Erase(ExamId, RosterEntryId),
     Preview(ExamId, String),
     Import(ExamId, String),
 }
@@ -36,6 +39,9 @@ impl OfficeCall {
             | Self::Remove(exam, _)
             | Self::Renew(exam, _)
             | Self::Link(exam, _)
+            | Self::Hold(exam, ..)
+            | Self::Release(exam, _)
+            | Self::Erase(exam, _)
             | Self::Preview(exam, _)
             | Self::Import(exam, _) => Some(*exam),
         }
@@ -51,7 +57,7 @@ pub enum OfficeAnswer {
     /// Entries that were made, or have a new secret.
     Secrets(Vec<EntrySecret>),
     Preview(ImportPreview),
-    /// Edited or removed.
+    /// Edited, removed, held, released, erased.
     Done,
 }
 
@@ -115,6 +121,9 @@ impl ProctorState {
             OfficeCommand::Remove { id: entry } => OfficeCall::Remove(id, entry),
             OfficeCommand::Renew { id: entry } => OfficeCall::Renew(id, entry),
             OfficeCommand::Link { id: entry } => OfficeCall::Link(id, entry),
+            OfficeCommand::Hold { id: entry, reason } => OfficeCall::Hold(id, entry, reason),
+            OfficeCommand::Release { id: entry } => OfficeCall::Release(id, entry),
+            OfficeCommand::Erase { id: entry } => OfficeCall::Erase(id, entry),
             OfficeCommand::Preview { csv } => {
                 if csv.len() > MAX_ROSTER_CSV {
                     self.notice = Some(Notice::new("too_large").with("limit", MAX_ROSTER_CSV));

@@ -155,6 +155,8 @@ fn listed() -> Input {
         revision: 4,
         started_at: None,
         ended_at: None,
+        hold: None,
+        erased_at: None,
     }]))
 }
 

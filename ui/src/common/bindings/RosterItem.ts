@@ -10,7 +10,7 @@ export type RosterItem = {
 /**
  * Somebody has joined with it: it is neither edited nor removed any more.
  */
-used: boolean, id: RosterEntryId, exam: ExamId, 
+used: boolean, hold?: string, erased: boolean, id: RosterEntryId, exam: ExamId, 
 /**
  * As proctors see it: "Candidate 014" or a name.
  */

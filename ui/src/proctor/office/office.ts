@@ -29,6 +29,9 @@ export const editable = (field: Field, status: ExamStatus | null): boolean => st
 
 export const over = (status: ExamStatus): boolean => status === 'closed' || status === 'archived';
 
+/** When what is kept of an exam that is over is erased: microseconds. */
+export const keptUntil = (exam: ExamInfo & { ended_at: number | null }): number => (exam.ended_at ?? exam.ends_at) + complete(exam.policy).retention_days * 24 * 60 * MIN;
+
 const two = (n: number) => String(n).padStart(2, '0');
 export const dateOf = (us: number): string => {
   const d = new Date(us / 1000);

@@ -18,6 +18,8 @@ fn item(n: u8) -> ExamListItem {
         revision: 7,
         started_at: None,
         ended_at: None,
+        hold: None,
+        erased_at: None,
     }
 }
 
@@ -31,6 +33,8 @@ fn entry(n: u8) -> RosterItem {
             allowances: Allowances::default(),
         },
         used: false,
+        hold: None,
+        erased: false,
     }
 }
 

@@ -1,0 +1,215 @@
+//! Holds, and erasing what is kept of a candidate.
+
+use super::SqliteStore;
+use super::people::revoke;
+use crate::auth::identity::Subject;
+use crate::clock;
+use crate::store::audit::{self, Action};
+use crate::store::erasure::{Cause, ChainLink, ChainOwner, ErasureStore, Hold, Kept, nobody, said, subject};
+use crate::store::records::StoredExam;
+use crate::store::rows::{Columns, all, chain_link, chain_owner, limit, seq, sql_seq, stored_exam};
+use crate::store::{StoreError, Stored};
+use async_trait::async_trait;
+use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId};
+use serde_json::json;
+use sqlx::SqliteConnection;
+use std::sync::Arc;
+
+#[async_trait]
+impl ErasureStore for SqliteStore {
+    async fn set_hold(&self, kept: Kept, hold: Option<Hold>) -> Stored<()> {
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let action = if hold.is_some() { Action::Hold } else { Action::Release };
+                    let (at, reason) = hold.map(|hold| (hold.at, hold.reason)).unzip();
+                    let (query, target, said) = match kept {
+                        Kept::Exam(exam) => (
+                            sqlx::query("UPDATE exams SET held_at = ?, hold_reason = ? WHERE id = ?")
+                                .bind(at)
+                                .bind(reason)
+                                .bind(exam.to_string()),
+                            exam.to_string(),
+                            json!({}),
+                        ),
+                        Kept::Candidate(exam, entry) => (
+                            sqlx::query("UPDATE roster SET held_at = ?, hold_reason = ? WHERE id = ? AND exam = ?")
+                                .bind(at)
+                                .bind(reason)
+                                .bind(entry.to_string())
+                                .bind(exam.to_string()),
+                            entry.to_string(),
+                            json!({ "exam": exam }),
+                        ),
+                    };
+                    if query.execute(&mut *connection).await?.rows_affected() == 0 {
+                        return Err(StoreError::Missing);
+                    }
+                    audit::record(connection, &actor, action, target, &said).await
+                })
+            })
+            .await
+    }
+
+    async fn erase(&self, exam: ExamId, entry: RosterEntryId, cause: Cause, at: i64) -> Stored<bool> {
+        let actor = Arc::clone(&self.actor);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(
+                        "SELECT roster.erased_at, roster.held_at, exams.held_at AS exam_held_at, exams.status, \
+                         sessions.id AS session, sessions.participant, sessions.generation FROM roster \
+                         JOIN exams ON exams.id = roster.exam LEFT JOIN sessions ON sessions.entry = roster.id \
+                         WHERE roster.id = ? AND roster.exam = ?",
+                    );
+                    let query = query.bind(entry.to_string()).bind(exam.to_string());
+                    let row = query.fetch_optional(&mut *connection).await?.ok_or(StoreError::Missing)?;
+                    let Some(whom) = subject(&row)? else { return Ok(false) };
+                    let mut events = 0;
+                    if let Some((session, participant)) = whom.session {
+                        events = erase_session(connection, session, whom.generation + 1, at).await?;
+                        erase_participant(connection, participant).await?;
+                    }
+                    let records = erase_records(connection, entry, whom.session.map(|(session, _)| session)).await?;
+                    sqlx::query("DELETE FROM join_links WHERE entry = ?")
+                        .bind(entry.to_string())
+                        .execute(&mut *connection)
+                        .await?;
+                    // What was answered to whoever made the entry, for a day.
+                    sqlx::query("DELETE FROM idempotency WHERE instr(answer, ?) > 0")
+                        .bind(entry.to_string())
+                        .execute(&mut *connection)
+                        .await?;
+                    sqlx::query(
+                        "UPDATE roster SET label = ?, seat = NULL, allowances = '{}', secret_hash = ?, erased_at = ? WHERE id = ?",
+                    )
+                    .bind(nobody(entry))
+                    .bind(clock::random::<32>().to_vec())
+                    .bind(at)
+                    .bind(entry.to_string())
+                    .execute(&mut *connection)
+                    .await?;
+                    let said = said(exam, cause, events, &records);
+                    audit::record(connection, &actor, Action::Erase, entry, &said).await?;
+                    Ok(true)
+                })
+            })
+            .await
+    }
+
+    async fn erasable_exams(&self, after: ExamId, count: usize) -> Stored<Vec<StoredExam>> {
+        let query = sqlx::query(
+            "SELECT exams.*, (SELECT count(*) FROM roster WHERE roster.exam = exams.id) AS candidates FROM exams \
+             WHERE status IN ('closed', 'archived') AND held_at IS NULL AND erased_at IS NULL AND id > ? ORDER BY id LIMIT ?",
+        );
+        let query = query.bind(after.to_string()).bind(limit(count));
+        all(&query.fetch_all(&self.readers).await?, stored_exam)
+    }
+
+    async fn erasable_entries(&self, exam: ExamId, count: usize) -> Stored<Vec<RosterEntryId>> {
+        let query = sqlx::query(
+            "SELECT id FROM roster WHERE exam = ? AND held_at IS NULL AND erased_at IS NULL ORDER BY id LIMIT ?",
+        );
+        let query = query.bind(exam.to_string()).bind(limit(count));
+        all(&query.fetch_all(&self.readers).await?, |row| {
+            Ok(RosterEntryId(row.uuid("id")?))
+        })
+    }
+
+    async fn mark_erased(&self, exam: ExamId, at: i64) -> Stored<bool> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    let query = sqlx::query(
+                        "UPDATE exams SET erased_at = ? WHERE id = ? AND erased_at IS NULL AND held_at IS NULL \
+                         AND status IN ('closed', 'archived') \
+                         AND NOT EXISTS (SELECT 1 FROM roster WHERE exam = exams.id AND roster.erased_at IS NULL)",
+                    );
+                    let query = query.bind(at).bind(exam.to_string());
+                    Ok(query.execute(connection).await?.rows_affected() > 0)
+                })
+            })
+            .await
+    }
+
+    async fn chain_owners(&self, after: SessionId, count: usize) -> Stored<Vec<ChainOwner>> {
+        let query = sqlx::query(
+            "SELECT sessions.id, chain_seq, chain_hash, erased_at FROM sessions JOIN roster ON roster.id = sessions.entry \
+             WHERE sessions.id > ? ORDER BY sessions.id LIMIT ?",
+        );
+        let query = query.bind(after.to_string()).bind(limit(count));
+        all(&query.fetch_all(&self.readers).await?, chain_owner)
+    }
+
+    async fn chain_links(&self, session: SessionId, after: u64, count: usize) -> Stored<Vec<ChainLink>> {
+        let query = sqlx::query("SELECT * FROM integrity_events WHERE session = ? AND seq > ? ORDER BY seq LIMIT ?");
+        let query = query.bind(session.to_string()).bind(sql_seq(after)?).bind(limit(count));
+        all(&query.fetch_all(&self.readers).await?, chain_link)
+    }
+}
+
+/// Takes away what the session's device and its events say, and its access for good.
+async fn erase_session(connection: &mut SqliteConnection, session: SessionId, generation: u64, at: i64) -> Stored<u64> {
+    sqlx::query(
+        "UPDATE sessions SET device_key = NULL, sitting = '{}', sitting_revision = sitting_revision + 1, \
+         revoked_at = coalesce(revoked_at, ?), generation = ? WHERE id = ?",
+    )
+    .bind(at)
+    .bind(sql_seq(generation)?)
+    .bind(session.to_string())
+    .execute(&mut *connection)
+    .await?;
+    revoke(connection, Subject::Session(session), generation).await?;
+    sqlx::query("DELETE FROM device_moves WHERE session = ?")
+        .bind(session.to_string())
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("UPDATE incidents SET kind = '' WHERE session = ?")
+        .bind(session.to_string())
+        .execute(&mut *connection)
+        .await?;
+    let query = sqlx::query("UPDATE integrity_events SET salt = NULL, payload = NULL WHERE session = ?");
+    Ok(query
+        .bind(session.to_string())
+        .execute(connection)
+        .await?
+        .rows_affected())
+}
+
+/// Takes away what people wrote to and about the candidate.
+async fn erase_participant(connection: &mut SqliteConnection, participant: ParticipantId) -> Stored<()> {
+    for query in [
+        "DELETE FROM timeline WHERE participant = ?",
+        "DELETE FROM messages WHERE candidate = ?",
+    ] {
+        sqlx::query(query)
+            .bind(participant.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Takes away what the audit log says of the entry, and of what the candidate did; says which records that were.
+async fn erase_records(
+    connection: &mut SqliteConnection,
+    entry: RosterEntryId,
+    session: Option<SessionId>,
+) -> Stored<Vec<u64>> {
+    let session = session.map(|session| session.to_string());
+    let query = sqlx::query(
+        "SELECT seq FROM audit WHERE salt IS NOT NULL AND (target = ?1 OR target = ?2 OR actor = ?2) ORDER BY seq",
+    );
+    let query = query.bind(entry.to_string()).bind(&session);
+    let records = all(&query.fetch_all(&mut *connection).await?, |row| seq(row, "seq"))?;
+    sqlx::query(
+        "UPDATE audit SET salt = NULL, actor = '', target = '', metadata = '{}', address = NULL \
+         WHERE salt IS NOT NULL AND (target = ?1 OR target = ?2 OR actor = ?2)",
+    )
+    .bind(entry.to_string())
+    .bind(&session)
+    .execute(connection)
+    .await?;
+    Ok(records)
+}
