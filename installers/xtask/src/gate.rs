@@ -69,6 +69,12 @@ pub fn gate(arguments: &[String]) -> Result<()> {
             .env("INVIGIL_BIN_DIR", &folder);
         run::check_lines(&mut test, |line| totals.add(line))
     })?;
+    run::step("The REST calls against their OpenAPI document", || {
+        let schemathesis = tools::schemathesis()?;
+        let mut test = std::process::Command::new("bash");
+        test.arg("tests/api/run.sh").arg(schemathesis);
+        run::check(test.env("INVIGIL_BIN_DIR", &folder))
+    })?;
     run::step(&format!("Fuzzing, {FUZZ_S} s a target"), || {
         let out = run::root().join("out/fuzz");
         // What an earlier run found would be taken for a finding of this one.

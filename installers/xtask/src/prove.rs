@@ -9,6 +9,7 @@ mod hostile;
 mod kills;
 mod line;
 mod load;
+mod outage;
 mod sim;
 mod sockets;
 
@@ -46,6 +47,11 @@ const PROOFS: &[Proof] = &[
         "kills",
         "kill -9 while the server writes, on both databases",
         kills::prove,
+    ),
+    (
+        "outage",
+        "a candidate's network that is away for ten minutes",
+        outage::prove,
     ),
     (
         "sim",

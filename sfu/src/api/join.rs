@@ -34,7 +34,7 @@ pub async fn join(
     Body(request): Body<JoinRequest>,
 ) -> Result<Json<JoinResponse>, ApiError> {
     let device_key = challenge::decode(&request.device_key).filter(|key| key.len() == DEVICE_KEY);
-    let device_key = device_key.ok_or_else(|| ApiError::from(ErrorCode::BadMessage).with("field", "device_key"))?;
+    let device_key = device_key.ok_or_else(|| ApiError::from(ErrorCode::FieldInvalid).with("field", "device_key"))?;
     let code = secret::normalise_exam_code(&request.exam_code);
     let typed = secret::normalise(&request.secret);
     let found = match (&code, &typed) {

@@ -19,6 +19,7 @@ use std::str::FromStr;
 pub const MAX_PAGE: usize = MAX_EXAMS_LISTED;
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)] // a misspelt one would give the wrong page
 struct Asked {
     limit: Option<String>,
     cursor: Option<String>,

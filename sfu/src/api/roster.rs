@@ -267,6 +267,7 @@ async fn find(service: &Service, exam: ExamId, entry: RosterEntryId) -> Result<R
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)] // a misspelt dry run would be none
 pub struct Import {
     #[serde(default)]
     dry_run: bool,

@@ -41,7 +41,7 @@ pub fn normalise_name(typed: &str) -> Option<String> {
 }
 
 fn field(name: &str) -> ApiError {
-    ApiError::from(ErrorCode::BadMessage).with("field", name)
+    ApiError::from(ErrorCode::FieldInvalid).with("field", name)
 }
 
 /// Every sign-in acts in rooms under a participant of its own: two windows of one person don't end each other.

@@ -98,7 +98,7 @@ async fn a_hold_stands_before_an_erasure() {
         .world
         .rest("POST", "/api/v1/refresh", Some(&candidate), &Value::Null)
         .await;
-    assert_eq!((status, &refused["code"]), (401, &json!("session_revoked")));
+    assert_eq!((status, &refused["code"]), (403, &json!("session_revoked")));
     // The log says that it was done, and for whom by nothing but an id.
     let records = office.world.store.audit_records(0, 200).await.unwrap();
     let told: Vec<_> = records.iter().filter(|record| record.salt.is_some()).collect();
