@@ -34,7 +34,9 @@ async fn a_pulled_cable_costs_neither_session_nor_pictures() {
     std::fs::write(&links, link.to_text()).unwrap();
     let mut command = network.command(&bin_dir().join("invigil-load"));
     let seconds = (160 + outage_s()).to_string();
-    command.args(["candidates", "--seconds", &seconds, "--links"]).arg(&links);
+    command
+        .args(["candidates", "--seconds", &seconds, "--links"])
+        .arg(&links);
     let _candidate = Process::start("candidate", &mut command, &folder.path().join("logs")).unwrap();
 
     let mut proctor = Watcher::enter(&sfu, "ada", exam.id).await.unwrap();

@@ -29,7 +29,11 @@ pub fn schemathesis() -> Result<PathBuf> {
     let mut install = Command::new(folder.join("bin/pip"));
     install.args(["install", "--quiet", "--disable-pip-version-check"]);
     // What makes its requests is pinned too, or they would differ from one machine to the next.
-    run::check(install.arg(format!("schemathesis=={version}")).arg("hypothesis==6.140.0"))?;
+    run::check(
+        install
+            .arg(format!("schemathesis=={version}"))
+            .arg("hypothesis==6.140.0"),
+    )?;
     Ok(program)
 }
 

@@ -114,6 +114,7 @@ impl Room {
                 reason: format!("{name} is unwell"),
                 ..Sitting::default()
             },
+            device: None,
             entry: Some(presence(seat.participant, 10)),
             at: 10,
         };

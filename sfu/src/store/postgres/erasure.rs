@@ -127,7 +127,21 @@ impl ErasureStore for PostgresStore {
                          AND NOT EXISTS (SELECT 1 FROM roster WHERE exam = exams.id AND roster.erased_at IS NULL)",
                     );
                     let query = query.bind(at).bind(exam.0);
-                    Ok(query.execute(connection).await?.rows_affected() > 0)
+                    if query.execute(&mut *connection).await?.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    // What was said to all of them.
+                    for query in [
+                        "DELETE FROM timeline WHERE exam = $1",
+                        "DELETE FROM broadcast_recipients WHERE broadcast IN (SELECT id FROM broadcasts WHERE exam = $1)",
+                        "DELETE FROM broadcasts WHERE exam = $1",
+                    ] {
+                        sqlx::query(query)
+                            .bind(exam.0)
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                    Ok(true)
                 })
             })
             .await
@@ -152,7 +166,7 @@ impl ErasureStore for PostgresStore {
 /// Takes away what the session's device and its events say, and its access for good.
 async fn erase_session(connection: &mut PgConnection, session: SessionId, generation: u64, at: i64) -> Stored<u64> {
     sqlx::query(
-        "UPDATE sessions SET device_key = NULL, sitting = '{}', sitting_revision = sitting_revision + 1, \
+        "UPDATE sessions SET device_key = NULL, proctor = NULL, sitting = '{}', sitting_revision = sitting_revision + 1, \
          revoked_at = coalesce(revoked_at, $1), generation = $2 WHERE id = $3",
     )
     .bind(at)
@@ -178,6 +192,7 @@ async fn erase_participant(connection: &mut PgConnection, participant: Participa
     for query in [
         "DELETE FROM timeline WHERE participant = $1",
         "DELETE FROM messages WHERE candidate = $1",
+        "DELETE FROM broadcast_recipients WHERE candidate = $1",
     ] {
         sqlx::query(query).bind(participant.0).execute(&mut *connection).await?;
     }

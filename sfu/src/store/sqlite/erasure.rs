@@ -127,7 +127,21 @@ impl ErasureStore for SqliteStore {
                          AND NOT EXISTS (SELECT 1 FROM roster WHERE exam = exams.id AND roster.erased_at IS NULL)",
                     );
                     let query = query.bind(at).bind(exam.to_string());
-                    Ok(query.execute(connection).await?.rows_affected() > 0)
+                    if query.execute(&mut *connection).await?.rows_affected() == 0 {
+                        return Ok(false);
+                    }
+                    // What was said to all of them.
+                    for query in [
+                        "DELETE FROM timeline WHERE exam = ?",
+                        "DELETE FROM broadcast_recipients WHERE broadcast IN (SELECT id FROM broadcasts WHERE exam = ?)",
+                        "DELETE FROM broadcasts WHERE exam = ?",
+                    ] {
+                        sqlx::query(query)
+                            .bind(exam.to_string())
+                            .execute(&mut *connection)
+                            .await?;
+                    }
+                    Ok(true)
                 })
             })
             .await
@@ -152,7 +166,7 @@ impl ErasureStore for SqliteStore {
 /// Takes away what the session's device and its events say, and its access for good.
 async fn erase_session(connection: &mut SqliteConnection, session: SessionId, generation: u64, at: i64) -> Stored<u64> {
     sqlx::query(
-        "UPDATE sessions SET device_key = NULL, sitting = '{}', sitting_revision = sitting_revision + 1, \
+        "UPDATE sessions SET device_key = NULL, proctor = NULL, sitting = '{}', sitting_revision = sitting_revision + 1, \
          revoked_at = coalesce(revoked_at, ?), generation = ? WHERE id = ?",
     )
     .bind(at)
@@ -182,6 +196,7 @@ async fn erase_participant(connection: &mut SqliteConnection, participant: Parti
     for query in [
         "DELETE FROM timeline WHERE participant = ?",
         "DELETE FROM messages WHERE candidate = ?",
+        "DELETE FROM broadcast_recipients WHERE candidate = ?",
     ] {
         sqlx::query(query)
             .bind(participant.to_string())

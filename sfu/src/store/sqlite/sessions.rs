@@ -5,11 +5,9 @@ use super::devices::change_device;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
 use crate::store::records::{AssignmentChange, SessionRecord, SittingChange, WaitingDevice};
-use crate::store::records::{SessionRecord, SittingChange, WaitingDevice};
 use crate::store::rows::{
-    all, assigned, device, joined_session, one, proctor, session, sitting_change, to_json, waiting_device,
+    all, assigned, device, entered, joined_session, one, proctor, session, sitting_change, to_json, waiting_device,
 };
-use crate::store::rows::{all, device, entered, joined_session, one, session, sitting_change, to_json, waiting_device};
 use crate::store::{SessionStore, StoreError, Stored};
 use async_trait::async_trait;
 use invigil_shared::exam::RosterEntry;

@@ -22,7 +22,15 @@ revision: number,
 /**
  * When it first began and when it was closed, microseconds since the Unix epoch.
  */
-started_at: number | null, ended_at: number | null, hold?: string, erased_at?: number, id: ExamId, title: string, 
+started_at: number | null, ended_at: number | null, 
+/**
+ * Why its candidates' data are kept whatever the policy says; told to those who may hold and let go.
+ */
+hold?: string, 
+/**
+ * Since when nothing is kept of any candidate.
+ */
+erased_at?: number, id: ExamId, title: string, 
 /**
  * What a candidate types: 4 to 16 of `A-Z 0-9 -`.
  */

@@ -10,7 +10,15 @@ export type RosterItem = {
 /**
  * Somebody has joined with it: it is neither edited nor removed any more.
  */
-used: boolean, hold?: string, erased: boolean, id: RosterEntryId, exam: ExamId, 
+used: boolean, 
+/**
+ * Why it is kept whatever the policy says.
+ */
+hold?: string, 
+/**
+ * What was kept of the candidate is erased; the label is one of ours.
+ */
+erased?: boolean, id: RosterEntryId, exam: ExamId, 
 /**
  * As proctors see it: "Candidate 014" or a name.
  */
