@@ -397,6 +397,7 @@ async fn sessions(store: &dyn Store, tokens: &Tokens, exam: &ExamInfo, n: usize)
             sitting_revision: 0,
             revoked_at: None,
             generation: 0,
+            proctor: None,
         };
         let record = store.open_session(fresh).await?;
         let person = Person::Candidate {
