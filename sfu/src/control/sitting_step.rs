@@ -167,7 +167,7 @@ pub fn after(
         SittingStep::Unmute => sitting.muted = false,
         SittingStep::Remove => {
             (sitting.admission, sitting.reason) = (Admission::Removed, reason.to_owned());
-            sitting.hand_since = None;
+            (sitting.hand_since, sitting.moving_since) = (None, None);
         }
         SittingStep::End => {
             (sitting.ended, sitting.reason) = (true, reason.to_owned());
