@@ -195,11 +195,11 @@ fn press(screen: &Screen, keys: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// A second proctor writes down what reaches the timeline, and when.
+/// A second person writes down what reaches the timeline, and when: a lead, who is given no candidates to watch.
 async fn observe(stage: &Stage, file: &Path) -> Result<ProctorClient> {
     stage
         .sfu
-        .add_user("observer@demo.example", "Observer", "proctor", &stage.password)?;
+        .add_user("observer@demo.example", "Observer", "lead", &stage.password)?;
     let api = stage.sfu.api()?;
     let token = api
         .sign_in("observer@demo.example", &stage.password)
@@ -225,7 +225,7 @@ async fn observe(stage: &Stage, file: &Path) -> Result<ProctorClient> {
             }
         }
     });
-    println!("A second proctor writes down the timeline of {EXAM_CODE}");
+    println!("A lead writes down the timeline of {EXAM_CODE}");
     Ok(client)
 }
 

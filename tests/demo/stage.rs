@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use invigil_shared::exam::{ExamInfo, Policy, SourceRule};
+use invigil_shared::limits::MAX_CANDIDATES_PER_PROCTOR;
 use invigil_shared::rest::JoinLink;
 use invigil_tests::process::Process;
 use invigil_tests::sfu::Sfu;
@@ -33,6 +34,8 @@ impl Stage {
         let policy = Policy {
             allow_test_picture: true,
             microphone: SourceRule::Optional,
+            // One proctor watches all of them.
+            candidates_per_proctor: MAX_CANDIDATES_PER_PROCTOR,
             ..Policy::default()
         };
         let exam = sfu.create_exam("Microbiology II, demo exam", EXAM_CODE, &policy)?;
