@@ -40,21 +40,30 @@ pub(crate) fn provider() -> Arc<CryptoProvider> {
 /// TLS settings that believe exactly what `trust` says.
 pub fn tls_config(trust: CertificateTrust) -> Result<Arc<ClientConfig>, ClientError> {
     let provider = provider();
-    let builder = ClientConfig::builder_with_provider(provider.clone())
-        .with_safe_default_protocol_versions()
-        .map_err(|e| ClientError::Untrusted(e.to_string()))?;
     let verifier: Arc<dyn ServerCertVerifier> = match trust {
         CertificateTrust::Roots => Arc::new(
-            rustls_platform_verifier::Verifier::new(provider).map_err(|e| ClientError::Untrusted(e.to_string()))?,
+            rustls_platform_verifier::Verifier::new(provider.clone())
+                .map_err(|e| ClientError::Untrusted(e.to_string()))?,
         ),
-        CertificateTrust::Pinned(sha256) => Arc::new(Pinned { sha256, provider }),
+        CertificateTrust::Pinned(sha256) => Arc::new(Pinned {
+            sha256,
+            provider: provider.clone(),
+        }),
     };
-    Ok(Arc::new(
-        builder
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth(),
-    ))
+    config(provider, verifier)
+}
+
+fn config(
+    provider: Arc<CryptoProvider>,
+    verifier: Arc<dyn ServerCertVerifier>,
+) -> Result<Arc<ClientConfig>, ClientError> {
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| ClientError::Untrusted(e.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
 }
 
 /// TLS settings for the TURN servers that an invigilating server names: the system's roots, and where that server's own
@@ -72,13 +81,7 @@ pub(crate) fn relay_tls_config(trust: CertificateTrust) -> Result<Arc<ClientConf
         sha256,
         provider: provider.clone(),
     };
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| ClientError::Untrusted(e.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(PinnedOrRoots { pinned, roots }))
-        .with_no_client_auth();
-    Ok(Arc::new(config))
+    config(provider, Arc::new(PinnedOrRoots { pinned, roots }))
 }
 
 /// Believes one certificate, and what the system believes.
