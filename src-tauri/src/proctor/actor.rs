@@ -2,6 +2,7 @@
 //! does what it asks for.
 
 use super::account;
+use super::acts::{action, meters};
 use super::listen::Listener;
 use super::office_calls::{self, Keys};
 use super::people;
@@ -21,10 +22,10 @@ use invigil_client::proctor::{ProctorClient, ProctorConfig, ProctorEvent};
 use invigil_client::rest::Api;
 use invigil_client::{ClientError, ClientInfo, LinkState};
 use invigil_shared::error::{ErrorBody, ErrorCode};
-use invigil_shared::id::{ExamId, ParticipantId};
+use invigil_shared::id::ExamId;
 use invigil_shared::rest::{SetupRequest, SignInResponse};
-use invigil_shared::signal::{Action, AudioLevel};
-use invigil_view::proctor::{ExamStep, LevelsView, ProctorCommand, ProctorView, SittingAct, TeamAct};
+use invigil_shared::signal::Action;
+use invigil_view::proctor::{ExamStep, LevelsView, ProctorCommand, ProctorView, TeamAct};
 use parking_lot::Mutex;
 use std::path::Path;
 use std::sync::Arc;
@@ -35,8 +36,6 @@ use tokio::sync::{mpsc, oneshot, watch};
 const MAX_INPUTS: usize = 256;
 const TICK: Duration = Duration::from_millis(250);
 const TICKS_PER_SECOND: u32 = 4;
-/// Level below which a voice is not shown, -dBov.
-const SILENCE_DBOV: u8 = 60;
 
 /// Who is signed in where; none before.
 type SignedIn = Arc<Mutex<Option<(Api, String)>>>;
@@ -569,60 +568,4 @@ async fn fresh(signed_in: &SignedIn) -> Option<(Api, String)> {
         Err(_) => token,
     };
     Some((api, token))
-}
-
-/// Meters: 0 at [`SILENCE_DBOV`] to 100 at full scale.
-fn action(participant: ParticipantId, act: SittingAct) -> Action {
-    match act {
-        SittingAct::Admit => Action::Admit { participant },
-        SittingAct::AskAgain { reason } => Action::AskAgain { participant, reason },
-        SittingAct::Reject { reason } => Action::Reject { participant, reason },
-        SittingAct::Pause { reason } => Action::Pause {
-            participant: Some(participant),
-            reason,
-        },
-        SittingAct::Continue => Action::Continue {
-            participant: Some(participant),
-        },
-        SittingAct::Lock { reason } => Action::Lock { participant, reason },
-        SittingAct::ExtraTime { minutes, reason } => Action::ExtraTime {
-            participant,
-            minutes,
-            reason,
-        },
-        SittingAct::Move => Action::Move { participant },
-        SittingAct::RefuseMove => Action::RefuseMove { participant },
-        SittingAct::LowerHand => Action::LowerHand { participant },
-        SittingAct::End { reason } => Action::End { participant, reason },
-        SittingAct::Mute => Action::Mute { participant },
-        SittingAct::Unmute => Action::Unmute { participant },
-        SittingAct::Remove { reason } => Action::Remove { participant, reason },
-    }
-}
-
-fn meters(levels: &[AudioLevel]) -> LevelsView {
-    let shown = |level: &AudioLevel| {
-        let above = u32::from(SILENCE_DBOV.saturating_sub(level.level));
-        (
-            level.participant,
-            u8::try_from(above * 100 / u32::from(SILENCE_DBOV)).unwrap_or(100),
-        )
-    };
-    LevelsView {
-        levels: levels.iter().map(shown).filter(|(_, level)| *level > 0).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use invigil_shared::id::ParticipantId;
-
-    #[test]
-    fn meters_show_voices_and_hide_silence() {
-        let participant = ParticipantId::from_parts(1, [1; 10]);
-        let level = |level| AudioLevel { participant, level };
-        let view = meters(&[level(0), level(30), level(60), level(127)]);
-        assert_eq!(view.levels, [(participant, 100), (participant, 50)]);
-    }
 }

@@ -2,6 +2,7 @@
 
 mod account;
 mod actor;
+mod acts;
 mod decode;
 mod listen;
 mod office_calls;

@@ -2,6 +2,7 @@
 
 import { candidate } from './strings/candidate';
 import { office } from './strings/office';
+import { people } from './strings/people';
 import { proctor } from './strings/proctor';
 
 export const strings = {
@@ -115,6 +116,7 @@ export const strings = {
   'notice.unknown': 'Something went wrong that this Invigil has no words for. Update it.',
   'notice.code': 'Code for support: {code}',
   ...candidate,
+  ...people,
   ...proctor,
   ...office,
 } as const;

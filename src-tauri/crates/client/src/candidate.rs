@@ -1,6 +1,7 @@
 //! The candidate's client: one session kept alive over every link and transport that it takes.
 
 mod engine;
+mod path;
 mod publish;
 mod share;
 

@@ -15,7 +15,7 @@ use invigil_shared::timeline::{Presence, Severity, TimelineBody};
 use invigil_view::common::LinkView;
 use invigil_view::proctor::{ExamStep, PictureRole};
 
-fn exam() -> ExamInfo {
+pub(super) fn exam() -> ExamInfo {
     let id = ExamId::from_parts(1, [1; 10]);
     let (title, code) = ("Statistics I".to_owned(), "STAT-1".to_owned());
     ExamInfo {
@@ -29,11 +29,11 @@ fn exam() -> ExamInfo {
     }
 }
 
-fn who(n: u8) -> ParticipantId {
+pub(super) fn who(n: u8) -> ParticipantId {
     ParticipantId::from_parts(2, [n; 10])
 }
 
-fn participant(n: u8) -> ParticipantInfo {
+pub(super) fn participant(n: u8) -> ParticipantInfo {
     ParticipantInfo {
         id: who(n),
         role: Role::Candidate,
@@ -47,7 +47,7 @@ fn participant(n: u8) -> ParticipantInfo {
     }
 }
 
-fn camera(n: u8) -> PublicationInfo {
+pub(super) fn camera(n: u8) -> PublicationInfo {
     let offer = |rid, width| LayerOffer {
         rid,
         ssrc: None,
@@ -73,7 +73,7 @@ fn camera(n: u8) -> PublicationInfo {
     }
 }
 
-fn entry(n: u8, of: u8, body: TimelineBody) -> TimelineEntry {
+pub(super) fn entry(n: u8, of: u8, body: TimelineBody) -> TimelineEntry {
     let id = TimelineEntryId::from_parts(3, [n; 10]);
     TimelineEntry {
         id,
@@ -84,7 +84,7 @@ fn entry(n: u8, of: u8, body: TimelineBody) -> TimelineEntry {
     }
 }
 
-fn integrity(kind: IntegrityKind, seq: u64, begins: Option<u64>) -> TimelineBody {
+pub(super) fn integrity(kind: IntegrityKind, seq: u64, begins: Option<u64>) -> TimelineBody {
     TimelineBody::Integrity {
         kind,
         seq,
@@ -95,7 +95,7 @@ fn integrity(kind: IntegrityKind, seq: u64, begins: Option<u64>) -> TimelineBody
     }
 }
 
-fn room(n: u8) -> RoomState {
+pub(super) fn room(n: u8) -> RoomState {
     let you = ParticipantInfo {
         role: Role::Proctor,
         ..participant(200)
@@ -116,11 +116,11 @@ fn room(n: u8) -> RoomState {
     }
 }
 
-fn command(state: &mut ProctorState, command: ProctorCommand) -> Vec<Effect> {
+pub(super) fn command(state: &mut ProctorState, command: ProctorCommand) -> Vec<Effect> {
     state.handle(Input::Command(command), 0).0
 }
 
-fn sign_in() -> ProctorCommand {
+pub(super) fn sign_in() -> ProctorCommand {
     let (server, email) = ("exam.example.org".to_owned(), "p@example.org".to_owned());
     ProctorCommand::SignIn {
         server,
@@ -129,7 +129,7 @@ fn sign_in() -> ProctorCommand {
     }
 }
 
-fn signed_in(start: Start) -> ProctorState {
+pub(super) fn signed_in(start: Start) -> ProctorState {
     let mut state = ProctorState::new(start);
     assert_eq!(command(&mut state, sign_in()).len(), 1);
     let answer = SignInResponse {
@@ -146,7 +146,7 @@ fn signed_in(start: Start) -> ProctorState {
     state
 }
 
-fn listed() -> Input {
+pub(super) fn listed() -> Input {
     Input::Exams(Ok(vec![ExamListItem {
         exam: exam(),
         roster: 3,
@@ -160,7 +160,7 @@ fn listed() -> Input {
     }]))
 }
 
-fn on_the_wall(candidates: u8) -> ProctorState {
+pub(super) fn on_the_wall(candidates: u8) -> ProctorState {
     let mut state = signed_in(Start {
         exam_code: Some("stat-1".to_owned()),
     });
@@ -171,7 +171,7 @@ fn on_the_wall(candidates: u8) -> ProctorState {
     state
 }
 
-fn picture(tile: u16, n: u8, width: u16, role: PictureRole) -> WantedPicture {
+pub(super) fn picture(tile: u16, n: u8, width: u16, role: PictureRole) -> WantedPicture {
     let source = PublicationRef {
         participant: who(n),
         publication: PublicationKey::CAMERA,
@@ -588,97 +588,4 @@ fn only_a_lead_acts_on_the_whole_exam() {
         state.view().notice.map(|notice| notice.code).as_deref(),
         Some("exam_transition")
     );
-}
-
-#[test]
-fn the_team_says_who_watches_whom_and_who_has_nobody() {
-    let mut state = on_the_wall(4);
-    let user = |n: u8| UserId::from_parts(5, [n; 10]);
-    let load = |n: u8, name: &str, here: Vec<ParticipantId>, candidates: Vec<ParticipantId>| ProctorLoad {
-        proctor: user(n),
-        name: name.to_owned(),
-        role: Role::Proctor,
-        here,
-        candidates,
-    };
-    let proctors = vec![
-        load(1, "Ann", vec![], vec![who(1)]),
-        load(2, "Pat", vec![who(201), who(200)], vec![who(2), who(3)]),
-    ];
-    state.handle(Input::Assignments { ratio: 2, proctors }, 0);
-    let finished = ParticipantInfo {
-        presence: Presence::Finished,
-        ..participant(3)
-    };
-    state.handle(Input::Participant(finished), 0);
-    let view = state.view();
-    let rows: Vec<_> = view
-        .team
-        .proctors
-        .iter()
-        .map(|row| (row.name.as_str(), row.you, row.here, row.candidates))
-        .collect();
-    assert_eq!(rows, [("Pat", true, Some(who(200)), 1), ("Ann", false, None, 1)]);
-    assert_eq!((view.team.ratio, view.team.unassigned), (2, 1));
-    let of: Vec<_> = view.candidates.iter().map(|tile| tile.proctor).collect();
-    assert_eq!(of, [Some(user(1)), Some(user(2)), Some(user(2)), None]);
-}
-
-#[test]
-fn only_leads_ask_for_what_leads_do() {
-    let to = UserId::from_parts(5, [1; 10]);
-    let asked = || {
-        let (participants, from) = (vec![who(1)], None);
-        [
-            ProctorCommand::MuteAll { muted: true },
-            ProctorCommand::Reassign { participants, from, to },
-            ProctorCommand::Team {
-                participant: who(200),
-                act: TeamAct::ChangeRole { role: Role::Lead },
-            },
-        ]
-    };
-    let mut state = on_the_wall(2);
-    for ask in asked() {
-        assert_eq!(command(&mut state, ask), []);
-    }
-    let mut leading = room(2);
-    leading.you.role = Role::Lead;
-    state.handle(Input::Room(Box::new(leading)), 0);
-    for ask in asked() {
-        assert_eq!(command(&mut state, ask).len(), 1);
-    }
-}
-
-#[test]
-fn a_broadcast_is_one_line_that_says_how_far_it_has_come() {
-    let mut state = on_the_wall(3);
-    let say = |text: &str| ProctorCommand::Broadcast {
-        audience: Audience::Everyone,
-        text: text.to_owned(),
-    };
-    assert_eq!(command(&mut state, say("  ")), []);
-    assert_eq!(
-        command(&mut state, say(" Five minutes left. ")),
-        [Effect::Broadcast(Audience::Everyone, "Five minutes left.".to_owned())]
-    );
-    assert_eq!(state.view().sending, Some(SendState::Sending));
-    let message = MessageId::from_parts(6, [1; 10]);
-    let body = TimelineBody::Broadcast {
-        message,
-        audience: Audience::Everyone,
-        by: "Pat".to_owned(),
-        text: "Five minutes left.".to_owned(),
-        reach: Reach::default(),
-    };
-    state.handle(Input::Timeline(entry(1, 200, body)), 0);
-    let reach = Reach {
-        recipients: 3,
-        delivered: 2,
-        acknowledged: 1,
-    };
-    state.handle(Input::Reached(message, reach), 0);
-    let timeline = state.view().timeline;
-    assert_eq!(timeline.len(), 1);
-    assert!(matches!(timeline[0].body, TimelineBody::Broadcast { reach: told, .. } if told == reach));
 }

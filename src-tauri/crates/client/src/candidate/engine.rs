@@ -1,5 +1,6 @@
 //! The candidate's task: one link after another, one session.
 
+use super::path::Path;
 use super::publish::{PublishInput, PublishRole};
 use super::share::Share;
 use super::{CandidateConfig, CandidateEvent, ChatTicket, Command};
@@ -67,14 +68,6 @@ struct Running {
     link: watch::Sender<Option<Link>>,
     outbox: Outbox<About>,
     path: Path,
-}
-
-#[derive(Default)]
-struct Path {
-    lost_permille: u16,
-    sent_kbps: u32,
-    received_kbps: u32,
-    last: Option<(Instant, u64, u64)>,
 }
 
 impl Engine {
@@ -526,18 +519,7 @@ impl Running {
                 sent,
                 received,
             } => {
-                let now = Instant::now();
-                if let Some((then, sent_then, received_then)) = self.path.last {
-                    let ms = u64::try_from(now.duration_since(then).as_millis())
-                        .unwrap_or(u64::MAX)
-                        .max(1);
-                    let kbps =
-                        |now: u64, then: u64| u32::try_from(now.saturating_sub(then) * 8 / ms).unwrap_or(u32::MAX);
-                    self.path.sent_kbps = kbps(sent, sent_then);
-                    self.path.received_kbps = kbps(received, received_then);
-                }
-                self.path.last = Some((now, sent, received));
-                self.path.lost_permille = lost_permille;
+                self.path.measured(Instant::now(), lost_permille, (sent, received));
             }
             KeeperEvent::Negotiated => {}
         }
