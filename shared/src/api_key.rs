@@ -2,10 +2,12 @@
 
 use crate::id::ApiKeyId;
 use serde::{Deserialize, Serialize};
+use ts_rs::TS;
 
 /// What a key opens. Writing includes reading.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub enum ApiScope {
     /// List and read exams that are announced.
     #[serde(rename = "exams:read")]
@@ -41,7 +43,8 @@ impl ApiScope {
 /// A key as admins see it: what `GET /api/v1/api-keys` lists, in the order in which keys were made. Times are microseconds since the
 /// Unix epoch, UTC.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub struct ApiKeyInfo {
     pub id: ApiKeyId,
     pub name: String,

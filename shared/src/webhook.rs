@@ -3,10 +3,12 @@
 use crate::id::WebhookId;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use ts_rs::TS;
 
 /// What an event is about. Its name is the wire's, and is never changed.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub enum EventKind {
     /// An exam was made.
     #[serde(rename = "exam.created")]
@@ -85,7 +87,8 @@ pub struct WebhookEdit {
 
 /// `GET /api/v1/webhooks`.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub struct WebhookInfo {
     pub id: WebhookId,
     pub url: String,
@@ -122,7 +125,8 @@ impl fmt::Debug for WebhookSecret {
 
 /// Answer to `POST /api/v1/webhooks/{webhook}/test`.
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
 pub struct WebhookTest {
     /// It took the event.
     pub taken: bool,

@@ -9,7 +9,9 @@ use super::people;
 use super::pictures::{Frame, Pictures};
 use super::state::account::{AccountAnswer, AccountCall};
 use super::state::people::PeopleCall;
+use super::state::systems::SystemsCall;
 use super::state::{Effect, Input, ProctorState, Start};
+use super::systems;
 use crate::call::CallFailure;
 use crate::clock::wall_us;
 use crate::measure;
@@ -356,6 +358,7 @@ impl Actor {
             }
             Effect::People(call) => self.ask_about_people(call),
             Effect::Account(call) => self.ask_about_account(call),
+            Effect::Systems(call) => self.ask_about_systems(call),
         }
     }
 
@@ -400,6 +403,16 @@ impl Actor {
         tokio::spawn(async move {
             inputs.send(Input::People(match fresh(&signed_in).await {
                 Some((api, token)) => people::ask(&api, &token, call).await.map_err(failure),
+                None => Err(expired()),
+            }));
+        });
+    }
+
+    fn ask_about_systems(&self, call: SystemsCall) {
+        let (inputs, signed_in) = (self.inputs.clone(), self.signed_in.clone());
+        tokio::spawn(async move {
+            inputs.send(Input::Systems(match fresh(&signed_in).await {
+                Some((api, token)) => systems::ask(&api, &token, call).await.map_err(failure),
                 None => Err(expired()),
             }));
         });

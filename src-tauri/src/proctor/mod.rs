@@ -11,6 +11,7 @@ mod pictures;
 pub mod room;
 pub mod slots;
 pub mod state;
+mod systems;
 mod voices;
 
 use crate::environment;

@@ -4,6 +4,7 @@
 use self::account::{AccountAnswer, AccountCall};
 use self::people::{PeopleAnswer, PeopleCall};
 use self::signing_in::{Invitation, Pending};
+use self::systems::{SystemsAnswer, SystemsCall};
 use super::room::Room;
 use super::slots::{AudioSlots, SlotTable};
 use super::voices::Voices;
@@ -30,6 +31,7 @@ use invigil_view::people::PeopleView;
 use invigil_view::proctor::{
     ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, TeamAct, WantedPicture,
 };
+use invigil_view::systems::SystemsView;
 
 /// "Sent" stays this long, microseconds.
 const SENT_US: i64 = 6 * SECOND;
@@ -98,6 +100,7 @@ pub enum Input {
     Accepted(Result<InvitationInfo, CallFailure>),
     People(Result<PeopleAnswer, CallFailure>),
     Account(Result<AccountAnswer, CallFailure>),
+    Systems(Result<SystemsAnswer, CallFailure>),
 }
 
 /// What has to be done.
@@ -166,6 +169,7 @@ pub enum Effect {
     },
     People(PeopleCall),
     Account(AccountCall),
+    Systems(SystemsCall),
 }
 
 /// What the command line asks for.
@@ -206,6 +210,7 @@ pub struct ProctorState {
     people: PeopleView,
     asks_code: bool,
     account: AccountView,
+    systems: SystemsView,
 }
 
 impl ProctorState {
@@ -240,6 +245,7 @@ impl ProctorState {
             people: PeopleView::default(),
             asks_code: false,
             account: AccountView::default(),
+            systems: SystemsView::default(),
         }
     }
 
@@ -271,6 +277,7 @@ impl ProctorState {
             people: self.people.clone(),
             asks_code: self.asks_code,
             account: self.account.clone(),
+            systems: self.systems.clone(),
         }
     }
 
@@ -374,6 +381,7 @@ impl ProctorState {
             Input::Accepted(result) => self.accepted(result, effects),
             Input::People(result) => self.people_told(result),
             Input::Account(result) => self.account_told(result),
+            Input::Systems(result) => self.systems_told(result),
             Input::Tick => {
                 self.voices.pass(now);
                 let over = self
@@ -512,6 +520,9 @@ impl ProctorState {
             ProctorCommand::ShowAccount => self.show_account(effects),
             ProctorCommand::LeaveAccount => self.leave_account(effects),
             ProctorCommand::Account { command } => self.act_on_account(command, effects),
+            ProctorCommand::ShowSystems => self.show_systems(effects),
+            ProctorCommand::LeaveSystems => self.leave_systems(effects),
+            ProctorCommand::Systems { command } => self.act_on_systems(command, effects),
         }
     }
 }
@@ -524,6 +535,9 @@ pub mod people;
 #[cfg(test)]
 mod people_tests;
 mod signing_in;
+pub mod systems;
+#[cfg(test)]
+mod systems_tests;
 #[cfg(test)]
 mod team_tests;
 mod wall;

@@ -4,6 +4,7 @@ import { candidate } from './strings/candidate';
 import { office } from './strings/office';
 import { people } from './strings/people';
 import { proctor } from './strings/proctor';
+import { systems } from './strings/systems';
 
 export const strings = {
   'app.name': 'Invigil',
@@ -118,6 +119,7 @@ export const strings = {
   ...candidate,
   ...people,
   ...proctor,
+  ...systems,
   ...office,
 } as const;
 

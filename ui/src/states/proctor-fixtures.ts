@@ -1,4 +1,6 @@
 /** The proctor's window in every state. Fixtures only: none of this is in an app. */
+import type { ApiKeyInfo } from '../common/bindings/ApiKeyInfo';
+import type { ApiScope } from '../common/bindings/ApiScope';
 import type { AccountView } from '../common/bindings/AccountView';
 import type { CandidateTile } from '../common/bindings/CandidateTile';
 import type { ConnectionLevel } from '../common/bindings/ConnectionLevel';
@@ -10,10 +12,12 @@ import type { Role } from '../common/bindings/Role';
 import type { Sitting } from '../common/bindings/Sitting';
 import type { Severity } from '../common/bindings/Severity';
 import type { SittingStep } from '../common/bindings/SittingStep';
+import type { SystemsView } from '../common/bindings/SystemsView';
 import type { TeamView } from '../common/bindings/TeamView';
 import type { TimelineBody } from '../common/bindings/TimelineBody';
 import type { TimelineEntry } from '../common/bindings/TimelineEntry';
 import type { UserInfo } from '../common/bindings/UserInfo';
+import type { WebhookInfo } from '../common/bindings/WebhookInfo';
 
 export const NOW = new Date(2026, 4, 12, 10, 42, 16).getTime();
 export const now = NOW * 1000;
@@ -176,6 +180,7 @@ export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
   people: { users: [], link: null },
   asks_code: false,
   account: { own: null, offer: null, recovery: [], done: null },
+  systems: { keys: [], webhooks: [], secret: null, tested: null },
   ...over,
 });
 
@@ -195,6 +200,20 @@ const users = (): UserInfo[] => [
   user('Viktor Marek', 'proctor', { state: 'deactivated' }),
 ];
 const people = (over: Partial<ProctorView> = {}) => base({ step: 'people', role: 'admin', email: 'admin@example.org', name: 'Amara Okafor', people: { users: users(), link: null }, ...over });
+const key = (name: string, scopes: ApiScope[], over: Partial<ApiKeyInfo> = {}): ApiKeyInfo => ({ id: `k${serial++}`, name, scopes, created_by: 'u1', created_at: now - 80 * 24 * 60 * MIN, expires_at: null, revoked_at: null, last_used_at: null, ...over });
+const keys = (): ApiKeyInfo[] => [
+  key('Student records', ['exams:read', 'rosters:write'], { last_used_at: now - 4 * MIN, expires_at: now + 240 * 24 * 60 * MIN }),
+  key('Timetable', ['exams:write'], { last_used_at: now - 26 * 60 * MIN }),
+  key('Timetable (old)', ['exams:write'], { last_used_at: now - 40 * 24 * 60 * MIN, revoked_at: now - 39 * 24 * 60 * MIN }),
+  key('Trial of the library', ['exams:read'], { expires_at: now - 3 * 24 * 60 * MIN }),
+];
+const hook = (id: string, url: string, over: Partial<WebhookInfo> = {}): WebhookInfo => ({ id, url, kinds: [], created_at: now - 60 * 24 * 60 * MIN, delivered_at: now - 2 * MIN, attempts: 0, last_error: null, next_at: null, ...over });
+const hooks = (): WebhookInfo[] => [
+  hook('h1', 'https://records.example.org/hooks/invigil'),
+  hook('h2', 'https://alarm.example.org/v2/incoming?team=exam-office', { kinds: ['incident.noticed'], attempts: 4, last_error: 'it answered 503', next_at: now + 7 * MIN }),
+  hook('h3', 'https://old-records.example.org/hook', { kinds: ['exam.changed', 'session.entered', 'session.finished'], stopped: 'gone' }),
+];
+const systems = (over: Partial<SystemsView> = {}, view: Partial<ProctorView> = {}) => base({ step: 'systems', role: 'admin', leads: true, email: 'admin@example.org', name: 'Amara Okafor', systems: { keys: keys(), webhooks: hooks(), secret: null, tested: null, ...over }, ...view });
 const own = (over: Partial<OwnAccount> = {}): OwnAccount => ({ email: 'jonas.weber@example.org', name: 'Jonas Weber', role: 'lead', second_factor: false, recovery_codes_left: 0, ...over });
 const factorOn = own({ second_factor: true, recovery_codes_left: 8 });
 const account = (over: Partial<AccountView> = {}, view: Partial<ProctorView> = {}) => base({ step: 'account', role: 'lead', leads: true, email: 'jonas.weber@example.org', name: 'Jonas Weber', account: { own: own(), offer: null, recovery: [], done: null, ...over }, ...view });
@@ -215,6 +234,13 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'people-one': () => people({ people: { users: users().slice(0, 1), link: null } }),
   'people-link': () => people({ people: { users: users(), link: handed } }),
   'people-refused': () => people({ notice: { code: 'last_admin', params: {} } }),
+  systems: () => systems(),
+  'systems-empty': () => systems({ keys: [], webhooks: [] }),
+  'systems-key': () => systems({ secret: { of: 'api_key', name: 'Student records', token: 'ivk_01983b6e-5b7a-7c11-9d1e-3f2a5c6b7d8e_q0TnVYdYcJm3sLr8wKfEo2BzPxHuA7gi' } }),
+  'systems-secret': () => systems({ secret: { of: 'webhook', url: 'https://records.example.org/hooks/invigil', secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=' } }),
+  'systems-tested': () => systems({ tested: { webhook: 'h1', test: { taken: true, status: 204, error: null } } }),
+  'systems-refused': () => systems({ tested: { webhook: 'h2', test: { taken: false, status: 503, error: 'it answered 503' } } }),
+  'systems-invalid': () => systems({}, { notice: { code: 'field_invalid', params: { field: 'url', limit: '2000' } } }),
   'signin-code': () => base({ step: 'sign_in', email: 'jonas.weber@example.org', asks_code: true }),
   'signin-code-wrong': () => base({ step: 'sign_in', email: 'jonas.weber@example.org', asks_code: true, notice: wrongCode }),
   account: () => account(),

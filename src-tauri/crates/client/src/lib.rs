@@ -23,6 +23,7 @@ mod session;
 mod sink;
 pub mod slots;
 mod subscriber;
+mod systems;
 pub mod trust;
 
 pub use error::ClientError;

@@ -24,22 +24,22 @@ fn hold_path(exam: ExamId, candidate: Option<RosterEntryId>) -> String {
     }
 }
 
-/// A request that is answered with nothing: 204.
-async fn done(request: RequestBuilder) -> Result<(), ClientError> {
-    let response = request.send().await.map_err(|e| transport(&e))?;
-    if response.status().is_success() {
-        return Ok(());
-    }
-    read_within::<serde_json::Value>(response, MAX_ANSWER).await.map(drop)
-}
-
 impl Api {
-    fn ask(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn ask(&self, token: &str, method: Method, path: &str) -> RequestBuilder {
         self.http().request(method, self.url(path)).bearer_auth(token)
     }
 
-    async fn answer<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ClientError> {
+    pub(crate) async fn answer<A: DeserializeOwned>(&self, request: RequestBuilder) -> Result<A, ClientError> {
         read_within(request.send().await.map_err(|e| transport(&e))?, MAX_ANSWER).await
+    }
+
+    /// A request that is answered with nothing: 204.
+    pub(crate) async fn done(&self, request: RequestBuilder) -> Result<(), ClientError> {
+        let response = request.send().await.map_err(|e| transport(&e))?;
+        if response.status().is_success() {
+            return Ok(());
+        }
+        read_within::<serde_json::Value>(response, MAX_ANSWER).await.map(drop)
     }
 
     pub async fn exam(&self, token: &str, exam: ExamId) -> Result<ExamListItem, ClientError> {
@@ -111,7 +111,8 @@ impl Api {
     }
 
     pub async fn remove_entry(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<(), ClientError> {
-        done(self.ask(token, Method::DELETE, &format!("exams/{exam}/roster/{id}"))).await
+        self.done(self.ask(token, Method::DELETE, &format!("exams/{exam}/roster/{id}")))
+            .await
     }
 
     /// Keeps the data of an exam, or of one of its candidates, whatever the policy says.
@@ -124,7 +125,7 @@ impl Api {
     ) -> Result<(), ClientError> {
         let reason = reason.to_owned();
         let request = self.ask(token, Method::PUT, &hold_path(exam, candidate));
-        done(request.json(&HoldRequest { reason })).await
+        self.done(request.json(&HoldRequest { reason })).await
     }
 
     /// Takes that back.
@@ -134,12 +135,14 @@ impl Api {
         exam: ExamId,
         candidate: Option<RosterEntryId>,
     ) -> Result<(), ClientError> {
-        done(self.ask(token, Method::DELETE, &hold_path(exam, candidate))).await
+        self.done(self.ask(token, Method::DELETE, &hold_path(exam, candidate)))
+            .await
     }
 
     /// Erases what is kept of a candidate, for good.
     pub async fn erase(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<(), ClientError> {
-        done(self.ask(token, Method::POST, &format!("exams/{exam}/roster/{id}/erase"))).await
+        self.done(self.ask(token, Method::POST, &format!("exams/{exam}/roster/{id}/erase")))
+            .await
     }
 
     pub async fn renew_secret(&self, token: &str, exam: ExamId, id: RosterEntryId) -> Result<EntrySecret, ClientError> {

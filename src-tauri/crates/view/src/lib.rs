@@ -8,3 +8,4 @@ pub mod media;
 pub mod office;
 pub mod people;
 pub mod proctor;
+pub mod systems;

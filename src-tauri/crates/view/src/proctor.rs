@@ -4,6 +4,7 @@ use crate::account::{AccountCommand, AccountView};
 use crate::common::{CertificateQuestion, LinkView, Notice};
 use crate::office::{OfficeCommand, OfficeView};
 use crate::people::{PeopleCommand, PeopleView};
+use crate::systems::{SystemsCommand, SystemsView};
 use invigil_shared::exam::ExamInfo;
 use invigil_shared::id::{ExamId, ParticipantId, UserId};
 use invigil_shared::people::InvitationInfo;
@@ -26,6 +27,8 @@ pub enum ProctorStep {
     /// Somebody with an invitation chooses a password.
     Invitation,
     People,
+    /// API keys and webhooks.
+    Systems,
     /// The own password and second factor.
     Account,
 }
@@ -155,6 +158,7 @@ pub struct ProctorView {
     /// The password is right, and a code is asked for beside it.
     pub asks_code: bool,
     pub account: AccountView,
+    pub systems: SystemsView,
 }
 
 /// Levels of those who are not silent, four times a second: 0 to 100.
@@ -338,5 +342,11 @@ pub enum ProctorCommand {
     LeaveAccount,
     Account {
         command: AccountCommand,
+    },
+    ShowSystems,
+    LeaveSystems,
+    /// For admins.
+    Systems {
+        command: SystemsCommand,
     },
 }

@@ -13,6 +13,7 @@ import type { PeopleView } from "./PeopleView";
 import type { ProctorStep } from "./ProctorStep";
 import type { Role } from "./Role";
 import type { SendState } from "./SendState";
+import type { SystemsView } from "./SystemsView";
 import type { TeamView } from "./TeamView";
 import type { TimelineEntry } from "./TimelineEntry";
 
@@ -47,4 +48,4 @@ invitation: InvitationInfo | null, people: PeopleView,
 /**
  * The password is right, and a code is asked for beside it.
  */
-asks_code: boolean, account: AccountView, };
+asks_code: boolean, account: AccountView, systems: SystemsView, };

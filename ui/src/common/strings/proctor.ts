@@ -6,6 +6,7 @@ export const proctor = {
   'exams.refresh': 'Refresh',
   'exams.signout': 'Sign out',
   'exams.people': 'People',
+  'exams.systems': 'Systems',
   'exams.account': 'Account',
   'exams.empty': 'No exam yet',
   'exams.empty_text': 'Exams that you may watch appear here. An operator makes one with “invigil-sfu exam create”.',
