@@ -7,6 +7,7 @@ mod listener;
 use crate::api::health::Monitor;
 use crate::api::{self, Service, metrics};
 use crate::audit::{self, AuditError, Checkpoints, Refusals};
+use crate::auth::oidc::Provider;
 use crate::auth::secret::{self, SecretHasher};
 use crate::auth::{ApiKeyUses, Challenges, Passwords, ServerKeys, Throttle, Tokens};
 use crate::clock;
@@ -160,6 +161,7 @@ impl Server {
             challenges: Challenges::default(),
             throttle: Throttle::default(),
             api_key_uses: ApiKeyUses::default(),
+            oidc: Provider::new(&config.oidc, config.development)?,
             refusals: Arc::clone(&refusals),
             origins: config.http.origins.clone(),
             address: Arc::clone(&address),

@@ -24,6 +24,8 @@ mod kills;
 mod messages;
 #[path = "service/office.rs"]
 mod office;
+#[path = "service/oidc.rs"]
+mod oidc;
 #[path = "service/own_account.rs"]
 mod own_account;
 #[path = "service/people.rs"]

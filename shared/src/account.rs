@@ -17,6 +17,9 @@ pub struct OwnAccount {
     pub second_factor: bool,
     /// Recovery codes that were not used yet.
     pub recovery_codes_left: u32,
+    /// Signs in through the identity provider too.
+    #[serde(default)]
+    pub oidc_linked: bool,
 }
 
 /// `POST /api/v1/account/password`. Every token from before is void; answered with a new one ([`SignInResponse`]).

@@ -100,6 +100,16 @@ codes! {
     AccessRevoked = "access_revoked",
     /// The account was deactivated.
     AccountDeactivated = "account_deactivated",
+    /// The identity provider does not answer, or not as it should.
+    OidcUnavailable = "oidc_unavailable",
+    /// What came back from the identity provider can't be taken: too old, used, or not for this sign-in.
+    OidcRefused = "oidc_refused",
+    /// Nobody here has the e-mail that the identity provider knows; `email` says which.
+    OidcNoAccount = "oidc_no_account",
+    /// The identity provider does not vouch for an e-mail.
+    OidcEmailUnverified = "oidc_email_unverified",
+    /// The account with this e-mail belongs to somebody else at the identity provider.
+    OidcLinkTaken = "oidc_link_taken",
     /// A lead has revoked this sitting.
     SessionRevoked = "session_revoked",
     /// The link is wrong, was used, or is too old.

@@ -18,6 +18,7 @@ pub mod intent;
 pub mod limits;
 mod link;
 pub mod office;
+pub mod oidc;
 pub mod people;
 pub mod publication;
 pub mod rest;

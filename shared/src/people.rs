@@ -12,7 +12,7 @@ use ts_rs::TS;
 #[serde(rename_all = "snake_case")]
 #[ts(export)]
 pub enum AccountState {
-    /// Has no password yet.
+    /// Has not chosen a password yet, and never signed in through the identity provider.
     Invited,
     Active,
     /// Is refused everywhere.
@@ -39,6 +39,9 @@ pub struct UserInfo {
     /// Signing in takes a code beside the password.
     #[serde(default)]
     pub second_factor: bool,
+    /// Signs in through the identity provider too.
+    #[serde(default)]
+    pub oidc_linked: bool,
 }
 
 /// `POST /api/v1/users`. Answered with a [`UserLink`].

@@ -4,6 +4,8 @@
 //! what it showed. `candidate` and `proctor` hold state machines without Tauri, clocks or sockets; their actors run them.
 
 pub mod authority;
+#[cfg(feature = "proctor")]
+mod browser;
 pub mod call;
 pub mod clock;
 pub mod environment;

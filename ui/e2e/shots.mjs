@@ -41,13 +41,13 @@ proctor.push(...office);
 key[1024].push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
 key[1920].push('proctor/office-details', 'proctor/office-roster');
 key.theme.push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
-const account = ['signin-code', 'signin-code-wrong', 'account', 'account-loading', 'account-on', 'account-few', 'account-changed', 'account-offer', 'account-offer-wrong', 'account-recovery', 'account-enrolled'];
+const account = ['signin-provider', 'signin-provider-unknown', 'signin-provider-none', 'signin-browser', 'signin-browser-missing', 'signin-code', 'signin-code-wrong', 'account', 'account-loading', 'account-on', 'account-linked', 'account-not-linked', 'account-few', 'account-changed', 'account-offer', 'account-offer-wrong', 'account-recovery', 'account-enrolled'];
 proctor.push(...account);
-key[1024].push('proctor/signin-code', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
+key[1024].push('proctor/signin-provider', 'proctor/signin-browser-missing', 'proctor/signin-code', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
 key[1024].push('candidate/join-moving', 'proctor/focus-moving');
 key.theme.push('candidate/join-moving', 'proctor/focus-moving');
 key[1920].push('proctor/account-offer', 'proctor/account-on');
-key.theme.push('proctor/signin-code-wrong', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
+key.theme.push('proctor/signin-provider', 'proctor/signin-browser', 'proctor/account-linked', 'proctor/signin-code-wrong', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
 const press = (key) => (page) => page.keyboard.press(key);
 const then = {
   'proctor/wall-keys': ['wall', press('?')],

@@ -5,31 +5,35 @@ use anyhow::{Context, Result, bail};
 use std::path::PathBuf;
 use std::process::Command;
 
-fn npm(arguments: &[&str]) -> Result<()> {
-    run::check(Command::new("npm").args(arguments).current_dir(run::root().join("ui")))
+fn npm(folder: &str, arguments: &[&str]) -> Result<()> {
+    run::check(
+        Command::new("npm")
+            .args(arguments)
+            .current_dir(run::root().join(folder)),
+    )
 }
 
 /// `npm ci` when the lock file changed since the last one, then the build.
 pub fn ui() -> Result<()> {
-    npm_install()?;
-    npm(&["run", "--silent", "build"])
+    npm_install("ui")?;
+    npm("ui", &["run", "--silent", "build"])
 }
 
-/// Installs the UI's packages from the lock file, unless they are those of this lock file already.
-pub fn npm_install() -> Result<()> {
-    let ui = run::root().join("ui");
-    let lock = std::fs::read(ui.join("package-lock.json")).context("ui/package-lock.json")?;
-    let stamp = ui.join("node_modules/.invigil-lock");
+/// Installs a folder's packages from its lock file, unless they are those of this lock file already.
+pub fn npm_install(folder: &str) -> Result<()> {
+    let home = run::root().join(folder);
+    let lock = std::fs::read(home.join("package-lock.json")).with_context(|| format!("{folder}/package-lock.json"))?;
+    let stamp = home.join("node_modules/.invigil-lock");
     if std::fs::read(&stamp).is_ok_and(|installed| installed == lock) {
         return Ok(());
     }
-    npm(&["ci", "--no-audit", "--no-fund"])?;
+    npm(folder, &["ci", "--no-audit", "--no-fund"])?;
     std::fs::write(stamp, lock).context("can't note which lock file was installed")
 }
 
 /// Runs one of the UI's scripts.
 pub fn ui_script(script: &str) -> Result<()> {
-    npm(&["run", "--silent", script])
+    npm("ui", &["run", "--silent", script])
 }
 
 /// Writes the UI's types anew.

@@ -49,10 +49,13 @@ pub fn gate(arguments: &[String]) -> Result<()> {
         run::check(run::cargo().args(["fmt", "--check", "--manifest-path", "tests/bench/Cargo.toml"]))
     })?;
     run::step("The windows: packages, types, units, build", || {
-        build::npm_install()?;
+        build::npm_install("ui")?;
         build::ui_script("check")?;
         build::ui_script("test")?;
         build::ui_script("build")
+    })?;
+    run::step("An identity provider for the tests", || {
+        build::npm_install("tests/oidc")
     })?;
     run::step("Lints", || {
         run::check(run::cargo().args(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]))

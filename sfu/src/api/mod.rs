@@ -12,6 +12,7 @@ mod invitations;
 mod join;
 mod keyed;
 pub mod metrics;
+mod oidc;
 mod openapi;
 mod own_account;
 mod page;
@@ -97,6 +98,9 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/resume", post(join::resume))
         .route("/api/v1/setup", post(sign_in::setup))
         .route("/api/v1/sign-in", post(sign_in::sign_in))
+        .route("/api/v1/oidc", get(oidc::offer))
+        .route("/api/v1/oidc/begin", post(oidc::begin))
+        .route("/api/v1/oidc/finish", post(oidc::finish))
         .route("/api/v1/refresh", post(sign_in::refresh))
         .route("/api/v1/users", get(people::list).post(people::invite))
         .route("/api/v1/users/{user}", axum::routing::patch(people::change))
@@ -104,6 +108,7 @@ pub fn router(service: Arc<Service>) -> Router {
             "/api/v1/users/{user}/second-factor/off",
             post(people::take_second_factor),
         )
+        .route("/api/v1/users/{user}/oidc/unlink", post(oidc::unlink))
         .route("/api/v1/account", get(own_account::read))
         .route("/api/v1/account/password", post(own_account::change_password))
         .route("/api/v1/account/second-factor", post(own_account::offer))

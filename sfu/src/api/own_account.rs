@@ -114,18 +114,20 @@ impl Service {
 /// `GET /api/v1/account`.
 pub async fn read(State(service): State<Arc<Service>>, Bearer(account): Bearer) -> Result<Json<OwnAccount>, ApiError> {
     let user = service.owner(&account).await?;
-    let factor = service.counting_factor(&user).await?;
-    Ok(Json(own(user, factor.as_ref())))
+    own(&service, user).await
 }
 
-fn own(user: UserRecord, factor: Option<&SecondFactor>) -> OwnAccount {
-    OwnAccount {
+async fn own(service: &Service, user: UserRecord) -> Result<Json<OwnAccount>, ApiError> {
+    let factor = service.counting_factor(&user).await?;
+    let oidc_linked = service.store.oidc_link(user.id).await?.is_some();
+    Ok(Json(OwnAccount {
         email: user.email,
         name: user.name,
         role: user.role,
         second_factor: factor.is_some(),
         recovery_codes_left: factor.map_or(0, |factor| factor.codes_left),
-    }
+        oidc_linked,
+    }))
 }
 
 /// `POST /api/v1/account/password`: signs out every other device.
@@ -220,5 +222,5 @@ pub async fn turn_off(
     service.check_code(&user, &factor, &request.code, peer).await?;
     let store = service.store_for(&account.identity, peer);
     store.drop_second_factor(user.id, Off::Own).await?;
-    Ok(Json(own(user, None)))
+    own(&service, user).await
 }

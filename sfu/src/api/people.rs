@@ -32,11 +32,12 @@ pub fn info(listed: ListedUser) -> UserInfo {
         user,
         link_expires_at,
         second_factor,
+        oidc_linked,
     } = listed;
-    let state = match (user.active(), &user.password_hash) {
+    let state = match (user.active(), user.password_hash.is_some() || oidc_linked) {
         (false, _) => AccountState::Deactivated,
-        (true, None) => AccountState::Invited,
-        (true, Some(_)) => AccountState::Active,
+        (true, false) => AccountState::Invited,
+        (true, true) => AccountState::Active,
     };
     UserInfo {
         id: user.id,
@@ -47,6 +48,7 @@ pub fn info(listed: ListedUser) -> UserInfo {
         created_at: user.created_at,
         link_expires_at,
         second_factor,
+        oidc_linked,
     }
 }
 
@@ -65,12 +67,14 @@ impl Service {
     }
 
     /// An account as admins see it, without a link.
-    async fn listed(&self, user: UserRecord) -> Result<UserInfo, ErrorBody> {
+    pub(super) async fn listed(&self, user: UserRecord) -> Result<UserInfo, ErrorBody> {
         let second_factor = self.counting_factor(&user).await?.is_some();
+        let oidc_linked = self.store.oidc_link(user.id).await?.is_some();
         Ok(info(ListedUser {
             user,
             link_expires_at: None,
             second_factor,
+            oidc_linked,
         }))
     }
 
@@ -119,20 +123,16 @@ pub async fn invite(
         Err(StoreError::Exists) => return Err(ErrorCode::EmailTaken.into()),
         other => other?,
     }
-    Ok((StatusCode::CREATED, Json(told(user, false, link, expires_at))))
+    let user = service.listed(user).await?;
+    Ok((StatusCode::CREATED, Json(told(user, link, expires_at))))
 }
 
-fn told(user: UserRecord, second_factor: bool, link: String, expires_at: i64) -> UserLink {
-    let listed = ListedUser {
-        user,
+fn told(user: UserInfo, link: String, expires_at: i64) -> UserLink {
+    let user = UserInfo {
         link_expires_at: Some(expires_at),
-        second_factor,
+        ..user
     };
-    UserLink {
-        user: info(listed),
-        link,
-        expires_at,
-    }
+    UserLink { user, link, expires_at }
 }
 
 /// `POST /api/v1/users/{user}/link`: for somebody who lost the link before, or the password.
@@ -153,8 +153,8 @@ pub async fn renew_link(
         .store_for(&account.identity, peer)
         .renew_link(invitation)
         .await?;
-    let second_factor = service.counting_factor(&user).await?.is_some();
-    Ok(Json(told(user, second_factor, link, expires_at)))
+    let user = service.listed(user).await?;
+    Ok(Json(told(user, link, expires_at)))
 }
 
 /// `PATCH /api/v1/users/{user}`: name, role, active.

@@ -27,6 +27,10 @@ fn status(code: ErrorCode) -> StatusCode {
         E::AccessRevoked | E::InvitationInvalid => StatusCode::UNAUTHORIZED,
         E::AccountDeactivated | E::SessionRevoked => StatusCode::FORBIDDEN,
         E::EmailTaken | E::LastAdmin | E::SecondFactorExists | E::LegalHold | E::ExamNotOver => StatusCode::CONFLICT,
+        E::OidcUnavailable => StatusCode::BAD_GATEWAY,
+        E::OidcRefused => StatusCode::UNAUTHORIZED,
+        E::OidcNoAccount | E::OidcEmailUnverified => StatusCode::FORBIDDEN,
+        E::OidcLinkTaken => StatusCode::CONFLICT,
         E::SecondFactorRequired | E::SecondFactorWrong => StatusCode::UNAUTHORIZED,
         E::SecretWrong | E::CredentialsWrong | E::SetupCodeWrong | E::ResumeRefused => StatusCode::UNAUTHORIZED,
         E::Forbidden | E::ExamNotOpen | E::ExamClosed | E::SittingEnded | E::NotAdmitted | E::Removed => {

@@ -2,6 +2,7 @@
 
 use super::health::Monitor;
 use crate::audit::Refusals;
+use crate::auth::oidc::Provider;
 use crate::auth::secret::SecretHasher;
 use crate::auth::{ApiKeyUses, Challenges, Passwords, Throttle, Tokens};
 use crate::config::ServerFile;
@@ -21,6 +22,8 @@ pub struct Service {
     pub challenges: Challenges,
     pub throttle: Throttle,
     pub api_key_uses: ApiKeyUses,
+    /// Through whom people sign in beside their passwords.
+    pub oidc: Option<Provider>,
     /// Wrong guesses that the audit log does not have yet.
     pub refusals: Arc<Refusals>,
     /// Origins of pages that may call WHIP and WHEP.

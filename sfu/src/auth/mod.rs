@@ -4,6 +4,7 @@ pub mod api_key;
 pub mod challenge;
 pub mod identity;
 pub mod keys;
+pub mod oidc;
 pub mod password;
 pub mod relay;
 pub mod second_factor;

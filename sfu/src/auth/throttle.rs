@@ -40,7 +40,7 @@ pub struct Attempt<'a> {
 }
 
 /// An IPv6 host owns a whole /64: it is one address here.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((u128::from(v6) & !0u128 << 64).into()),
         v4 => v4,
@@ -48,6 +48,15 @@ fn network(address: IpAddr) -> IpAddr {
 }
 
 impl Throttle {
+    /// Whether a name rests for this address; counts nothing.
+    ///
+    /// # Errors
+    /// `secret_throttled` with `retry_after_s`, as [`Self::begin`].
+    pub fn look(&self, name: &str, address: IpAddr, now: Instant) -> Result<(), ErrorBody> {
+        let (name, pair) = (Key::Name(name.to_owned()), Key::Pair(name.to_owned(), network(address)));
+        left(&self.0.lock(), &pair, &name, now).map(drop)
+    }
+
     /// Counts a guess before it is checked, so that many at once can't slip through together. `secret_throttled` with
     /// `retry_after_s` when there were too many.
     pub fn begin(&self, name: &str, address: IpAddr, now: Instant) -> Result<Attempt<'_>, ErrorBody> {
@@ -56,20 +65,7 @@ impl Throttle {
         if windows.len() + 2 > MAX_TRACKED {
             make_room(&mut windows, now);
         }
-        let mut left = u32::MAX;
-        for (key, limit) in [(&pair, MAX_SECRET_TRIES), (&name, MAX_TRIES_PER_NAME)] {
-            let window = windows
-                .get(key)
-                .copied()
-                .filter(|w| now.duration_since(w.since) < WINDOW);
-            let window = window.unwrap_or(Window { since: now, tries: 0 });
-            if window.tries >= limit {
-                let rest = WINDOW.saturating_sub(now.duration_since(window.since));
-                let error = ErrorBody::from(ErrorCode::SecretThrottled).with("retry_after_s", rest.as_secs() + 1);
-                return Err(error);
-            }
-            left = left.min(limit - window.tries - 1);
-        }
+        let left = left(&windows, &pair, &name, now)?;
         for key in [&pair, &name] {
             let window = windows.entry(key.clone()).or_insert(Window { since: now, tries: 0 });
             if now.duration_since(window.since) >= WINDOW {
@@ -85,6 +81,25 @@ impl Throttle {
             tries_left: left,
         })
     }
+}
+
+/// Guesses that would remain after one more.
+fn left(windows: &HashMap<Key, Window>, pair: &Key, name: &Key, now: Instant) -> Result<u32, ErrorBody> {
+    let mut left = u32::MAX;
+    for (key, limit) in [(pair, MAX_SECRET_TRIES), (name, MAX_TRIES_PER_NAME)] {
+        let window = windows
+            .get(key)
+            .copied()
+            .filter(|w| now.duration_since(w.since) < WINDOW);
+        let window = window.unwrap_or(Window { since: now, tries: 0 });
+        if window.tries >= limit {
+            let rest = WINDOW.saturating_sub(now.duration_since(window.since));
+            let error = ErrorBody::from(ErrorCode::SecretThrottled).with("retry_after_s", rest.as_secs() + 1);
+            return Err(error);
+        }
+        left = left.min(limit - window.tries - 1);
+    }
+    Ok(left)
 }
 
 fn make_room(windows: &mut HashMap<Key, Window>, now: Instant) {
@@ -152,6 +167,23 @@ mod tests {
                 .failed(ErrorCode::SecretWrong);
         }
         assert!(throttle.begin("E", hosts[5], now).is_err());
+    }
+
+    #[test]
+    fn looking_counts_nothing() {
+        let (throttle, now) = (Throttle::default(), Instant::now());
+        for _ in 0..MAX_SECRET_TRIES {
+            for _ in 0..10 {
+                assert!(throttle.look("E", HOME, now).is_ok());
+            }
+            let _ = throttle.begin("E", HOME, now).ok().unwrap();
+        }
+        assert_eq!(
+            throttle.look("E", HOME, now).unwrap_err().code,
+            ErrorCode::SecretThrottled
+        );
+        assert!(throttle.look("F", HOME, now).is_ok());
+        assert!(throttle.look("E", HOME, now + WINDOW).is_ok());
     }
 
     #[test]

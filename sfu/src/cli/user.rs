@@ -35,6 +35,8 @@ pub enum UserCommand {
     Activate(Whom),
     /// Take the second factor off somebody who has lost it. They are signed out, and sign in with the password alone.
     TotpOff(Whom),
+    /// Takes the link with the identity provider off an account, and signs its owner out.
+    Unlink(Whom),
     /// List the accounts.
     List(List),
 }
@@ -72,6 +74,7 @@ impl UserCommand {
             UserCommand::Deactivate(whom) => whom.set_active(false).await,
             UserCommand::Activate(whom) => whom.set_active(true).await,
             UserCommand::TotpOff(whom) => whom.totp_off().await,
+            UserCommand::Unlink(whom) => whom.unlink().await,
             UserCommand::List(list) => list.run().await,
         }
     }
@@ -233,6 +236,24 @@ impl Whom {
             output::json(&json!({ "id": user.id, "email": user.email, "second_factor": false }));
         } else {
             output::line(&format!("{} signs in with the password alone", user.email));
+        }
+        Ok(())
+    }
+
+    async fn unlink(self) -> anyhow::Result<()> {
+        let (data, user) = self.find().await?;
+        match data.store.unlink_oidc(user.id).await {
+            Err(StoreError::Missing) => bail!("{} is not linked with the identity provider", user.email),
+            unlinked => unlinked?,
+        }
+        data.store.close().await;
+        if self.json {
+            output::json(&json!({ "id": user.id, "email": user.email, "oidc_linked": false }));
+        } else {
+            output::line(&format!(
+                "{} is no longer linked with the identity provider",
+                user.email
+            ));
         }
         Ok(())
     }

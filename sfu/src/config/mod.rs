@@ -11,6 +11,7 @@ mod log;
 mod media;
 mod metrics;
 mod mistake;
+mod oidc;
 mod settings;
 mod webhooks;
 
@@ -23,6 +24,7 @@ pub use log::{LogConfig, LogFormat};
 pub use media::MediaConfig;
 pub use metrics::MetricsConfig;
 pub use mistake::{Mistake, Mistakes, Place, Report};
+pub use oidc::OidcConfig;
 pub use settings::Settings;
 pub use webhooks::WebhooksConfig;
 
@@ -52,6 +54,8 @@ pub struct ServeConfig {
     #[command(flatten)]
     pub auth: AuthConfig,
     #[command(flatten)]
+    pub oidc: OidcConfig,
+    #[command(flatten)]
     pub limits: LimitsConfig,
     #[command(flatten)]
     pub log: LogConfig,
@@ -69,6 +73,7 @@ impl ServeConfig {
         self.media.check(self.development, report);
         self.ice.check(self.development, report);
         self.auth.check(report);
+        self.oidc.check(self.development, report);
         self.limits.check(report);
         self.log.check(report);
         self.webhooks.check(report);
@@ -95,6 +100,8 @@ pub enum ConfigError {
     Invalid(&'static str),
     #[error("webhooks: {0}")]
     Webhook(String),
+    #[error("the identity provider: {0}")]
+    Oidc(String),
 }
 
 impl ConfigError {

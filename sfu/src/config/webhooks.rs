@@ -1,8 +1,8 @@
 //! Section: how institutions' systems are told what happens. Which ones, admins say: `POST /api/v1/webhooks`.
 
 use super::{ConfigError, Report};
+use crate::outgoing;
 use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::path::PathBuf;
@@ -31,19 +31,6 @@ impl WebhooksConfig {
     /// # Errors
     /// The file can't be read, or holds no certificate.
     pub fn authorities(&self) -> Result<Vec<CertificateDer<'static>>, ConfigError> {
-        let Some(path) = &self.ca_file else {
-            return Ok(Vec::new());
-        };
-        let bad = |reason: String| ConfigError::Content {
-            path: path.clone(),
-            reason,
-        };
-        let found = CertificateDer::pem_file_iter(path)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| bad(error.to_string()))?;
-        if found.is_empty() {
-            return Err(bad("there is no certificate in it".into()));
-        }
-        Ok(found)
+        outgoing::authorities(self.ca_file.as_deref())
     }
 }

@@ -31,6 +31,7 @@ fn private(config: &ServeConfig) -> Vec<PathBuf> {
     files.extend(keys.map(|entry| entry.path()));
     files.extend(config.http.key.clone());
     files.extend(config.ice.turn_secret_file.clone());
+    files.extend(config.oidc.client_secret_file.clone());
     files.retain(|file| file.exists());
     files
 }

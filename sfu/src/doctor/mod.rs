@@ -2,6 +2,7 @@
 
 mod files;
 mod network;
+mod oidc;
 mod relay;
 mod tls;
 
@@ -73,6 +74,7 @@ pub async fn examine(config: &ServeConfig, now: i64) -> Vec<Finding> {
     network::ports(config, &mut look("ports", &mut findings)).await;
     network::names(config, &mut look("dns", &mut findings)).await;
     relay::servers(config, now, &mut look("turn", &mut findings)).await;
+    oidc::provider(config, &mut look("oidc", &mut findings)).await;
     findings
 }
 

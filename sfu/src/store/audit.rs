@@ -107,6 +107,10 @@ pub enum Action {
     /// Somebody else took it off an account.
     TakeSecondFactor,
     UseRecoveryCode,
+    /// Somebody signed in through the identity provider for the first time.
+    LinkOidc,
+    /// Somebody else took that off an account.
+    UnlinkOidc,
     CreateApiKey,
     RevokeApiKey,
     /// Wrong API keys of a while, counted.
@@ -168,6 +172,8 @@ impl Action {
             Self::DropSecondFactor => "drop_second_factor",
             Self::TakeSecondFactor => "take_second_factor",
             Self::UseRecoveryCode => "use_recovery_code",
+            Self::LinkOidc => "link_oidc",
+            Self::UnlinkOidc => "unlink_oidc",
             Self::CreateApiKey => "create_api_key",
             Self::RevokeApiKey => "revoke_api_key",
             Self::ApiKeyRefused => "api_key_refused",

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod erasure;
 pub mod join_links;
 mod migrations;
+pub mod oidc;
 pub mod once;
 pub mod people;
 pub mod postgres;
@@ -26,6 +27,7 @@ use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, Sessio
 use invigil_shared::office::{DEFAULT_CAPACITY, RosterItem};
 use invigil_shared::timeline::{Reach, TimelineEntry};
 use join_links::JoinLinkStore;
+use oidc::OidcStore;
 use once::{Once, Outcome};
 use people::{PeopleStore, RevocationStore};
 use postgres::{DatabaseUrl, PostgresStore};
@@ -259,6 +261,7 @@ pub trait Store:
     + PeopleStore
     + ApiKeyStore
     + SecondFactorStore
+    + OidcStore
     + JoinLinkStore
     + RevocationStore
     + EventStore

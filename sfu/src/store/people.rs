@@ -15,6 +15,7 @@ pub struct ListedUser {
     /// Microseconds since the Unix epoch, UTC.
     pub link_expires_at: Option<i64>,
     pub second_factor: bool,
+    pub oidc_linked: bool,
 }
 
 /// A one-time link for an account.

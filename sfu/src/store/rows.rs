@@ -354,6 +354,7 @@ pub fn listed_user(row: &impl Columns) -> Stored<ListedUser> {
         user: user(row)?,
         link_expires_at: row.maybe_integer("expires_at")?,
         second_factor: row.truth("second_factor")?,
+        oidc_linked: row.truth("oidc_linked")?,
     })
 }
 

@@ -3,13 +3,11 @@
 use super::sign;
 use crate::clock;
 use crate::config::ConfigError;
+use crate::outgoing;
 use invigil_shared::webhook::Event;
-use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
-use std::sync::Arc;
 use std::time::Duration;
 
-const CONNECT: Duration = Duration::from_secs(5);
 /// What a receiver has to answer within.
 pub const DEADLINE: Duration = Duration::from_secs(15);
 
@@ -56,26 +54,7 @@ impl Sender {
     /// # Errors
     /// They can't be used.
     pub fn new(authorities: Vec<CertificateDer<'static>>) -> Result<Self, ConfigError> {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let bad = |reason: String| ConfigError::Webhook(reason);
-        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(authorities, Arc::clone(&provider))
-            .map_err(|error| bad(error.to_string()))?;
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| bad(error.to_string()))?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(true)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT)
-            .timeout(DEADLINE)
-            .user_agent(concat!("invigil-sfu/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| bad(error.to_string()))?;
+        let client = outgoing::client(authorities, DEADLINE, false).map_err(ConfigError::Webhook)?;
         Ok(Self(client))
     }
 
@@ -95,20 +74,7 @@ impl Sender {
         match request.send().await {
             Ok(answer) if answer.status().is_success() => Taken::Yes(answer.status().as_u16()),
             Ok(answer) => Taken::Refused(answer.status().as_u16()),
-            Err(error) => Taken::Unreachable(reason(error)),
+            Err(error) => Taken::Unreachable(outgoing::reason(error, DEADLINE)),
         }
     }
-}
-
-/// The innermost reason, without the URL: it may hold what only the receiver should know.
-fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    if error.is_timeout() {
-        return format!("no answer within {} s", DEADLINE.as_secs());
-    }
-    let mut innermost: &dyn std::error::Error = &error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    innermost.to_string()
 }

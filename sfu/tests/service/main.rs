@@ -20,6 +20,7 @@ mod kills;
 mod messages;
 mod monitoring;
 mod office;
+mod oidc;
 mod own_account;
 mod people;
 #[cfg(unix)]

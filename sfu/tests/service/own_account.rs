@@ -144,7 +144,7 @@ async fn a_second_factor_counts_once_it_was_confirmed() {
     let (_, account) = person.account(&person.token).await;
     assert_eq!(
         account,
-        json!({ "email": "pat@x.org", "name": "Name of pat@x.org", "role": "reviewer", "second_factor": true, "recovery_codes_left": 10 })
+        json!({ "email": "pat@x.org", "name": "Name of pat@x.org", "role": "reviewer", "second_factor": true, "recovery_codes_left": 10, "oidc_linked": false })
     );
     for (path, body) in [
         ("/second-factor", json!({ "password": PASSWORD })),

@@ -10,6 +10,7 @@ mod entering;
 mod erasure;
 mod exams;
 mod messages;
+mod oidc;
 mod people;
 mod place;
 mod schema;

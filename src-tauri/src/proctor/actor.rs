@@ -3,6 +3,7 @@
 
 use super::account;
 use super::acts::{action, meters};
+use super::browsing;
 use super::listen::Listener;
 use super::office_calls::{self, Keys};
 use super::people;
@@ -33,6 +34,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::AbortHandle;
 
 /// Inputs that wait: a person's clicks and answers of a few calls.
 const MAX_INPUTS: usize = 256;
@@ -40,7 +42,7 @@ const TICK: Duration = Duration::from_millis(250);
 const TICKS_PER_SECOND: u32 = 4;
 
 /// Who is signed in where; none before.
-type SignedIn = Arc<Mutex<Option<(Api, String)>>>;
+pub(super) type SignedIn = Arc<Mutex<Option<(Api, String)>>>;
 type Port = Arc<dyn UiPort<ProctorView, LevelsView>>;
 
 struct Envelope {
@@ -122,6 +124,8 @@ struct Actor {
     media: MediaPort,
     pictures: Pictures,
     listener: Listener,
+    /// Waits for the system's browser.
+    browsing: Option<AbortHandle>,
     ticks: u32,
 }
 
@@ -158,6 +162,7 @@ pub async fn start(
         pictures: Pictures::new(media.clone(), measure.as_deref()),
         listener: Listener::new(inputs.clone(), measure),
         media: media.clone(),
+        browsing: None,
         ticks: 0,
     };
     tokio::spawn(actor.run(receiver, media_events, ending));
@@ -267,6 +272,23 @@ impl Actor {
                 self.sign_in(&authority, pin.as_deref(), move |api| async move {
                     api.set_up(&request).await
                 });
+            }
+            Effect::AskProvider { authority } => {
+                let (api, inputs) = (self.servers.api(&authority, None), self.inputs.clone());
+                tokio::spawn(browsing::ask(authority, api, inputs));
+            }
+            Effect::SignInBrowser { authority, pin } => {
+                let api = self.servers.api(&authority, pin.as_deref());
+                let waits = browsing::sign_in(api, self.signed_in.clone(), self.inputs.clone());
+                if let Some(before) = self.browsing.replace(tokio::spawn(waits).abort_handle()) {
+                    before.abort();
+                }
+            }
+            Effect::OpenBrowser(url) => browsing::open(url, self.inputs.clone()),
+            Effect::LeaveBrowser => {
+                if let Some(browsing) = self.browsing.take() {
+                    browsing.abort();
+                }
             }
             Effect::Probe { authority } => {
                 let inputs = self.inputs.clone();

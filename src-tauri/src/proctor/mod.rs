@@ -3,6 +3,7 @@
 mod account;
 mod actor;
 mod acts;
+mod browsing;
 mod decode;
 mod listen;
 mod office_calls;

@@ -34,6 +34,10 @@ pub async fn ask(api: &Api, token: &str, call: PeopleCall) -> Result<PeopleAnswe
             let user = api.take_second_factor(token, user).await?;
             Ok(PeopleAnswer::Changed(Box::new(user)))
         }
+        PeopleCall::Unlink(user) => {
+            let user = api.unlink_oidc(token, user).await?;
+            Ok(PeopleAnswer::Changed(Box::new(user)))
+        }
         PeopleCall::Change(user, change) => {
             let user = api.change_user(token, user, &change).await?;
             Ok(PeopleAnswer::Changed(Box::new(user)))

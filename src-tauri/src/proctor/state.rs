@@ -29,7 +29,7 @@ use invigil_view::account::AccountView;
 use invigil_view::common::{CertificateQuestion, Notice};
 use invigil_view::people::PeopleView;
 use invigil_view::proctor::{
-    ExamStep, ProctorCommand, ProctorStep, ProctorView, SendState, SittingAct, TeamAct, WantedPicture,
+    ExamStep, ProctorCommand, ProctorStep, ProctorView, ProviderView, SendState, SittingAct, TeamAct, WantedPicture,
 };
 use invigil_view::systems::SystemsView;
 
@@ -42,6 +42,21 @@ const OFFSET_STEP_US: u64 = 20_000;
 #[derive(Clone, Debug)]
 pub enum Input {
     Command(ProctorCommand),
+    /// What the identity provider of a server is called, if it has one.
+    Provider {
+        authority: String,
+        name: Result<Option<String>, CallFailure>,
+    },
+    /// The browser was sent there, and is waited for.
+    BrowserSent(String),
+    /// The browser can't be opened.
+    BrowserMissing,
+    /// How waiting for it ended, when nobody was signed in.
+    BrowserEnded(Notice),
+    /// Who has just signed in there.
+    Known {
+        email: String,
+    },
     /// Answer to signing in and to setting up.
     SignedIn(Result<Box<SignInResponse>, CallFailure>),
     Probed(Result<String, CallFailure>),
@@ -121,6 +136,16 @@ pub enum Effect {
         email: String,
         password: String,
     },
+    AskProvider {
+        authority: String,
+    },
+    SignInBrowser {
+        authority: String,
+        pin: Option<String>,
+    },
+    OpenBrowser(String),
+    /// Waits for it no more.
+    LeaveBrowser,
     Probe {
         authority: String,
     },
@@ -211,6 +236,9 @@ pub struct ProctorState {
     asks_code: bool,
     account: AccountView,
     systems: SystemsView,
+    provider: ProviderView,
+    /// Whose provider that is.
+    asked: Option<String>,
 }
 
 impl ProctorState {
@@ -246,6 +274,8 @@ impl ProctorState {
             asks_code: false,
             account: AccountView::default(),
             systems: SystemsView::default(),
+            provider: ProviderView::default(),
+            asked: None,
         }
     }
 
@@ -278,6 +308,7 @@ impl ProctorState {
             asks_code: self.asks_code,
             account: self.account.clone(),
             systems: self.systems.clone(),
+            provider: self.provider.clone(),
         }
     }
 
@@ -311,6 +342,11 @@ impl ProctorState {
                 return Change::None;
             }
             Input::Command(command) => self.command(command, now, effects),
+            Input::Provider { authority, name } => self.provider_told(&authority, name),
+            Input::BrowserSent(url) => self.browser_sent(url, effects),
+            Input::BrowserMissing => self.browser_missing(),
+            Input::BrowserEnded(notice) => self.browser_ended(notice),
+            Input::Known { email } => self.email = email,
             Input::SignedIn(result) => self.signed_in(result, effects),
             Input::Probed(result) => self.probed(result),
             Input::Exams(result) => self.listed(result, effects),
@@ -422,13 +458,20 @@ impl ProctorState {
                     effects,
                 );
             }
+            ProctorCommand::AskServer { server } => self.ask_server(&server, effects),
+            ProctorCommand::SignInBrowser { server } => self.sign_in_browser(&server, effects),
+            ProctorCommand::OpenBrowserAgain => self.open_browser_again(effects),
+            ProctorCommand::LeaveBrowser => self.leave_browser(effects),
             ProctorCommand::Trust { accept } => self.trust(accept, effects),
             ProctorCommand::SignOut => {
                 self.leave(effects);
                 let (server, email) = (std::mem::take(&mut self.server), std::mem::take(&mut self.email));
+                let (provider, asked) = (std::mem::take(&mut self.provider), self.asked.take());
                 *self = Self {
                     server,
                     email,
+                    provider,
+                    asked,
                     web_decoder: self.web_decoder,
                     ..Self::new(Start::default())
                 };
@@ -530,6 +573,9 @@ impl ProctorState {
 pub mod account;
 #[cfg(test)]
 mod account_tests;
+mod browser;
+#[cfg(test)]
+mod browser_tests;
 mod office;
 pub mod people;
 #[cfg(test)]

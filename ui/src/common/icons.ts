@@ -17,6 +17,7 @@ import Clock from '@lucide/svelte/icons/clock';
 import CloudOff from '@lucide/svelte/icons/cloud-off';
 import Copy from '@lucide/svelte/icons/copy';
 import Diamond from '@lucide/svelte/icons/diamond';
+import ExternalLink from '@lucide/svelte/icons/external-link';
 import Eye from '@lucide/svelte/icons/eye';
 import EyeOff from '@lucide/svelte/icons/eye-off';
 import FileCheck from '@lucide/svelte/icons/file-check';
@@ -92,6 +93,7 @@ export const icons = {
   down: ChevronDown,
   edit: Pencil,
   empty: Inbox,
+  external: ExternalLink,
   eye: Eye,
   eyeOff: EyeOff,
   failed: CircleX,

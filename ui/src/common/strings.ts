@@ -86,6 +86,17 @@ export const strings = {
   'notice.password_wrong_left': 'This is not your password. Tries left: {tries_left}.',
   'notice.access_revoked': 'Your account was changed. Sign in again.',
   'notice.account_deactivated': 'This account was deactivated. An admin of your institution can activate it.',
+  'notice.oidc_unavailable': 'Your institution’s sign-in does not answer. Try again, or sign in with your password.',
+  'notice.oidc_refused': 'This sign-in took too long, or was used before. Begin anew.',
+  'notice.oidc_no_account': 'There is no account here for your e-mail. Ask an admin of your institution to invite you.',
+  'notice.oidc_no_account_for': 'There is no account here for {email}. Ask an admin of your institution to invite you.',
+  'notice.oidc_email_unverified': 'Your institution’s sign-in does not vouch for your e-mail address. Have it confirmed there, or sign in with your password.',
+  'notice.oidc_link_taken': 'This account belongs to somebody else at your institution’s sign-in. An admin can unlink it under People.',
+  'notice.provider_none': 'On this server people sign in with a password alone.',
+  'notice.browser_missing': 'No browser could be opened on this computer. Copy the address, and open it in one.',
+  'notice.browser_timed_out': 'Nothing came back from your browser within 5 minutes. Try again.',
+  'notice.browser_turned_away': 'You turned away in the browser, and nobody was signed in.',
+  'notice.browser_refused': 'Your institution’s sign-in refused. Try again, or sign in with your password.',
   'notice.session_revoked': 'A lead has ended your access to this exam. Ask your institution.',
   'notice.invitation_invalid': 'This link does not work any more: it was used, replaced, or is too old. Ask for a new one.',
   'notice.email_taken': 'There is an account with this e-mail already.',
@@ -135,7 +146,7 @@ export const isKey = (key: string): key is StringKey => Object.hasOwn(strings, k
 
 /** The words of a notice. A parameter that has a sentence of its own picks that sentence. */
 export function notice(code: string, params: Params = {}): string {
-  const detailed = { tries_left: '_left', retry_after_s: '_in', reason: '_because' } as const;
+  const detailed = { tries_left: '_left', retry_after_s: '_in', reason: '_because', email: '_for' } as const;
   for (const [name, suffix] of Object.entries(detailed)) {
     const key = `notice.${code}${suffix}`;
     if ((params[name] ?? '') !== '' && isKey(key)) return t(key, params);

@@ -181,6 +181,7 @@ export const base = (over: Partial<ProctorView> = {}): ProctorView => ({
   asks_code: false,
   account: { own: null, offer: null, recovery: [], done: null },
   systems: { keys: [], webhooks: [], secret: null, tested: null },
+  provider: { name: null, waiting: null },
   ...over,
 });
 
@@ -188,10 +189,10 @@ const sha256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 const certificate = (changed: boolean) => ({ authority: '10.0.0.5:8443', sha256, changed });
 const many = () => Array.from({ length: 118 }, (_, i) => tile(i + 1));
 
-const user = (name: string, role: Role, over: Partial<UserInfo> = {}): UserInfo => ({ id: `u${serial++}`, email: `${name.toLowerCase().replaceAll(' ', '.')}@example.org`, name, role, state: 'active', created_at: now - 90 * 24 * 60 * MIN, link_expires_at: null, second_factor: false, ...over });
+const user = (name: string, role: Role, over: Partial<UserInfo> = {}): UserInfo => ({ id: `u${serial++}`, email: `${name.toLowerCase().replaceAll(' ', '.')}@example.org`, name, role, state: 'active', created_at: now - 90 * 24 * 60 * MIN, link_expires_at: null, second_factor: false, oidc_linked: false, ...over });
 const users = (): UserInfo[] => [
   user('Amara Okafor', 'admin', { email: 'admin@example.org' }),
-  user('Jonas Weber', 'lead', { second_factor: true }),
+  user('Jonas Weber', 'lead', { second_factor: true, oidc_linked: true }),
   user('Mei Tanaka', 'lead'),
   user('Proctor 1', 'proctor', { email: 'proctor1@example.org' }),
   user('Lucía Fernández', 'proctor', { email: 'lucia@example.org' }),
@@ -214,7 +215,7 @@ const hooks = (): WebhookInfo[] => [
   hook('h3', 'https://old-records.example.org/hook', { kinds: ['exam.changed', 'session.entered', 'session.finished'], stopped: 'gone' }),
 ];
 const systems = (over: Partial<SystemsView> = {}, view: Partial<ProctorView> = {}) => base({ step: 'systems', role: 'admin', leads: true, email: 'admin@example.org', name: 'Amara Okafor', systems: { keys: keys(), webhooks: hooks(), secret: null, tested: null, ...over }, ...view });
-const own = (over: Partial<OwnAccount> = {}): OwnAccount => ({ email: 'jonas.weber@example.org', name: 'Jonas Weber', role: 'lead', second_factor: false, recovery_codes_left: 0, ...over });
+const own = (over: Partial<OwnAccount> = {}): OwnAccount => ({ email: 'jonas.weber@example.org', name: 'Jonas Weber', role: 'lead', second_factor: false, recovery_codes_left: 0, oidc_linked: false, ...over });
 const factorOn = own({ second_factor: true, recovery_codes_left: 8 });
 const account = (over: Partial<AccountView> = {}, view: Partial<ProctorView> = {}) => base({ step: 'account', role: 'lead', leads: true, email: 'jonas.weber@example.org', name: 'Jonas Weber', account: { own: own(), offer: null, recovery: [], done: null, ...over }, ...view });
 const offer = { secret: 'JBSWY3DPEHPK3PXPGEZDGNBVGY3TQOJQ', uri: 'otpauth://totp/Invigil:jonas.weber@example.org?secret=JBSWY3DPEHPK3PXPGEZDGNBVGY3TQOJQ&issuer=Invigil' };
@@ -223,9 +224,16 @@ const wrongCode = { code: 'second_factor_wrong', params: { tries_left: '3' } };
 const handed = { email: 'tom.ashby@example.org', name: 'Tom Ashby', link: 'invigil://exam.example.org:8443/invite?token=Qm9yaW5nLWJ1dC1yYW5kb20tMzItYnl0ZXMtaGVyZS4&sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', expires_at: now + 72 * 60 * MIN, reset: false };
 const invitation = { email: 'tom.ashby@example.org', name: 'Tom Ashby', role: 'proctor', reset: false } as const;
 
+const university = { name: 'Example University', waiting: null };
+
 export const proctorCases: Record<string, () => ProctorView> = {
   signin: () => base({ step: 'sign_in', email: '' }),
   'signin-error': () => base({ step: 'sign_in', notice: { code: 'credentials_wrong', params: {} } }),
+  'signin-provider': () => base({ step: 'sign_in', email: '', provider: university }),
+  'signin-provider-unknown': () => base({ step: 'sign_in', email: '', provider: { name: '', waiting: null } }),
+  'signin-provider-none': () => base({ step: 'sign_in', provider: university, notice: { code: 'oidc_no_account', params: { email: 'jonas.weber@example.org' } } }),
+  'signin-browser': () => base({ step: 'sign_in', busy: true, provider: { ...university, waiting: 'https://login.example.org/auth' } }),
+  'signin-browser-missing': () => base({ step: 'sign_in', busy: true, provider: { ...university, waiting: 'https://login.example.org/auth' }, notice: { code: 'browser_missing', params: {} } }),
   certificate: () => base({ step: 'sign_in', certificate: certificate(false) }),
   'certificate-changed': () => base({ step: 'sign_in', certificate: certificate(true) }),
   invitation: () => base({ step: 'invitation', invitation, role: null }),
@@ -244,6 +252,8 @@ export const proctorCases: Record<string, () => ProctorView> = {
   'signin-code': () => base({ step: 'sign_in', email: 'jonas.weber@example.org', asks_code: true }),
   'signin-code-wrong': () => base({ step: 'sign_in', email: 'jonas.weber@example.org', asks_code: true, notice: wrongCode }),
   account: () => account(),
+  'account-linked': () => account({ own: own({ oidc_linked: true, second_factor: true, recovery_codes_left: 8 }) }, { provider: university }),
+  'account-not-linked': () => account({}, { provider: university }),
   'account-loading': () => account({ own: null }, { busy: true }),
   'account-on': () => account({ own: factorOn }),
   'account-few': () => account({ own: own({ second_factor: true, recovery_codes_left: 1 }) }),

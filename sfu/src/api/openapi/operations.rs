@@ -9,6 +9,7 @@ use invigil_shared::account::{
     RecoveryCodes, SecondFactorOffer,
 };
 use invigil_shared::api_key::{ApiKeyInfo, ApiKeyRequest, NewApiKey};
+use invigil_shared::oidc::{OidcBeginRequest, OidcBegun, OidcFinishRequest, OidcOffer};
 use invigil_shared::people::{
     AcceptRequest, ChangeUserRequest, InvitationInfo, InvitationRequest, InviteRequest, UserInfo, UserLink,
 };
@@ -218,6 +219,37 @@ const PEOPLE: &[Operation] = &[
         ..CALL
     },
     Operation {
+        path: "/api/v1/oidc",
+        id: "oidcOffer",
+        summary: "The identity provider through which people sign in, if there is one",
+        token: false,
+        answer: "The provider, or null.",
+        output: Output::Json(of::<OidcOffer>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/oidc/begin",
+        id: "oidcBegin",
+        summary: "Begins a sign-in through the identity provider (authorization code, PKCE)",
+        token: false,
+        input: Input::Json(of::<OidcBeginRequest>),
+        answer: "Where the browser has to go, and the state that comes back.",
+        output: Output::Json(of::<OidcBegun>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/oidc/finish",
+        id: "oidcFinish",
+        summary: "Signs in with what came back from the identity provider; good once",
+        token: false,
+        input: Input::Json(of::<OidcFinishRequest>),
+        answer: "A token.",
+        output: Output::Json(of::<SignInResponse>),
+        ..CALL
+    },
+    Operation {
         method: "post",
         path: "/api/v1/refresh",
         id: "refresh",
@@ -270,6 +302,15 @@ const PEOPLE: &[Operation] = &[
         path: "/api/v1/users/{user}/second-factor/off",
         id: "takeSecondFactor",
         summary: "Takes the second factor off an account whose owner has lost it, and signs them out",
+        answer: "The account.",
+        output: Output::Json(of::<UserInfo>),
+        ..CALL
+    },
+    Operation {
+        method: "post",
+        path: "/api/v1/users/{user}/oidc/unlink",
+        id: "unlinkOidc",
+        summary: "Takes the link with the identity provider off an account, and signs its owner out",
         answer: "The account.",
         output: Output::Json(of::<UserInfo>),
         ..CALL

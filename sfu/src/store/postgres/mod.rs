@@ -9,6 +9,7 @@ mod events;
 mod exams;
 mod join_links;
 mod messages;
+mod oidc;
 mod once;
 mod people;
 mod roster;

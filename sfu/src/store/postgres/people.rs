@@ -69,7 +69,8 @@ impl PeopleStore for PostgresStore {
     async fn users(&self, after: Option<UserId>, count: usize) -> Stored<Vec<ListedUser>> {
         let query = sqlx::query(
             "SELECT users.*, expires_at, EXISTS (SELECT 1 FROM second_factors AS factors \
-             WHERE factors.account = users.id AND confirmed_at IS NOT NULL) AS second_factor \
+             WHERE factors.account = users.id AND confirmed_at IS NOT NULL) AS second_factor, \
+             EXISTS (SELECT 1 FROM oidc_links AS links WHERE links.account = users.id) AS oidc_linked \
              FROM users LEFT JOIN invitations ON invitations.account = users.id \
              WHERE users.id > $1 ORDER BY users.id LIMIT $2",
         );

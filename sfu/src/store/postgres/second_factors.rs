@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 use std::sync::Arc;
 
 /// Tokens of before are void.
-async fn new_generation(connection: &mut PgConnection, user: &mut UserRecord) -> Stored<()> {
+pub(super) async fn new_generation(connection: &mut PgConnection, user: &mut UserRecord) -> Stored<()> {
     user.generation += 1;
     let query = sqlx::query("UPDATE users SET generation = $1 WHERE id = $2");
     let query = query.bind(sql_seq(user.generation)?).bind(user.id.0);

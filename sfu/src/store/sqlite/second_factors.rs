@@ -16,7 +16,7 @@ use sqlx::SqliteConnection;
 use std::sync::Arc;
 
 /// Tokens of before are void.
-async fn new_generation(connection: &mut SqliteConnection, user: &mut UserRecord) -> Stored<()> {
+pub(super) async fn new_generation(connection: &mut SqliteConnection, user: &mut UserRecord) -> Stored<()> {
     user.generation += 1;
     let query = sqlx::query("UPDATE users SET generation = ? WHERE id = ?");
     let query = query.bind(sql_seq(user.generation)?).bind(user.id.to_string());

@@ -30,6 +30,8 @@ pub const KEYFRAMES_AT_ONCE: usize = 6;
 pub const MAX_PENDING: usize = 256;
 /// How long an answer is waited for.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(8);
+/// The same where the server asks an identity provider up to five times meanwhile.
+pub const FOREIGN_DEADLINE: Duration = Duration::from_secs(30);
 /// How long connecting (TCP, TLS, upgrade) may take.
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(8);
 /// Between pings: keeps the link from idling out and the clock true.

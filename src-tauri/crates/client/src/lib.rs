@@ -2,6 +2,7 @@
 
 mod backoff;
 pub mod bounds;
+pub mod browser_sign_in;
 pub mod candidate;
 pub mod clock;
 pub mod device;

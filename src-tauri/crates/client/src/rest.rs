@@ -1,6 +1,6 @@
 //! The few REST calls that come before signalling.
 
-use crate::bounds::{CONNECT_DEADLINE, REQUEST_DEADLINE};
+use crate::bounds::{CONNECT_DEADLINE, FOREIGN_DEADLINE, REQUEST_DEADLINE};
 use crate::device::DeviceKey;
 use crate::error::ClientError;
 use crate::trust::{Authority, CertificateTrust, tls_config, untrusted};
@@ -10,6 +10,7 @@ use invigil_shared::account::{
 };
 use invigil_shared::id::{SessionId, UserId};
 use invigil_shared::limits::MAX_FRAME;
+use invigil_shared::oidc::{OidcBeginRequest, OidcBegun, OidcFinishRequest, OidcOffer};
 use invigil_shared::people::{
     AcceptRequest, ChangeUserRequest, InvitationInfo, InvitationRequest, InviteRequest, UserInfo, UserLink,
 };
@@ -124,6 +125,41 @@ impl Api {
             code: code.map(str::to_owned),
         };
         self.post("sign-in", None, &body).await
+    }
+
+    /// Through whom people sign in beside their passwords.
+    pub async fn oidc_offer(&self) -> Result<OidcOffer, ClientError> {
+        let request = self.http.get(self.url("oidc"));
+        read(request.send().await.map_err(|e| transport(&e))?).await
+    }
+
+    pub(crate) async fn begin_oidc(&self, challenge: &str, redirect_uri: &str) -> Result<OidcBegun, ClientError> {
+        let (challenge, redirect_uri) = (challenge.to_owned(), redirect_uri.to_owned());
+        let request = OidcBeginRequest {
+            challenge,
+            redirect_uri,
+        };
+        self.post_patiently("oidc/begin", &request).await
+    }
+
+    pub(crate) async fn finish_oidc(&self, request: &OidcFinishRequest) -> Result<SignInResponse, ClientError> {
+        self.post_patiently("oidc/finish", request).await
+    }
+
+    /// The server asks somebody else meanwhile.
+    async fn post_patiently<B: Serialize, A: DeserializeOwned>(&self, path: &str, body: &B) -> Result<A, ClientError> {
+        let request = self.http.post(self.url(path)).json(body).timeout(FOREIGN_DEADLINE);
+        read(request.send().await.map_err(|e| transport(&e))?).await
+    }
+
+    /// Takes the link with the identity provider off an account.
+    pub async fn unlink_oidc(&self, token: &str, user: UserId) -> Result<UserInfo, ClientError> {
+        self.post(
+            &format!("users/{user}/oidc/unlink"),
+            Some(token),
+            &serde_json::json!({}),
+        )
+        .await
     }
 
     /// A fresh token for a token that is still good.

@@ -54,5 +54,9 @@ pub enum PeopleCommand {
     TakeSecondFactor {
         user: UserId,
     },
+    /// From the identity provider.
+    Unlink {
+        user: UserId,
+    },
     PutLinkAway,
 }

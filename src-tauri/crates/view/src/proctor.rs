@@ -159,6 +159,17 @@ pub struct ProctorView {
     pub asks_code: bool,
     pub account: AccountView,
     pub systems: SystemsView,
+    pub provider: ProviderView,
+}
+
+/// Signing in through the institution's identity provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export)]
+pub struct ProviderView {
+    /// What the server calls it; empty when the server could not be asked yet, because nobody believes its certificate.
+    pub name: Option<String>,
+    /// Where the browser was sent and is waited for.
+    pub waiting: Option<String>,
 }
 
 /// Levels of those who are not silent, four times a second: 0 to 100.
@@ -255,6 +266,17 @@ pub enum ProctorCommand {
         email: String,
         password: String,
     },
+    /// Whether the server that was typed has an identity provider.
+    AskServer {
+        server: String,
+    },
+    /// Through the identity provider, in the system's browser.
+    SignInBrowser {
+        server: String,
+    },
+    /// The browser was closed, or shows something else.
+    OpenBrowserAgain,
+    LeaveBrowser,
     Trust {
         accept: bool,
     },

@@ -38,6 +38,7 @@ fn own(second_factor: bool) -> OwnAccount {
         role: Role::Reviewer,
         second_factor,
         recovery_codes_left: if second_factor { 10 } else { 0 },
+        oidc_linked: false,
     }
 }
 

@@ -13,6 +13,7 @@ pub enum PeopleCall {
     NewLink(UserId),
     Change(UserId, ChangeUserRequest),
     TakeSecondFactor(UserId),
+    Unlink(UserId),
 }
 
 /// What it answers.
@@ -97,6 +98,7 @@ impl ProctorState {
                 PeopleCall::Change(user, change)
             }
             PeopleCommand::TakeSecondFactor { user } => PeopleCall::TakeSecondFactor(user),
+            PeopleCommand::Unlink { user } => PeopleCall::Unlink(user),
             PeopleCommand::PutLinkAway => return,
         };
         self.ask_about_people(call, effects);

@@ -67,6 +67,7 @@ fn invited() -> ProctorState {
 fn user(n: u8, state: AccountState) -> UserInfo {
     UserInfo {
         second_factor: false,
+        oidc_linked: false,
         id: UserId::from_parts(1, [n; 10]),
         email: format!("{n}@example.org"),
         name: format!("Person {n}"),

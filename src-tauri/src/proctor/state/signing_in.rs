@@ -11,8 +11,8 @@ pub(super) struct Pending {
     what: Wanted,
 }
 
-#[derive(Clone, Debug)]
-enum Wanted {
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Wanted {
     SignIn {
         email: String,
         password: String,
@@ -28,6 +28,8 @@ enum Wanted {
     Look {
         token: String,
     },
+    /// Through the identity provider.
+    Browser,
 }
 
 /// An invitation that is open.
@@ -66,6 +68,7 @@ impl Pending {
                 password,
             },
             Wanted::Look { token } => Effect::LookAtInvitation { authority, pin, token },
+            Wanted::Browser => Effect::SignInBrowser { authority, pin },
         }
     }
 }
@@ -150,6 +153,15 @@ impl ProctorState {
         self.ask(Pending { authority, pin, what }, effects);
     }
 
+    pub(super) fn ask_for(&mut self, authority: String, what: Wanted, effects: &mut Vec<Effect>) {
+        let pin = None;
+        self.ask(Pending { authority, pin, what }, effects);
+    }
+
+    pub(super) fn pending_wants(&self, what: &Wanted) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.what == *what)
+    }
+
     fn ask(&mut self, pending: Pending, effects: &mut Vec<Effect>) {
         self.busy = true;
         effects.push(pending.effect());
@@ -167,8 +179,15 @@ impl ProctorState {
                 self.notice = (error.code != ErrorCode::SecondFactorRequired).then(|| failure.notice());
             }
             _ => {
+                self.notice = Some(match (failure, self.pending_wants(&Wanted::Browser)) {
+                    // That is what a server without a provider answers.
+                    (CallFailure::Refused(error), true) if error.code == ErrorCode::NotFound => {
+                        Notice::new("provider_none")
+                    }
+                    _ => failure.notice(),
+                });
                 (self.busy, self.pending, self.asks_code) = (false, None, false);
-                self.notice = Some(failure.notice());
+                self.provider.waiting = None;
             }
         }
     }
@@ -283,7 +302,7 @@ impl ProctorState {
         match result {
             Ok(signed_in) => {
                 (self.name, self.pending, self.step) = (signed_in.name, None, ProctorStep::Exams);
-                self.asks_code = false;
+                (self.asks_code, self.provider.waiting) = (false, None);
                 (self.role, self.leads) = (Some(signed_in.role), matches!(signed_in.role, Role::Lead | Role::Admin));
                 effects.push(Effect::ListExams);
             }

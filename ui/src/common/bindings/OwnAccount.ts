@@ -12,4 +12,8 @@ second_factor: boolean,
 /**
  * Recovery codes that were not used yet.
  */
-recovery_codes_left: number, };
+recovery_codes_left: number, 
+/**
+ * Signs in through the identity provider too.
+ */
+oidc_linked: boolean, };

@@ -5,4 +5,4 @@ import type { UserId } from "./UserId";
 /**
  * What an admin asks for.
  */
-export type PeopleCommand = { "act": "refresh" } | { "act": "invite", email: string, name: string, role: Role, } | { "act": "new_link", user: UserId, } | { "act": "change_role", user: UserId, role: Role, } | { "act": "set_active", user: UserId, active: boolean, } | { "act": "take_second_factor", user: UserId, } | { "act": "put_link_away" };
+export type PeopleCommand = { "act": "refresh" } | { "act": "invite", email: string, name: string, role: Role, } | { "act": "new_link", user: UserId, } | { "act": "change_role", user: UserId, role: Role, } | { "act": "set_active", user: UserId, active: boolean, } | { "act": "take_second_factor", user: UserId, } | { "act": "unlink", user: UserId, } | { "act": "put_link_away" };

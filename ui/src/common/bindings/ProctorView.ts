@@ -11,6 +11,7 @@ import type { OfficeView } from "./OfficeView";
 import type { ParticipantId } from "./ParticipantId";
 import type { PeopleView } from "./PeopleView";
 import type { ProctorStep } from "./ProctorStep";
+import type { ProviderView } from "./ProviderView";
 import type { Role } from "./Role";
 import type { SendState } from "./SendState";
 import type { SystemsView } from "./SystemsView";
@@ -48,4 +49,4 @@ invitation: InvitationInfo | null, people: PeopleView,
 /**
  * The password is right, and a code is asked for beside it.
  */
-asks_code: boolean, account: AccountView, systems: SystemsView, };
+asks_code: boolean, account: AccountView, systems: SystemsView, provider: ProviderView, };

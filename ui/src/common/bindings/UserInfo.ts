@@ -18,4 +18,8 @@ link_expires_at: number | null,
 /**
  * Signing in takes a code beside the password.
  */
-second_factor: boolean, };
+second_factor: boolean, 
+/**
+ * Signs in through the identity provider too.
+ */
+oidc_linked: boolean, };

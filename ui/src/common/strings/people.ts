@@ -26,6 +26,20 @@ export const people = {
   'signin.go_invited': 'Continue',
   'signin.busy_invited': 'Asking the server',
 
+  'signin.or': 'or',
+  'signin.with': 'Sign in with {name}',
+  'signin.with_institution': 'Sign in with your institution',
+
+  // Signing in through the browser
+  'browser.title': 'Go on in your browser',
+  'browser.text': 'Sign in to {name} in the window that has opened. Invigil goes on by itself when you are done.',
+  'browser.text_institution': 'Sign in at your institution in the window that has opened. Invigil goes on by itself when you are done.',
+  'browser.waiting': 'Waiting for your browser',
+  'browser.again': 'Open it again',
+  'browser.copy': 'Copy the address',
+  'browser.copied': 'Copied. Open it in a browser on this computer.',
+  'browser.lost': 'Nothing opened, or closed too early? The sign-in stays good for 5 minutes.',
+
   // An invitation
   'invitation.title': 'Welcome, {name}',
   'invitation.title_reset': 'A new password for {name}',
@@ -68,6 +82,11 @@ export const people = {
   'account.turn_on': 'Turn on',
   'account.turn_off': 'Turn off',
   'account.turn_off_go': 'Turn off now',
+  'account.provider': 'Sign-in of your institution',
+  'account.linked': 'Linked',
+  'account.not_linked': 'Not linked',
+  'account.provider_text': 'You may sign in there instead of typing this password. What it asks for beside its own password is up to your institution.',
+  'account.provider_text_off': 'Sign in there once with the same e-mail address, and it is linked with this account.',
   'account.done.password_changed': 'Your password is changed. Other computers are signed out.',
   'account.done.factor_on': 'Two-step sign-in is on. The next time you sign in, have your phone with you.',
   'account.done.factor_off': 'Two-step sign-in is off. Your password alone signs you in.',
@@ -133,6 +152,9 @@ export const people = {
   'people.factor_text': 'For somebody who has lost phone and recovery codes. They are signed out everywhere and sign in with the password alone.',
   'people.factor_text_own': 'You turn it off under “Account”.',
   'people.factor_go': 'Take it off',
+  'people.linked': 'Signs in at your institution',
+  'people.linked_text': 'For an address that has gone to somebody else there. They are signed out everywhere; whoever has this e-mail there is linked at the next sign-in.',
+  'people.unlink': 'Take the link off',
   'people.deactivate': 'Deactivate',
   'people.deactivate_text': 'Nobody can use the account then. What was done with it stays on record.',
   'people.deactivate_go': 'Deactivate now',
