@@ -3,7 +3,7 @@
 
 use super::account;
 use super::acts::{action, meters};
-use super::browsing;
+use super::browsing::{self, Browsing};
 use super::listen::Listener;
 use super::office_calls::{self, Keys};
 use super::people;
@@ -34,7 +34,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::AbortHandle;
 
 /// Inputs that wait: a person's clicks and answers of a few calls.
 const MAX_INPUTS: usize = 256;
@@ -124,8 +123,7 @@ struct Actor {
     media: MediaPort,
     pictures: Pictures,
     listener: Listener,
-    /// Waits for the system's browser.
-    browsing: Option<AbortHandle>,
+    browsing: Browsing,
     ticks: u32,
 }
 
@@ -162,7 +160,7 @@ pub async fn start(
         pictures: Pictures::new(media.clone(), measure.as_deref()),
         listener: Listener::new(inputs.clone(), measure),
         media: media.clone(),
-        browsing: None,
+        browsing: Browsing::default(),
         ticks: 0,
     };
     tokio::spawn(actor.run(receiver, media_events, ending));
@@ -279,17 +277,10 @@ impl Actor {
             }
             Effect::SignInBrowser { authority, pin } => {
                 let api = self.servers.api(&authority, pin.as_deref());
-                let waits = browsing::sign_in(api, self.signed_in.clone(), self.inputs.clone());
-                if let Some(before) = self.browsing.replace(tokio::spawn(waits).abort_handle()) {
-                    before.abort();
-                }
+                self.browsing.begin(api, self.signed_in.clone(), self.inputs.clone());
             }
             Effect::OpenBrowser(url) => browsing::open(url, self.inputs.clone()),
-            Effect::LeaveBrowser => {
-                if let Some(browsing) = self.browsing.take() {
-                    browsing.abort();
-                }
-            }
+            Effect::LeaveBrowser => self.browsing.leave(),
             Effect::Probe { authority } => {
                 let inputs = self.inputs.clone();
                 tokio::spawn(async move { inputs.send(Input::Probed(probe(&authority).await)) });

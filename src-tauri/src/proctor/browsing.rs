@@ -8,6 +8,7 @@ use crate::server::failure;
 use invigil_client::browser_sign_in::{BrowserError, BrowserSignIn};
 use invigil_client::rest::Api;
 use invigil_view::common::Notice;
+use tokio::task::AbortHandle;
 
 pub async fn ask(authority: String, api: Result<Api, CallFailure>, inputs: Inputs) {
     let name = match api {
@@ -18,8 +19,24 @@ pub async fn ask(authority: String, api: Result<Api, CallFailure>, inputs: Input
     inputs.send(Input::Provider { authority, name });
 }
 
-/// Waits for the browser and tells how that ended. Aborted, it closes the port, and what comes back later finds nobody.
-pub async fn sign_in(api: Result<Api, CallFailure>, signed_in: SignedIn, inputs: Inputs) {
+/// Waits for the system's browser; one at a time. Left, it closes the port, and what comes back later finds nobody.
+#[derive(Default)]
+pub struct Browsing(Option<AbortHandle>);
+
+impl Browsing {
+    pub fn begin(&mut self, api: Result<Api, CallFailure>, signed_in: SignedIn, inputs: Inputs) {
+        self.leave();
+        self.0 = Some(tokio::spawn(sign_in(api, signed_in, inputs)).abort_handle());
+    }
+
+    pub fn leave(&mut self) {
+        if let Some(waiting) = self.0.take() {
+            waiting.abort();
+        }
+    }
+}
+
+async fn sign_in(api: Result<Api, CallFailure>, signed_in: SignedIn, inputs: Inputs) {
     let begun = match api {
         Ok(api) => BrowserSignIn::begin(api.clone())
             .await

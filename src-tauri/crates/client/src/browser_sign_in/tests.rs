@@ -10,7 +10,6 @@ async fn waiting() -> BrowserSignIn {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let host = listener.local_addr().unwrap().to_string();
     BrowserSignIn {
-        redirect_uri: format!("http://{host}{REDIRECT_PATH}"),
         listener,
         host,
         verifier: "verifier".into(),
