@@ -181,11 +181,17 @@ impl Server {
             shutdown.signal(),
         );
         let (failed, failure) = watch::channel(false);
+        let statistics_every = Duration::from_secs(config.limits.statistics_every_s);
         let mut tasks = vec![
             tokio::spawn(accept),
             tokio::spawn(door.serve(shutdown.signal())),
             tokio::spawn(Arc::clone(&control).follow_shards(events)),
             tokio::spawn(Arc::clone(&control).look_after(shutdown.signal())),
+            tokio::spawn(Arc::clone(&control).keep_statistics(
+                statistics_every,
+                config.data.database().is_none(),
+                shutdown.signal(),
+            )),
             tokio::spawn(api::forget_keys(Arc::clone(&store), shutdown.signal())),
             tokio::spawn(retention::keep(Arc::clone(&store), shutdown.signal())),
             tokio::spawn(Arc::clone(&control).keep_revoking(shutdown.signal())),
@@ -280,6 +286,7 @@ impl Server {
         // What is on its way to a webhook arrives, so that it is not told again.
         let _ = tokio::time::timeout(webhook::LONGEST, self.webhooks).await;
         tasks.for_each(|task| task.abort());
+        self.control.end_stays().await;
         let (audit_end, audit) = self.audit;
         audit_end.begin();
         let _ = audit.await;

@@ -20,6 +20,8 @@ mod isolation;
 #[cfg(unix)]
 #[path = "service/kills.rs"]
 mod kills;
+#[path = "service/leftovers.rs"]
+mod leftovers;
 #[path = "service/messages.rs"]
 mod messages;
 #[path = "service/office.rs"]
@@ -28,6 +30,8 @@ mod office;
 mod oidc;
 #[path = "service/own_account.rs"]
 mod own_account;
+#[path = "service/participations.rs"]
+mod participations;
 #[path = "service/people.rs"]
 mod people;
 #[path = "service/relayed.rs"]

@@ -62,6 +62,8 @@ id! {
     IncidentId,
     /// Where an institution's system is told what happens.
     WebhookId,
+    /// One stay of somebody in a room.
+    ParticipationId,
     /// One start of a client's machine, as that client reports it.
     BootId,
 }

@@ -19,6 +19,7 @@ pub mod limits;
 mod link;
 pub mod office;
 pub mod oidc;
+pub mod participation;
 pub mod people;
 pub mod publication;
 pub mod rest;

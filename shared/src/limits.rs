@@ -91,3 +91,13 @@ pub const PROCTOR_AWAY_S: i64 = 120;
 pub const MAX_REASSIGNED: usize = 100;
 /// Broadcasts of one exam in a minute: people can't read more, and each is a message to everybody.
 pub const BROADCASTS_PER_MINUTE: usize = 6;
+/// Seconds for which the media plane keeps the place of a candidate whose connection is lost: longer than the ten minutes that an outage may
+/// take without anything being made anew. The session itself may go on until the exam's end and grace.
+pub const MEDIA_RESUME_S: i64 = 15 * 60;
+/// Points that are kept of one stay at the rate that was asked for; with each further so many they come half as often, so that a stay
+/// of a day is no more than four times this.
+pub const STATISTICS_AT_ONE_RATE: u32 = 720;
+/// Points of one stay, whatever it was.
+pub const MAX_STATISTICS: u32 = 4_000;
+/// Steps of the small picture of a stay's connection.
+pub const MAX_TREND: usize = 48;

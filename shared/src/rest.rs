@@ -118,6 +118,9 @@ pub struct ExamListItem {
     pub started_at: Option<i64>,
     #[serde(default)]
     pub ended_at: Option<i64>,
+    /// The most candidates who were there at once.
+    #[serde(default)]
+    pub peak: u32,
     /// Why its candidates' data are kept whatever the policy says; told to those who may hold and let go.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]

@@ -28,6 +28,7 @@ const EDIT_TRIES: usize = 5;
 fn item(service: &Service, caller: &Caller, exam: StoredExam) -> ExamListItem {
     let online = service.control.online(exam.info.id);
     let told = caller.may(Act::HoldData);
+    let peak = exam.times.peak.max(service.control.peak(exam.info.id));
     ExamListItem {
         exam: exam.info,
         roster: exam.candidates,
@@ -36,6 +37,7 @@ fn item(service: &Service, caller: &Caller, exam: StoredExam) -> ExamListItem {
         revision: exam.revision,
         started_at: exam.times.started_at,
         ended_at: exam.times.ended_at,
+        peak,
         hold: exam.hold.filter(|_| told).map(|hold| hold.reason),
         erased_at: exam.erased_at,
     }
@@ -124,6 +126,7 @@ pub async fn create(State(service): State<Arc<Service>>, caller: Caller, request
         revision: 0,
         started_at: None,
         ended_at: None,
+        peak: 0,
         hold: None,
         erased_at: None,
     };

@@ -62,6 +62,11 @@ async fn registry(monitor: &Monitor) -> Registry {
         (labels, *count)
     });
     page.gauge("participants", "Members of open rooms", participants);
+    page.gauge(
+        "placed_participants",
+        "Participants who live on a shard",
+        one(census.placed),
+    );
     let durations = monitor.control().durations();
     page.0.register(
         "join_seconds",
@@ -73,6 +78,9 @@ async fn registry(monitor: &Monitor) -> Registry {
         "From the arrival of integrity events to their acknowledgement",
         durations.acknowledge.clone(),
     );
+
+    let dropped = [(Labels::new(), monitor.control().statistics_dropped())];
+    page.counter("statistics_dropped", "Points of statistics that were left out", dropped);
 
     let shards = monitor.figures().await;
     let alive = shards.iter().filter(|(.., figures)| figures.is_some()).count();
@@ -140,6 +148,12 @@ impl Page {
             gauge(|f| f.gauges.transports),
         );
         self.gauge("shard_publications", "Publications", gauge(|f| f.gauges.publications));
+        self.gauge("shard_participants", "Participants", gauge(|f| f.gauges.participants));
+        self.gauge(
+            "shard_subscriptions",
+            "Slots of those who watch that carry something",
+            gauge(|f| f.gauges.subscriptions),
+        );
         self.gauge(
             "shard_retransmission_bytes",
             "Payload kept for retransmission",

@@ -16,6 +16,7 @@ mod oidc;
 mod openapi;
 mod own_account;
 mod page;
+mod participations;
 mod people;
 mod problem;
 mod request;
@@ -126,6 +127,11 @@ pub fn router(service: Arc<Service>) -> Router {
         .route("/api/v1/exams/{exam}/schedule", post(exams::schedule))
         .route("/api/v1/exams/{exam}/unschedule", post(exams::unschedule))
         .route("/api/v1/exams/{exam}/archive", post(exams::archive))
+        .route("/api/v1/exams/{exam}/participations", get(participations::list))
+        .route(
+            "/api/v1/exams/{exam}/participations/{participation}/statistics",
+            get(participations::statistics),
+        )
         .route("/api/v1/exams/{exam}/roster", get(roster::list).post(roster::add))
         .route(
             "/api/v1/exams/{exam}/roster/import",

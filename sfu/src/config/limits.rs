@@ -18,6 +18,11 @@ const EXAM_CAPACITY: u32 = 500;
 /// A room holds `MAX_PARTICIPANTS`; 50 of them watch.
 pub const MOST_CAPACITY: u32 = 550;
 
+/// Four hours are 1,440 points of each participant.
+const STATISTICS_EVERY_S: u64 = 10;
+/// A point in five minutes still shows a bad half hour.
+const MOST_STATISTICS_S: u64 = 300;
+
 /// What the machine can bear.
 #[derive(Clone, Debug, PartialEq, clap::Args, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -34,6 +39,10 @@ pub struct LimitsConfig {
     #[arg(id = "limits.exam_capacity", long = "exam-capacity", env = "INVIGIL_EXAM_CAPACITY", value_name = "N",
           default_value_t = Self::default().exam_capacity)]
     pub exam_capacity: u32,
+    /// Seconds from one point to the next of what is kept of each participant's connection: round trip, rates, losses.
+    #[arg(id = "limits.statistics_every_s", long = "statistics-every-s", env = "INVIGIL_STATISTICS_EVERY_S", value_name = "S",
+          default_value_t = Self::default().statistics_every_s)]
+    pub statistics_every_s: u64,
 }
 
 impl Default for LimitsConfig {
@@ -42,6 +51,7 @@ impl Default for LimitsConfig {
             connections: MAX_CONNECTIONS,
             free_disk_mib: FREE_DISK_MIB,
             exam_capacity: EXAM_CAPACITY,
+            statistics_every_s: STATISTICS_EVERY_S,
         }
     }
 }
@@ -61,6 +71,12 @@ impl LimitsConfig {
             report.mistake(
                 "limits.exam_capacity",
                 format!("1 to {MOST_CAPACITY} candidates are possible"),
+            );
+        }
+        if !(1..=MOST_STATISTICS_S).contains(&self.statistics_every_s) {
+            report.mistake(
+                "limits.statistics_every_s",
+                format!("1 to {MOST_STATISTICS_S} seconds are possible"),
             );
         }
     }

@@ -13,7 +13,7 @@ impl Control {
         let mut state = link.joined()?.state.lock();
         let member = state.members.get_mut(&participant).ok_or(ErrorCode::NotInRoom)?;
         member.quality = stats.level();
-        let presence = member.info.presence;
+        let presence = member.presence();
         if member.set_presence(presence, clock::now_us()) {
             state.tell_updated(participant);
         }

@@ -34,6 +34,8 @@ pub struct Census {
     pub rooms: usize,
     /// Members of rooms.
     pub participants: BTreeMap<(&'static str, &'static str), usize>,
+    /// Participants who live on a shard.
+    pub placed: usize,
     /// Authenticated signalling connections.
     pub sockets: usize,
     /// Browsers' transports, by WHIP and WHEP.
@@ -65,6 +67,7 @@ impl Control {
                 *census.participants.entry(key).or_default() += 1;
             }
         }
+        census.placed = self.placement.lock().placed();
         let connections = self.connections.lock();
         census.sockets = connections.len();
         for waiting in connections.values().map(|(outbox, _)| outbox.waiting()) {

@@ -5,6 +5,7 @@ use super::placement::Weight;
 use super::room::{Candidate, Member, Part, Room, Watcher};
 use super::sitting::hold_at_door;
 use super::state::{FromStore, frames};
+use super::stay::Stays;
 use super::{Answer, Control, Link, OK, OpenRoom, policy};
 use crate::auth::Identity;
 use crate::auth::identity::Person;
@@ -44,6 +45,7 @@ fn member(id: ParticipantId, role: Role, label: String, seat: Option<String>, no
         joining: None,
         transports: BTreeMap::new(),
         quality: ConnectionLevel::Good,
+        stays: Stays::default(),
         part,
     }
 }
@@ -51,6 +53,7 @@ fn member(id: ParticipantId, role: Role, label: String, seat: Option<String>, no
 fn candidate_member(exam: &ExamInfo, record: &SessionRecord, entry: &RosterEntry, now: i64) -> Member {
     let candidate = Candidate {
         session: record.id,
+        entry: record.entry,
         ends_at: policy::sitting_end(exam, &entry.allowances, &record.sitting),
         allowances: entry.allowances.clone(),
         publications: BTreeMap::new(),
@@ -108,6 +111,7 @@ impl Control {
         let times = self.store.exam_times(id).await?.unwrap_or_default();
         let mut state = Room::new(exam);
         state.paused_at = times.paused_at;
+        (state.peak, state.peak_stored) = (times.peak, times.peak);
         state.assignments = self.stored_assignments(&sessions, now).await?;
         for (record, entry) in sessions.into_iter().take(MAX_PARTICIPANTS) {
             let member = candidate_member(&state.exam, &record, &entry, now);
@@ -245,7 +249,8 @@ impl Control {
             }
             member.client = Some(link.outbox.clone());
             member.joining = Some(began);
-            member.set_presence(Presence::Online, now);
+            let presence = member.presence();
+            member.set_presence(presence, now);
             let told_listening = member.candidate().is_some_and(|c| c.listening);
             let Some(member) = state.members.get(&participant) else {
                 return Err(ErrorCode::Internal.into());
@@ -271,6 +276,7 @@ impl Control {
             }
             state.update_listening();
             state.assignments.touch();
+            state.note_peak();
         }
         link.room = Some(Arc::clone(&room));
         self.note_delivered(&room, undelivered).await;

@@ -1,13 +1,14 @@
 //! How people come to be lost, come back, finish, and how rooms end.
 
 use super::join::entry_now;
-use super::room::Part;
+use super::room::{Member, Part};
 use super::{Answer, Control, Link, OK, OpenRoom};
 use crate::clock;
 use crate::shutdown::ShutdownSignal;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::id::ParticipantId;
-use invigil_shared::limits::PRESENCE_GRACE_S;
+use invigil_shared::limits::{MEDIA_RESUME_S, PRESENCE_GRACE_S};
+use invigil_shared::participation::Departure;
 use invigil_shared::publication::{PublicationRef, SourceState};
 use invigil_shared::signal::ServerMessage;
 use invigil_shared::timeline::{Presence, TimelineBody};
@@ -70,7 +71,11 @@ impl Control {
             if member.client.is_some() {
                 return Settled::Same;
             }
-            state.members.remove(&participant);
+            if let Some(mut member) = state.members.remove(&participant) {
+                let departure = if for_good { Departure::Left } else { Departure::Lost };
+                member.stays.end(departure, clock::now_us());
+                self.keep_ended(room.id, member.stays.take_ended());
+            }
             state.assignments.went(participant, for_good, clock::now_us());
             state.update_listening();
             state.tell_watchers(ServerMessage::ParticipantLeft { participant });
@@ -79,6 +84,9 @@ impl Control {
             return Settled::Same;
         }
         let (before, presence) = (member.info.presence, member.presence());
+        if for_good && presence == Presence::Lost {
+            member.stays.end(Departure::Left, clock::now_us());
+        }
         if member.set_presence(presence, clock::now_us()) {
             state.tell_updated(participant);
         }
@@ -158,9 +166,42 @@ impl Control {
         let rooms: Vec<_> = self.rooms.lock().values().cloned().collect();
         for room in rooms {
             refresh_browsers(&room, clock::now_us());
+            self.forget_lost(&room, clock::now_us());
             self.follow_clock(&room).await;
             self.assign(&room).await;
             self.follow_broadcasts(&room).await;
+        }
+    }
+
+    /// Candidates who have been lost for longer than media wait for them: the media plane forgets what it kept of them, and those who
+    /// watch see nothing of them any more but that they are away. Their session goes on when they come back, with media made anew.
+    pub(super) fn forget_lost(&self, room: &OpenRoom, now: i64) {
+        let mut state = room.state.lock();
+        let gone = |member: &&mut Member| {
+            let waited = now.saturating_sub(member.info.presence_since);
+            member.info.presence == Presence::Lost && waited >= MEDIA_RESUME_S * 1_000_000
+        };
+        let mut removed = Vec::new();
+        let mut forgotten = false;
+        for member in state.members.values_mut().filter(gone) {
+            let participant = member.info.id;
+            let Some(candidate) = member.candidate_mut() else {
+                continue;
+            };
+            let published = std::mem::take(&mut candidate.publications).into_keys();
+            removed.extend(published.map(|publication| PublicationRef {
+                participant,
+                publication,
+            }));
+            member.transports.clear();
+            forgotten |= self.displace_from(participant, room.id);
+        }
+        for source in removed {
+            state.tell_watchers(ServerMessage::PublicationRemoved { source });
+        }
+        drop(state);
+        if forgotten {
+            self.show_viewers(room.id);
         }
     }
 
@@ -168,7 +209,9 @@ impl Control {
     pub(super) fn end_room(&self, room: &OpenRoom) {
         self.rooms.lock().remove(&room.id);
         let members = std::mem::take(&mut room.state.lock().members);
-        for (participant, member) in members {
+        for (participant, mut member) in members {
+            member.stays.end(Departure::Closed, clock::now_us());
+            self.keep_ended(room.id, member.stays.take_ended());
             if let Some(client) = member.client {
                 client.close(ErrorBody::from(ErrorCode::ExamClosed));
             }

@@ -16,6 +16,7 @@ mod media;
 mod messages;
 pub mod office;
 pub mod outbox;
+mod path_quality;
 pub mod permission;
 mod placement;
 pub mod policy;
@@ -26,6 +27,8 @@ mod sitting;
 pub mod sitting_step;
 mod staff;
 mod state;
+mod statistics;
+mod stay;
 mod viewer;
 mod watching;
 
@@ -48,6 +51,7 @@ use parking_lot::Mutex;
 use permission::Act;
 use placement::{Placement, Weight};
 use room::Room;
+use statistics::Ended;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -76,6 +80,8 @@ pub struct Control {
     pub standings: Standings,
     browsers: Mutex<HashMap<TransportId, BrowserResource>>,
     durations: Durations,
+    /// Stays that have ended, to be written.
+    ended: Mutex<Ended>,
     /// New clients belong elsewhere.
     leaving: AtomicBool,
 }
@@ -110,6 +116,7 @@ impl Control {
             standings: Standings::default(),
             browsers: Mutex::default(),
             durations: Durations::default(),
+            ended: Mutex::default(),
             leaving: AtomicBool::new(false),
         }
     }
@@ -198,6 +205,12 @@ impl Control {
             .map_or(0, |room| room.state.lock().online())
     }
 
+    /// The most candidates who were in an exam's room at once, as far as its open room knows.
+    pub fn peak(&self, exam: ExamId) -> u32 {
+        let room = self.room_of_exam(exam);
+        room.map_or(0, |room| room.state.lock().peak)
+    }
+
     /// Tells every client that the server stops, and ends the connections.
     pub fn drain(&self, retry_after_s: u32) {
         self.withdraw();
@@ -259,9 +272,12 @@ impl Control {
         forget(self.placement.lock().remove(participant), participant);
     }
 
-    /// Removes a participant of an exam from its shard, unless it has moved on to another exam.
-    fn displace_from(&self, participant: ParticipantId, exam: ExamId) {
-        forget(self.placement.lock().leave(participant, exam), participant);
+    /// Removes a participant of an exam from its shard, unless it has moved on to another exam. Whether it had one.
+    fn displace_from(&self, participant: ParticipantId, exam: ExamId) -> bool {
+        let mut placement = self.placement.lock();
+        let shard = placement.leave(participant, exam);
+        forget(shard, participant);
+        shard.is_some()
     }
 
     async fn exam_for(&self, identity: &Identity, exam: ExamId) -> Result<ExamInfo, ErrorBody> {

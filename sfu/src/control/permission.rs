@@ -58,6 +58,8 @@ pub enum Act {
     ScheduleExams,
     /// Read rosters.
     ReadRosters,
+    /// See who was in an exam's room, and how their connection was.
+    ReadParticipations,
     /// Edit rosters, with new secrets.
     EditRosters,
     /// Take a candidate's access away and give it back.
@@ -111,6 +113,11 @@ pub const MATRIX: &[(Act, &str, &str)] = &[
     (Act::EditExams, "create and edit exams", "laE"),
     (Act::ScheduleExams, "schedule and archive exams", "laE"),
     (Act::ReadRosters, "read rosters", "lasS"),
+    (
+        Act::ReadParticipations,
+        "see who was there, and how their connection was",
+        "lra",
+    ),
     (Act::EditRosters, "edit rosters", "laS"),
     (Act::RevokeSession, "take a candidate's access away, give it back", "la"),
     (Act::HoldData, "put data under a legal hold, let go", "la"),
@@ -262,6 +269,7 @@ mod tests {
         EditExams     - - x - x  - x - -
         ScheduleExams - - x - x  - x - -
         ReadRosters   - - x - x  - - x x
+        ReadParticipations - - x x x
         EditRosters   - - x - x  - - - x
         RevokeSession - - x - x
         HoldData      - - x - x

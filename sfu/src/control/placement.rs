@@ -108,6 +108,16 @@ impl Placement {
         gone
     }
 
+    /// All living shards.
+    pub fn shards(&self) -> Vec<ShardHandle> {
+        self.spots.iter().map(|spot| spot.handle.clone()).collect()
+    }
+
+    /// Participants who have a place.
+    pub fn placed(&self) -> usize {
+        self.places.len()
+    }
+
     /// Whether no shard is left.
     pub fn is_empty(&self) -> bool {
         self.spots.is_empty()

@@ -9,6 +9,7 @@ use crate::store::Stored;
 use crate::store::people::Revocation;
 use invigil_shared::error::ErrorCode;
 use invigil_shared::id::ParticipantId;
+use invigil_shared::participation::Departure;
 use invigil_shared::publication::PublicationRef;
 use invigil_shared::signal::ServerMessage;
 use std::sync::Arc;
@@ -92,6 +93,7 @@ impl Control {
                 return;
             };
             member.client = None;
+            member.stays.end(Departure::Removed, clock::now_us());
             member.transports.clear();
             let published = member.candidate_mut().map(|c| std::mem::take(&mut c.publications));
             for publication in published.unwrap_or_default().into_keys() {

@@ -6,13 +6,15 @@ use super::broadcast::Broadcasts;
 use super::levels::RoomLevels;
 use super::outbox::{Outbox, frame};
 use super::policy;
+use super::stay::{Stays, Whose};
 use crate::auth::identity::Subject;
 use axum::extract::ws::Utf8Bytes;
 use invigil_shared::binding::Binding;
 use invigil_shared::exam::{Allowances, ExamInfo};
-use invigil_shared::id::{MessageId, ParticipantId, SessionId, TransportId, UserId};
+use invigil_shared::id::{MessageId, ParticipantId, RosterEntryId, SessionId, TransportId, UserId};
 use invigil_shared::intent::Intent;
 use invigil_shared::limits::MAX_TIMELINE_BACKLOG;
+use invigil_shared::participation::Departure;
 use invigil_shared::publication::{Kind, PublicationInfo, PublicationKey, PublicationRef};
 use invigil_shared::signal::{Direction, ParticipantInfo, ServerMessage};
 use invigil_shared::stats::ConnectionLevel;
@@ -33,6 +35,7 @@ pub struct Transport {
 /// A candidate in the room.
 pub struct Candidate {
     pub session: SessionId,
+    pub entry: RosterEntryId,
     /// When the exam ends for this candidate.
     pub ends_at: i64,
     pub allowances: Allowances,
@@ -78,6 +81,7 @@ pub struct Member {
     pub transports: BTreeMap<TransportId, Transport>,
     /// What the last statistics said, apart from a lost link.
     pub quality: ConnectionLevel,
+    pub stays: Stays,
     pub part: Part,
 }
 
@@ -107,7 +111,11 @@ impl Member {
         if self.info.presence == Presence::Finished {
             Presence::Finished
         } else if self.client.is_some() || self.transports.values().any(|t| t.browser && connected(t)) {
-            Presence::Online
+            if self.stays.is_poor() {
+                Presence::Degraded
+            } else {
+                Presence::Online
+            }
         } else if self.transports.values().any(connected) {
             Presence::Degraded
         } else {
@@ -115,7 +123,21 @@ impl Member {
         }
     }
 
-    /// Sets presence and connection level; whether either changed.
+    /// Whose stays those of this member are.
+    fn whose(&self) -> Whose {
+        let (entry, account) = match &self.part {
+            Part::Candidate(candidate) => (Some(candidate.entry), None),
+            Part::Watcher(watcher) => (None, watcher.holder.map(|(user, _)| user)),
+        };
+        Whose {
+            participant: self.info.id,
+            role: self.info.role,
+            entry,
+            account,
+        }
+    }
+
+    /// Sets presence and connection level, and begins or ends a stay with them; whether either changed.
     pub fn set_presence(&mut self, presence: Presence, now: i64) -> bool {
         let before = (self.info.presence, self.info.connection);
         if self.info.presence != presence {
@@ -127,6 +149,12 @@ impl Member {
             Presence::Degraded => ConnectionLevel::Weak,
             _ => self.quality,
         };
+        match presence {
+            Presence::Online | Presence::Degraded => self.stays.begin(self.whose(), now),
+            Presence::Lost => self.stays.end(Departure::Lost, now),
+            Presence::Finished => self.stays.end(Departure::Finished, now),
+            Presence::Unknown => {}
+        }
         before != (self.info.presence, self.info.connection)
     }
 }
@@ -143,6 +171,9 @@ pub struct Room {
     /// Who watches whom.
     pub assignments: Assignments,
     pub broadcasts: Broadcasts,
+    /// The most candidates who were there at once, and how many of them are stored.
+    pub peak: u32,
+    pub peak_stored: u32,
 }
 
 impl Room {
@@ -155,6 +186,8 @@ impl Room {
             levels: RoomLevels::default(),
             assignments: Assignments::default(),
             broadcasts: Broadcasts::default(),
+            peak: 0,
+            peak_stored: 0,
         }
     }
 
@@ -310,6 +343,11 @@ impl Room {
         let there =
             |m: &&Member| m.candidate().is_some() && matches!(m.info.presence, Presence::Online | Presence::Degraded);
         u32::try_from(self.members.values().filter(there).count()).unwrap_or(u32::MAX)
+    }
+
+    /// Takes note of how many candidates are there now.
+    pub fn note_peak(&mut self) {
+        self.peak = self.peak.max(self.online());
     }
 
     /// Tells candidates whose microphone began or ceased to be heard, where policy says so.

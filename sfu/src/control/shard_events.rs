@@ -146,6 +146,7 @@ impl Control {
             if member.set_presence(presence, clock::now_us()) {
                 state.tell_updated(participant);
             }
+            state.note_peak();
         }
     }
 

@@ -13,6 +13,7 @@ use crate::store::records::{DeviceChange, SessionRecord, SittingChange};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
 use invigil_shared::id::{ParticipantId, SessionId};
+use invigil_shared::participation::Departure;
 use invigil_shared::publication::PublicationRef;
 use invigil_shared::signal::{Action, ServerMessage};
 use invigil_shared::sitting::{Admission, Sitting, SittingStep};
@@ -295,6 +296,9 @@ impl Control {
             }
             if let Some(candidate) = member.candidate_mut() {
                 removed.extend(std::mem::take(&mut candidate.publications).into_keys());
+            }
+            if !ended {
+                member.stays.end(Departure::Removed, now);
             }
             member.set_presence(if ended { Presence::Finished } else { Presence::Lost }, now);
         }

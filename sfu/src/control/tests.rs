@@ -35,6 +35,7 @@ fn sit(room: &Arc<OpenRoom>, n: u8) -> (Link, OutboxReader) {
     let (outbox, reader) = outbox();
     let candidate = Candidate {
         session,
+        entry: invigil_shared::id::RosterEntryId::from_parts(1, [n; 10]),
         ends_at: i64::MAX / 4,
         allowances: invigil_shared::exam::Allowances::default(),
         publications: std::collections::BTreeMap::new(),
@@ -57,6 +58,7 @@ fn sit(room: &Arc<OpenRoom>, n: u8) -> (Link, OutboxReader) {
         joining: None,
         transports: std::collections::BTreeMap::new(),
         quality: ConnectionLevel::Good,
+        stays: super::stay::Stays::default(),
         part: Part::Candidate(candidate),
     };
     room.state.lock().members.insert(participant, member);
@@ -91,8 +93,8 @@ fn lives_on(control: &Control, link: &Link, shard: &ShardHandle) -> bool {
     own.is_some_and(|own| own.local_addrs() == shard.local_addrs())
 }
 
-#[tokio::test]
-async fn whoever_lived_on_a_shard_that_ended_comes_back_on_another() {
+/// A control with that many shards.
+async fn control_of(shards: u16) -> (Arc<Control>, Vec<(ShardId, ShardHandle)>, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(SqliteStore::open(directory.path()).await.unwrap());
     let (events, _events) = mpsc::channel(256);
@@ -104,11 +106,17 @@ async fn whoever_lived_on_a_shard_that_ended_comes_back_on_another() {
         certificate: generate_certificate().unwrap(),
         seed: [id as u8; 32],
     };
-    let mut shards = Vec::new();
-    for (id, (handle, _)) in spawn(&[config(0), config(1)], &events).unwrap().into_iter().enumerate() {
-        shards.push((ShardId(id as u16), handle));
-    }
-    let control = Arc::new(Control::new(store, shards.clone(), Ice::default()));
+    let configs: Vec<ShardConfig> = (0..shards).map(config).collect();
+    let handles = spawn(&configs, &events).unwrap().into_iter().map(|(handle, _)| handle);
+    let shards: Vec<_> = (0..).map(ShardId).zip(handles).collect();
+    (
+        Arc::new(Control::new(store, shards.clone(), Ice::default())),
+        shards,
+        directory,
+    )
+}
+
+fn room_in(control: &Control) -> Arc<OpenRoom> {
     let exam = ExamId::from_parts(1, [1; 10]);
     let room = Arc::new(OpenRoom {
         id: exam,
@@ -116,6 +124,110 @@ async fn whoever_lived_on_a_shard_that_ended_comes_back_on_another() {
         changing: tokio::sync::Mutex::default(),
     });
     control.rooms.lock().insert(exam, Arc::clone(&room));
+    room
+}
+
+fn low() -> Vec<LayerOffer> {
+    vec![LayerOffer {
+        rid: Layer::Low,
+        ssrc: Some(5),
+        rtx_ssrc: None,
+        width: 320,
+        height: 180,
+        fps: 10,
+        kbps: 100,
+    }]
+}
+
+#[tokio::test]
+async fn media_wait_for_whoever_is_lost_and_then_no_longer() {
+    let (control, shards, _directory) = control_of(1).await;
+    let room = room_in(&control);
+    let ((lost, _told), (there, _told_too)) = (sit(&room, 1), sit(&room, 2));
+    for link in [&lost, &there] {
+        make_transport(&control, link).await.unwrap();
+        let published = control.publish(link, PublicationKey::CAMERA, "video/H264".into(), low(), false);
+        published.await.unwrap();
+    }
+    let held = async || {
+        let gauges = shards[0].1.figures().await.unwrap().gauges;
+        (
+            gauges.participants,
+            gauges.transports,
+            gauges.publications,
+            control.census().placed,
+        )
+    };
+    assert_eq!(held().await, (2, 2, 2, 2));
+    let since = 1_000_000;
+    {
+        let mut state = room.state.lock();
+        let member = state.members.get_mut(&lost.identity.participant).unwrap();
+        member.client = None;
+        member.set_presence(Presence::Lost, since);
+    }
+    let window = invigil_shared::limits::MEDIA_RESUME_S * 1_000_000;
+    control.forget_lost(&room, since + window - 1);
+    assert_eq!(held().await, (2, 2, 2, 2), "an outage of ten minutes is within it");
+    control.forget_lost(&room, since + window);
+    assert_eq!(held().await, (1, 1, 1, 1));
+    let state = room.state.lock();
+    let member = &state.members[&lost.identity.participant];
+    assert!(member.transports.is_empty() && member.candidate().unwrap().publications.is_empty());
+    assert_eq!(
+        member.info.presence,
+        Presence::Lost,
+        "the session is waited for as before"
+    );
+}
+
+#[tokio::test]
+async fn a_bad_path_is_seen_by_those_who_watch_and_so_is_its_end() {
+    use crate::shard::{Carried, PathFigures};
+    let (control, ..) = control_of(1).await;
+    let room = room_in(&control);
+    let (link, _told) = sit(&room, 1);
+    let id = link.identity.participant;
+    let mut second = 0u64;
+    let mut lost = 0u64;
+    // A second of a path that loses so many of a hundred packets; presence then.
+    let mut pass = |losing: u64| {
+        (second, lost) = (second + 1, lost + losing);
+        let figures = PathFigures {
+            participant: id,
+            carried: Carried {
+                expected: second * 100,
+                arrived: second * 100 - lost,
+                ..Carried::default()
+            },
+            round_trip: Some(Duration::from_millis(30)),
+            layers: 1,
+        };
+        let mut state = room.state.lock();
+        let member = state.members.get_mut(&id).unwrap();
+        let now = second as i64 * 1_000_000;
+        member.stays.measure(Some(&figures), now);
+        let presence = member.presence();
+        member.set_presence(presence, now);
+        (member.info.presence, member.info.connection)
+    };
+    let good = (Presence::Online, ConnectionLevel::Good);
+    let bad = (Presence::Degraded, ConnectionLevel::Weak);
+    for _ in 0..3 {
+        assert_eq!(pass(0), good);
+    }
+    let seconds: Vec<_> = (0..8).map(|_| pass(20)).collect();
+    assert_eq!(seconds[..4], [good; 4], "four bad seconds are a hiccup");
+    assert_eq!(seconds[4..], [bad; 4]);
+    let seconds: Vec<_> = (0..12).map(|_| pass(0)).collect();
+    assert_eq!(seconds[..9], [bad; 9], "nine good seconds are a breath");
+    assert_eq!(seconds[9..], [good; 3]);
+}
+
+#[tokio::test]
+async fn whoever_lived_on_a_shard_that_ended_comes_back_on_another() {
+    let (control, shards, _directory) = control_of(2).await;
+    let room = room_in(&control);
     let ((one, mut told_one), (two, mut told_two)) = (sit(&room, 1), sit(&room, 2));
     let lost = make_transport(&control, &one).await.unwrap();
     let kept = make_transport(&control, &two).await.unwrap();
@@ -135,17 +247,8 @@ async fn whoever_lived_on_a_shard_that_ended_comes_back_on_another() {
     );
     make_transport(&control, &one).await.unwrap();
     assert!(lives_on(&control, &one, second));
-    let layers = vec![LayerOffer {
-        rid: Layer::Low,
-        ssrc: Some(5),
-        rtx_ssrc: None,
-        width: 320,
-        height: 180,
-        fps: 10,
-        kbps: 100,
-    }];
     let published = control
-        .publish(&one, PublicationKey::CAMERA, "video/H264".into(), layers, false)
+        .publish(&one, PublicationKey::CAMERA, "video/H264".into(), low(), false)
         .await;
     assert!(
         matches!(published, Ok(Some(ServerMessage::Published { .. }))),

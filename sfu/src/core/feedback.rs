@@ -2,7 +2,7 @@
 
 use crate::core::demux::PeerKey;
 use crate::core::io::Direction;
-use crate::core::rtcp::{Item, nacked, ntp_middle, parse};
+use crate::core::rtcp::{Item, nacked, ntp_middle, ntp_of_unix, parse};
 use crate::core::state::Shard;
 use crate::core::subscription::Slot;
 use invigil_shared::bandwidth::BandwidthEstimator;
@@ -15,17 +15,23 @@ const MAX_NACKED: usize = 512;
 
 impl Shard {
     pub(super) fn handle_rtcp(&mut self, now: Instant, key: PeerKey, compound: &[u8]) {
-        match self.peers.get(&key).map(|peer| peer.direction) {
-            Some(Direction::Publish) => self.publisher_reports(now, key, compound),
-            Some(Direction::Subscribe) => self.subscriber_asks(now, key, compound),
-            None => {}
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.received_bytes += compound.len() as u64;
+        match peer.direction {
+            Direction::Publish => self.publisher_reports(now, key, compound),
+            Direction::Subscribe => self.subscriber_asks(now, key, compound),
         }
     }
 
     fn publisher_reports(&mut self, now: Instant, key: PeerKey, compound: &[u8]) {
         let unix_us = self.unix_us(now);
-        let Some(peer) = self.peers.get(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
         parse(compound, |item| {
+            if let Item::Reference { ssrc, reference, delay } = item
+                && ssrc == peer.reporter
+            {
+                peer.note_round_trip(ntp_middle(ntp_of_unix(unix_us)), reference, delay);
+            }
             if let Item::Sender(info) = item
                 && let Some(stream) = peer.streams.get(&info.ssrc)
                 && let Some(publication) = self.publications.get_mut(&stream.publication)
@@ -59,7 +65,7 @@ impl Shard {
             }
             Item::TransportFeedback { control } => self.judge_path(now, key, control),
             Item::Remb { bitrate } => self.take_bound(key, bitrate),
-            Item::Sender(_) | Item::Report(_) | Item::Bye => {}
+            Item::Sender(_) | Item::Report(_) | Item::Reference { .. } | Item::Bye => {}
         });
     }
 
@@ -68,6 +74,7 @@ impl Shard {
         peer.results.clear();
         if peer.sent.feedback(control, &mut peer.results) {
             peer.estimator.on_feedback(now, &peer.results);
+            peer.note_reported();
             if peer.follow_estimate(NOTABLE) {
                 self.dirty_subscribers.insert(peer.participant);
             }

@@ -10,6 +10,8 @@ pub struct Gauges {
     pub transports: usize,
     pub participants: usize,
     pub publications: usize,
+    /// Slots that carry something.
+    pub subscriptions: usize,
     /// Events that control has not taken.
     pub events: usize,
     /// Bytes in batches that were not yet sent.
@@ -39,6 +41,12 @@ impl Shard {
             transports: self.peers.len(),
             participants: self.participants.len(),
             publications: self.publications.len(),
+            subscriptions: self
+                .peers
+                .values()
+                .flat_map(|peer| peer.slots.iter().flatten())
+                .filter(|slot| slot.subscription.is_some())
+                .count(),
             events: self.waiting_events(),
             unsent_bytes: self.transmits().map(|batch| batch.bytes().len()).sum(),
             kept_bytes: kept().sum(),

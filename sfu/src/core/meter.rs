@@ -19,6 +19,11 @@ impl Meter {
         self.bytes += bytes as u64;
     }
 
+    /// Bytes since the last call of [`Self::roll`].
+    pub fn pending(&self) -> u64 {
+        self.bytes
+    }
+
     /// Ends an interval of one second. True when the cost is another by a quarter or more than when this last was true.
     pub fn roll(&mut self) -> bool {
         let bits = std::mem::take(&mut self.bytes) * 8;

@@ -24,6 +24,7 @@ pub mod network;
 mod offers;
 pub mod pacer;
 pub mod participant;
+pub mod paths;
 pub mod peer;
 pub mod peers;
 pub mod publication;

@@ -8,6 +8,17 @@ use invigil_shared::intent::Intent;
 use invigil_shared::publication::PublicationKey;
 use std::collections::BTreeMap;
 
+/// What went over a participant's transports, as far as whole seconds are over. Nothing of it falls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Carried {
+    /// From the participant and to it, on the wire.
+    pub received_bytes: u64,
+    pub sent_bytes: u64,
+    /// Media packets that should have arrived, and those that did: of a publisher here, of whoever watches there.
+    pub expected: u64,
+    pub arrived: u64,
+}
+
 /// One participant.
 #[derive(Debug, Default)]
 pub struct Participant {
@@ -27,6 +38,7 @@ pub struct Participant {
     pub intents: Vec<Intent>,
     /// What control was last told.
     pub bindings: Vec<Binding>,
+    pub carried: Carried,
 }
 
 impl Participant {

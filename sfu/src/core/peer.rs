@@ -100,6 +100,13 @@ pub struct Peer {
     pub reporter: u32,
     /// Any incoming SSRC, which transport-wide feedback has to name.
     pub feedback_media: u32,
+    /// Since the last whole second: what left, and what came that is no media.
+    pub sent_bytes: u64,
+    pub received_bytes: u64,
+    /// Packets that the far end has reported on since then, and those of them that had arrived.
+    pub reported: (u64, u64),
+    /// Of a publisher, as it answered our reference times.
+    pub round_trip: Option<Duration>,
     rtcp: Vec<u8>,
     rtx_window: Option<(Instant, u64, u64, u64)>,
 }
@@ -141,6 +148,10 @@ impl Peer {
             results: Vec::new(),
             reporter,
             feedback_media: 0,
+            sent_bytes: 0,
+            received_bytes: 0,
+            reported: (0, 0),
+            round_trip: None,
             rtcp: Vec::new(),
             rtx_window: None,
         }

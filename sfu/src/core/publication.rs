@@ -36,6 +36,8 @@ pub struct LayerState {
     /// The newest key frame by its timestamp, with the bits of it that have come; and those of one that was whole.
     key_frame: Option<(u32, u64)>,
     picture: u64,
+    /// Packets expected and arrived, as far as they were added to what is known of the publisher's path.
+    told: (u64, u64),
 }
 
 /// Where the publication is that a mirror shows.
@@ -45,6 +47,16 @@ pub struct Origin {
     /// Its number there.
     pub number: u64,
     pub exam: ExamId,
+}
+
+/// What arrived in a second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Arrived {
+    /// On the wire.
+    pub bytes: u64,
+    /// Packets that should have come, and those that did.
+    pub expected: u64,
+    pub packets: u64,
 }
 
 /// A publication of a participant.
@@ -96,6 +108,18 @@ impl LayerState {
             clock: None,
             key_frame: None,
             picture: 0,
+            told: (0, 0),
+        }
+    }
+
+    /// What arrived since the last call, which comes before the meter's interval ends.
+    fn arrived(&mut self) -> Arrived {
+        let (expected, arrived) = self.receiver.totals();
+        let before = std::mem::replace(&mut self.told, (expected, arrived));
+        Arrived {
+            bytes: self.meter.pending(),
+            expected: expected.saturating_sub(before.0),
+            packets: arrived.saturating_sub(before.1),
         }
     }
 
@@ -271,6 +295,16 @@ impl Publication {
             pictures[layer.index()] = state.picture(self.codec);
         }
         pictures
+    }
+
+    /// What arrived since the last call. To be asked before [`Self::measure`].
+    pub fn arrived(&mut self) -> Arrived {
+        let layers = self.layers_mut().map(|(_, state)| state.arrived());
+        layers.fold(Arrived::default(), |sum, layer| Arrived {
+            bytes: sum.bytes + layer.bytes,
+            expected: sum.expected + layer.expected,
+            packets: sum.packets + layer.packets,
+        })
     }
 
     /// Ends a second of measuring. True when the cost of a layer is another, whose publisher has not said what it is.

@@ -215,6 +215,12 @@ impl Receiver {
         self.sender_report = Some((ntp_middle, now));
     }
 
+    /// Packets that should have come, and those that did, by themselves or as repairs. Neither falls.
+    pub fn totals(&self) -> (u64, u64) {
+        let expected = self.top.map_or(0, |top| top - self.first + 1);
+        (expected, self.received)
+    }
+
     /// What to report of `ssrc`; none before its first packet.
     pub fn report(&mut self, now: Instant, ssrc: u32) -> Option<ReportBlock> {
         let top = self.top?;

@@ -49,6 +49,14 @@ pub enum Item<'a> {
     TransportFeedback {
         control: &'a [u8],
     },
+    /// How long our reference time was with the far end (RFC 3611 section 4.5), in 1/65536 s.
+    Reference {
+        /// Whose reference time: ours in reports.
+        ssrc: u32,
+        /// The middle 32 bits of its NTP time.
+        reference: u32,
+        delay: u32,
+    },
     Bye,
 }
 
@@ -58,6 +66,10 @@ const SDES: u8 = 202;
 const BYE: u8 = 203;
 const RTPFB: u8 = 205;
 const PSFB: u8 = 206;
+const XR: u8 = 207;
+/// Blocks of an extended report: receiver reference time, and the answer to one (RFC 3611 sections 4.4 and 4.5).
+const REFERENCE_TIME: u8 = 4;
+const LAST_REFERENCE: u8 = 5;
 /// Items of one compound that are looked at; a subscriber with 68 slots reports on 31 in a packet and sends a few packets.
 const MAX_ITEMS: usize = 256;
 
@@ -134,8 +146,26 @@ fn parse_packet<'a>(packet: &'a [u8], count: u8, kind: u8, each: &mut impl FnMut
             });
             Some(())
         }
+        (XR, _) => references(packet.get(8..)?, each),
         _ => None,
     }
+}
+
+/// The answers to reference times among the blocks of an extended report.
+fn references<'a>(mut blocks: &[u8], each: &mut impl FnMut(Item<'a>)) -> Option<()> {
+    while let Some(&[kind, _, high, low]) = blocks.first_chunk() {
+        let end = 4 + 4 * usize::from(u16::from_be_bytes([high, low]));
+        let body = blocks.get(4..end)?;
+        for answer in body.chunks_exact(12).filter(|_| kind == LAST_REFERENCE) {
+            each(Item::Reference {
+                ssrc: word(answer, 0)?,
+                reference: word(answer, 4)?,
+                delay: word(answer, 8)?,
+            });
+        }
+        blocks = blocks.get(end..)?;
+    }
+    Some(())
 }
 
 fn reports<'a>(blocks: &[u8], count: u8, each: &mut impl FnMut(Item<'a>)) -> Option<()> {
@@ -220,6 +250,15 @@ pub fn write_sender_report(out: &mut Vec<u8>, info: &SenderInfo, cname: &str) {
     while !(out.len() - at).is_multiple_of(4) {
         out.push(0);
     }
+    finish(out, at);
+}
+
+/// Appends a receiver's reference time (RFC 3611 section 4.4): whoever sends answers when it came, which tells the receiver the round
+/// trip. `ntp`: 32.32 fixed point seconds since 1900.
+pub fn write_reference_time(out: &mut Vec<u8>, sender: u32, ntp: u64) {
+    let at = begin(out, 0, XR, sender);
+    out.extend_from_slice(&[REFERENCE_TIME, 0, 0, 2]);
+    out.extend_from_slice(&ntp.to_be_bytes());
     finish(out, at);
 }
 

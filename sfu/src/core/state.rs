@@ -226,6 +226,7 @@ impl Shard {
         for key in self.outgoing.drain(..) {
             if let Some(peer) = self.peers.get_mut(&key) {
                 self.tally.sent(&peer.batch);
+                peer.sent_bytes += peer.batch.bytes().len() as u64;
                 peer.batch.clear();
                 peer.is_outgoing = false;
             }
@@ -338,6 +339,8 @@ impl Shard {
         self.demux.remove(key);
         self.transports.remove(&peer.id);
         self.unbind_all(&mut peer);
+        peer.sent_bytes += peer.batch.bytes().len() as u64;
+        self.carry(&mut peer);
         if let Some(participant) = self.participants.get_mut(&peer.participant) {
             let slot = participant.transport(peer.direction);
             if *slot == Some(key) {

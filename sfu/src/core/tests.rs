@@ -3,6 +3,7 @@
 mod forwarding;
 mod isolation;
 mod muting;
+mod paths;
 mod recovery;
 mod relayed;
 mod reports;

@@ -6,7 +6,10 @@ use crate::core::io::{Direction, Event};
 use crate::core::offers::CNAME;
 use crate::core::peer::Peer;
 use crate::core::publication::{Publication, SILENT};
-use crate::core::rtcp::{write_nack, write_receiver_reports, write_sender_report, write_transport_feedback};
+use crate::core::rtcp::{
+    ntp_of_unix, write_nack, write_receiver_reports, write_reference_time, write_sender_report,
+    write_transport_feedback,
+};
 use crate::core::state::Shard;
 use crate::core::subscription::Subscription;
 use invigil_shared::bandwidth::{BandwidthEstimator, PACKET_OVERHEAD};
@@ -118,6 +121,7 @@ impl Shard {
         }
         if due(&mut self.ticks.reports, REPORTS, now) {
             self.report_to_publishers(now);
+            self.carry_all();
             self.measure();
         }
         self.report_to_subscribers(now);
@@ -339,6 +343,7 @@ impl Shard {
     }
 
     fn report_to_publishers(&mut self, now: Instant) {
+        let ntp = ntp_of_unix(self.unix_us(now));
         for peer in self
             .peers
             .values_mut()
@@ -355,7 +360,10 @@ impl Shard {
             }
             if !blocks.is_empty() {
                 let reporter = peer.reporter;
-                peer.report(now, |out| write_receiver_reports(out, reporter, blocks));
+                peer.report(now, |out| {
+                    write_receiver_reports(out, reporter, blocks);
+                    write_reference_time(out, reporter, ntp);
+                });
             }
         }
     }

@@ -4,6 +4,7 @@
 //! refused instead of filling the memory.
 
 use crate::core::io::{Command, CommandResult, Reply};
+use crate::core::paths::PathFigures;
 use crate::shard::tcp::TcpGate;
 use crate::shard::waker::Waker;
 use crate::shard::{ShardExit, ShardFigures};
@@ -24,6 +25,8 @@ pub(super) enum Letter {
     Command(Command, Option<oneshot::Sender<CommandResult>>),
     /// What it has counted and holds.
     Figures(oneshot::Sender<ShardFigures>),
+    /// How the paths of those who are connected do.
+    Paths(oneshot::Sender<Vec<PathFigures>>),
 }
 
 struct Shared {
@@ -90,6 +93,16 @@ impl ShardHandle {
     pub async fn figures(&self) -> Result<ShardFigures, ErrorCode> {
         let (reply, answer) = oneshot::channel();
         self.put(Letter::Figures(reply))?;
+        answer.await.map_err(|_| ErrorCode::ServerDraining)
+    }
+
+    /// How the paths of those who are connected to it do.
+    ///
+    /// # Errors
+    /// `rate_limited` when the mailbox is full, `server_draining` when the shard has stopped.
+    pub async fn paths(&self) -> Result<Vec<PathFigures>, ErrorCode> {
+        let (reply, answer) = oneshot::channel();
+        self.put(Letter::Paths(reply))?;
         answer.await.map_err(|_| ErrorCode::ServerDraining)
     }
 

@@ -11,6 +11,8 @@ mod worker;
 
 pub use crate::core::gauges::Gauges;
 pub use crate::core::io::{Command, CommandResult, Event, Profile, Reply, ShardId};
+pub use crate::core::participant::Carried;
+pub use crate::core::paths::PathFigures;
 pub use crate::core::tally::Tally;
 pub use mailbox::ShardHandle;
 

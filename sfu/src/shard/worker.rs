@@ -295,6 +295,10 @@ impl Worker {
                     let _ = reply.send(self.figures());
                     continue;
                 }
+                Letter::Paths(reply) => {
+                    let _ = reply.send(self.core.paths());
+                    continue;
+                }
             };
             let result = self.core.handle_command(Instant::now(), command);
             // Before the reply: what control asks of another shard then finds it there.

@@ -8,6 +8,7 @@ pub mod join_links;
 mod migrations;
 pub mod oidc;
 pub mod once;
+pub mod participations;
 pub mod people;
 pub mod postgres;
 pub mod records;
@@ -29,6 +30,7 @@ use invigil_shared::timeline::{Reach, TimelineEntry};
 use join_links::JoinLinkStore;
 use oidc::OidcStore;
 use once::{Once, Outcome};
+use participations::ParticipationStore;
 use people::{PeopleStore, RevocationStore};
 use postgres::{DatabaseUrl, PostgresStore};
 use records::{
@@ -271,6 +273,7 @@ pub trait Store:
     + AuditStore
     + ErasureStore
     + WebhookStore
+    + ParticipationStore
 {
     /// Ends the connections after what was queued; further calls fail with [`StoreError::Closed`].
     async fn close(&self);

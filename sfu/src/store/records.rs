@@ -74,12 +74,14 @@ impl Default for ExamsWanted {
     }
 }
 
-/// When an exam began, was closed, and since when it is paused.
+/// When an exam began, was closed, and since when it is paused; and how many were there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExamTimes {
     pub paused_at: Option<i64>,
     pub started_at: Option<i64>,
     pub ended_at: Option<i64>,
+    /// The most candidates in its room at once.
+    pub peak: u32,
 }
 
 /// A roster entry with its secret's keyed hash.

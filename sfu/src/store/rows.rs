@@ -138,6 +138,7 @@ pub fn exam_times(row: &impl Columns) -> Stored<ExamTimes> {
         paused_at: row.maybe_integer("paused_at")?,
         started_at: row.maybe_integer("started_at")?,
         ended_at: row.maybe_integer("ended_at")?,
+        peak: count(row, "peak")?,
     })
 }
 

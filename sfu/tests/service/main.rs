@@ -17,11 +17,13 @@ mod isolation;
 mod keys;
 #[cfg(unix)]
 mod kills;
+mod leftovers;
 mod messages;
 mod monitoring;
 mod office;
 mod oidc;
 mod own_account;
+mod participations;
 mod people;
 #[cfg(unix)]
 mod process;

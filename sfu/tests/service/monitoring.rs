@@ -1,6 +1,7 @@
 //! What supervisors and monitoring see: readiness and metrics.
 #![allow(clippy::disallowed_types)] // the bans are for core: this test has a real socket
 
+use crate::common::metrics::scrape;
 use crate::common::{World, device, text, within};
 use invigil_shared::chain::ChainHead;
 use invigil_shared::id::{BootId, SessionId};
@@ -8,10 +9,6 @@ use invigil_shared::integrity::{EventTime, IntegrityKind, IntegrityPayload, Obse
 use invigil_shared::role::Role;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, Executor};
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 
 const DASHBOARD: &str = include_str!("../../../installers/grafana/invigil-sfu.json");
 
@@ -59,26 +56,6 @@ async fn a_server_without_room_on_its_disk_is_not_ready() {
         200,
         "it lives all the same"
     );
-}
-
-/// The samples of a page in Prometheus' text format (version 0.0.4), by name with labels.
-async fn scrape(address: SocketAddr) -> BTreeMap<String, f64> {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    stream.write_all(request).await.unwrap();
-    let mut page = String::new();
-    stream.read_to_string(&mut page).await.unwrap();
-    let (head, body) = page.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{head}");
-    assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
-    let sample = |line: &str| {
-        let (name, value) = line.rsplit_once(' ')?;
-        Some((name.to_owned(), value.parse().ok()?))
-    };
-    let lines = body.lines().filter(|line| !line.starts_with('#'));
-    lines
-        .map(|line| sample(line).unwrap_or_else(|| panic!("no sample: {line}")))
-        .collect()
 }
 
 #[tokio::test]

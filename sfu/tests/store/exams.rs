@@ -131,6 +131,7 @@ async fn an_exam_goes_from_status_to_status_once(place: Place) {
         paused_at: Some(20),
         started_at: Some(10),
         ended_at: None,
+        peak: 0,
     };
     assert_eq!(times().await, paused);
     assert!(
@@ -150,6 +151,7 @@ async fn an_exam_goes_from_status_to_status_once(place: Place) {
         paused_at: None,
         started_at: Some(10),
         ended_at: Some(30),
+        peak: 0,
     };
     assert_eq!(times().await, closed);
     let stored = store.exam(exam.id).await.unwrap().unwrap();

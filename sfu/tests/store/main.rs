@@ -11,6 +11,7 @@ mod erasure;
 mod exams;
 mod messages;
 mod oidc;
+mod participations;
 mod people;
 mod place;
 mod schema;

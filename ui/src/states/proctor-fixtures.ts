@@ -26,7 +26,7 @@ export const MIN = 60 * S;
 
 const policy = { camera: 'required', microphone: 'required', screen: 'required', keeps_video: false, exam_page_keeps_answers: false, retention_days: 30, exam_page_url: null, tell_when_listening: true, admit_each: false, late_after_min: null, candidates_per_proctor: 8, relay_only: false, allow_test_picture: false } as const;
 export const exam = { id: 'e1', title: 'Microbiology II, final exam', code: 'MICRO-204', status: 'active' as const, starts_at: now - 42 * MIN - 16 * S, ends_at: now + 77 * MIN + 44 * S, policy };
-export const office = { capacity: 100, revision: 3, started_at: null, ended_at: null };
+export const office = { capacity: 100, revision: 3, started_at: null, ended_at: null, peak: 0 };
 
 const pub = (publication: string, over: Partial<PublicationView> = {}): PublicationView => ({ publication, state: 'live', captured_at: now - 0.4 * S, changed_at: now - S, test_picture: false, layer: 'low', ...over });
 export const plain: Sitting = { admission: 'admitted', late: false, reason: '', pause: null, locked: false, hand_since: null, extra_min: 0, given_back_us: 0, ended: false, muted: false, moving_since: null };

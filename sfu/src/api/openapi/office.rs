@@ -7,6 +7,7 @@ use invigil_shared::office::{
     EntryEdit, EntrySecret, ExamEdit, HoldRequest, ImportPreview, ImportProblem, Imported, JoinLinkRequest, NewExam,
     RosterItem,
 };
+use invigil_shared::participation::{Participation, StatisticsPoint};
 use invigil_shared::rest::{ExamListItem, Problem};
 use invigil_shared::webhook::{NewWebhook, WebhookEdit, WebhookInfo, WebhookSecret, WebhookTest};
 
@@ -62,6 +63,23 @@ pub(super) const OFFICE: &[Operation] = &[
         "Takes a scheduled exam back to be changed",
     ),
     step("/api/v1/exams/{exam}/archive", "archiveExam", "Archives a closed exam"),
+    Operation {
+        path: "/api/v1/exams/{exam}/participations",
+        id: "listParticipations",
+        summary: "Who was in the exam's room, from when to when, and how their connection was",
+        parameters: PAGE,
+        answer: "A page, in the order in which the stays began; `Link` with rel=next names the one that follows.",
+        output: Output::Json(of::<Vec<Participation>>),
+        ..CALL
+    },
+    Operation {
+        path: "/api/v1/exams/{exam}/participations/{participation}/statistics",
+        id: "readStatistics",
+        summary: "How the connection of one stay was, point by point",
+        answer: "The whole series, at most 4,000 points.",
+        output: Output::Json(of::<Vec<StatisticsPoint>>),
+        ..CALL
+    },
     Operation {
         path: "/api/v1/exams/{exam}/roster",
         id: "listRoster",

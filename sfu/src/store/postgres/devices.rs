@@ -1,5 +1,6 @@
 //! A second device of a session: it waits, takes over, or is refused, in the transaction of its sitting's step.
 
+use super::participations::{register, supersede};
 use super::people::revoke;
 use crate::auth::identity::Subject;
 use crate::store::records::DeviceChange;
@@ -27,7 +28,7 @@ pub(super) async fn change_device(
             .execute(connection)
             .await?;
         }
-        DeviceChange::Take => take(connection, session).await?,
+        DeviceChange::Take => take(connection, session, at).await?,
         DeviceChange::Refuse => {
             let query = sqlx::query("UPDATE device_moves SET refused_at = $1 WHERE session = $2");
             query.bind(at).bind(session.0).execute(connection).await?;
@@ -36,10 +37,12 @@ pub(super) async fn change_device(
     Ok(())
 }
 
-async fn take(connection: &mut PgConnection, session: SessionId) -> Stored<()> {
+async fn take(connection: &mut PgConnection, session: SessionId, at: i64) -> Stored<()> {
     let query = sqlx::query("DELETE FROM device_moves WHERE session = $1 AND refused_at IS NULL RETURNING device_key");
     let row = query.bind(session.0).fetch_optional(&mut *connection).await?;
     let key = row.ok_or(StoreError::Missing)?.bytes("device_key")?;
+    supersede(connection, session, at).await?;
+    register(connection, session, &key, at).await?;
     let query = sqlx::query(
         "UPDATE sessions SET device_key = $1, generation = generation + 1 WHERE id = $2 RETURNING generation",
     );

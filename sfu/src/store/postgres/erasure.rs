@@ -133,6 +133,7 @@ impl ErasureStore for PostgresStore {
                     // What was said to all of them.
                     for query in [
                         "DELETE FROM timeline WHERE exam = $1",
+                        "DELETE FROM participations WHERE exam = $1",
                         "DELETE FROM broadcast_recipients WHERE broadcast IN (SELECT id FROM broadcasts WHERE exam = $1)",
                         "DELETE FROM broadcasts WHERE exam = $1",
                     ] {
@@ -175,10 +176,12 @@ async fn erase_session(connection: &mut PgConnection, session: SessionId, genera
     .execute(&mut *connection)
     .await?;
     revoke(connection, Subject::Session(session), generation).await?;
-    sqlx::query("DELETE FROM device_moves WHERE session = $1")
-        .bind(session.0)
-        .execute(&mut *connection)
-        .await?;
+    for query in [
+        "DELETE FROM device_moves WHERE session = $1",
+        "DELETE FROM device_keys WHERE session = $1",
+    ] {
+        sqlx::query(query).bind(session.0).execute(&mut *connection).await?;
+    }
     sqlx::query("UPDATE incidents SET kind = '' WHERE session = $1")
         .bind(session.0)
         .execute(&mut *connection)
@@ -193,6 +196,7 @@ async fn erase_participant(connection: &mut PgConnection, participant: Participa
         "DELETE FROM timeline WHERE participant = $1",
         "DELETE FROM messages WHERE candidate = $1",
         "DELETE FROM broadcast_recipients WHERE candidate = $1",
+        "DELETE FROM participations WHERE participant = $1",
     ] {
         sqlx::query(query).bind(participant.0).execute(&mut *connection).await?;
     }

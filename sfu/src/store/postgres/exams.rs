@@ -1,6 +1,7 @@
 //! Exams.
 
 use super::PostgresStore;
+use super::participations::end_all;
 use crate::clock;
 use crate::store::audit::{self, Action};
 use crate::store::once::{self, Once, Outcome};
@@ -147,6 +148,9 @@ impl ExamStore for PostgresStore {
                     let Some(row) = done else { return Ok(false) };
                     let said = said(&change, &row)?;
                     audit::record(connection, &actor, Action::ChangeExam, change.exam, &said).await?;
+                    if change.to == ExamStatus::Closed {
+                        end_all(connection, &actor, change.exam, change.at).await?;
+                    }
                     Ok(true)
                 })
             })
@@ -154,7 +158,7 @@ impl ExamStore for PostgresStore {
     }
 
     async fn exam_times(&self, wanted: ExamId) -> Stored<Option<ExamTimes>> {
-        let query = sqlx::query("SELECT paused_at, started_at, ended_at FROM exams WHERE id = $1").bind(wanted.0);
+        let query = sqlx::query("SELECT paused_at, started_at, ended_at, peak FROM exams WHERE id = $1").bind(wanted.0);
         one(query.fetch_optional(&self.readers).await?.as_ref(), exam_times)
     }
 

@@ -11,6 +11,7 @@ mod join_links;
 mod messages;
 mod oidc;
 mod once;
+mod participations;
 mod people;
 mod roster;
 mod second_factors;

@@ -2,6 +2,7 @@
 
 use super::PostgresStore;
 use super::devices::change_device;
+use super::participations::register;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
 use crate::store::records::{AssignmentChange, SessionRecord, SittingChange, WaitingDevice};
@@ -38,6 +39,9 @@ impl SessionStore for PostgresStore {
                         .bind(fresh.created_at)
                         .bind(fresh.chain.hash.0.to_vec());
                     let session = session(&query.fetch_one(&mut *connection).await?)?;
+                    if let Some(key) = &session.device_key {
+                        register(connection, session.id, key, fresh.created_at).await?;
+                    }
                     let said = json!({ "exam": session.exam, "entry": session.entry, "device": device(&session) });
                     audit::record(connection, &actor, Action::Join, session.id, &said).await?;
                     Ok(session)

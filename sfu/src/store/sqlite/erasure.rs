@@ -133,6 +133,7 @@ impl ErasureStore for SqliteStore {
                     // What was said to all of them.
                     for query in [
                         "DELETE FROM timeline WHERE exam = ?",
+                        "DELETE FROM participations WHERE exam = ?",
                         "DELETE FROM broadcast_recipients WHERE broadcast IN (SELECT id FROM broadcasts WHERE exam = ?)",
                         "DELETE FROM broadcasts WHERE exam = ?",
                     ] {
@@ -175,10 +176,15 @@ async fn erase_session(connection: &mut SqliteConnection, session: SessionId, ge
     .execute(&mut *connection)
     .await?;
     revoke(connection, Subject::Session(session), generation).await?;
-    sqlx::query("DELETE FROM device_moves WHERE session = ?")
-        .bind(session.to_string())
-        .execute(&mut *connection)
-        .await?;
+    for query in [
+        "DELETE FROM device_moves WHERE session = ?",
+        "DELETE FROM device_keys WHERE session = ?",
+    ] {
+        sqlx::query(query)
+            .bind(session.to_string())
+            .execute(&mut *connection)
+            .await?;
+    }
     sqlx::query("UPDATE incidents SET kind = '' WHERE session = ?")
         .bind(session.to_string())
         .execute(&mut *connection)
@@ -197,6 +203,7 @@ async fn erase_participant(connection: &mut SqliteConnection, participant: Parti
         "DELETE FROM timeline WHERE participant = ?",
         "DELETE FROM messages WHERE candidate = ?",
         "DELETE FROM broadcast_recipients WHERE candidate = ?",
+        "DELETE FROM participations WHERE participant = ?",
     ] {
         sqlx::query(query)
             .bind(participant.to_string())

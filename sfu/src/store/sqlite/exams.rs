@@ -1,6 +1,7 @@
 //! Exams.
 
 use super::SqliteStore;
+use super::participations::end_all;
 use crate::clock;
 use crate::store::audit::{self, Action};
 use crate::store::once::{self, Once, Outcome};
@@ -150,6 +151,9 @@ impl ExamStore for SqliteStore {
                     let Some(row) = done else { return Ok(false) };
                     let said = said(&change, &row)?;
                     audit::record(connection, &actor, Action::ChangeExam, change.exam, &said).await?;
+                    if change.to == ExamStatus::Closed {
+                        end_all(connection, &actor, change.exam, change.at).await?;
+                    }
                     Ok(true)
                 })
             })
@@ -157,8 +161,8 @@ impl ExamStore for SqliteStore {
     }
 
     async fn exam_times(&self, wanted: ExamId) -> Stored<Option<ExamTimes>> {
-        let query =
-            sqlx::query("SELECT paused_at, started_at, ended_at FROM exams WHERE id = ?").bind(wanted.to_string());
+        let query = sqlx::query("SELECT paused_at, started_at, ended_at, peak FROM exams WHERE id = ?")
+            .bind(wanted.to_string());
         one(query.fetch_optional(&self.readers).await?.as_ref(), exam_times)
     }
 

@@ -2,6 +2,7 @@
 
 use super::SqliteStore;
 use super::devices::change_device;
+use super::participations::register;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
 use crate::store::records::{AssignmentChange, SessionRecord, SittingChange, WaitingDevice};
@@ -39,6 +40,9 @@ impl SessionStore for SqliteStore {
                     .await?;
                     let query = sqlx::query("SELECT * FROM sessions WHERE entry = ?").bind(fresh.entry.to_string());
                     let session = session(&query.fetch_one(&mut *connection).await?)?;
+                    if let Some(key) = &session.device_key {
+                        register(connection, session.id, key, fresh.created_at).await?;
+                    }
                     let said = json!({ "exam": session.exam, "entry": session.entry, "device": device(&session) });
                     audit::record(connection, &actor, Action::Join, session.id, &said).await?;
                     Ok(session)

@@ -1,6 +1,7 @@
 //! A real server on real sockets, and clients that speak bare JSON, so that the wire itself is what is tested.
 #![allow(dead_code)] // each test file uses its part
 
+pub mod metrics;
 pub mod office;
 
 use base64::Engine;

@@ -155,6 +155,7 @@ pub(super) fn listed() -> Input {
         revision: 4,
         started_at: None,
         ended_at: None,
+        peak: 0,
         hold: None,
         erased_at: None,
     }]))

@@ -24,6 +24,10 @@ revision: number,
  */
 started_at: number | null, ended_at: number | null, 
 /**
+ * The most candidates who were there at once.
+ */
+peak: number, 
+/**
  * Why its candidates' data are kept whatever the policy says; told to those who may hold and let go.
  */
 hold?: string, 

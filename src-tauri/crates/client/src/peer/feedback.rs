@@ -1,7 +1,9 @@
-//! Lets key frame requests through to the publisher (inbound RTCP otherwise ends in the chain) and notes reported loss.
+//! Lets key frame requests through to the publisher (inbound RTCP otherwise ends in the chain), notes reported loss, and answers
+//! the receiver's reference times, which tell it the round trip.
 
 use super::tap::PathTap;
-use rtc::interceptor::{Attribute, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::interceptor::{Attribute, AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::rtcp::extended_report::{DLRRReport, DLRRReportBlock, ExtendedReport, ReceiverReferenceTimeReportBlock};
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::receiver_report::ReceiverReport;
@@ -16,6 +18,8 @@ pub(crate) const POSITION: usize = 14_000;
 
 pub(crate) struct Feedback {
     tap: Arc<PathTap>,
+    /// One of our own streams.
+    sender_ssrc: u32,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
 }
@@ -24,10 +28,26 @@ impl Feedback {
     pub fn new(tap: Arc<PathTap>) -> Self {
         Self {
             tap,
+            sender_ssrc: 0,
             reads: VecDeque::new(),
             writes: VecDeque::new(),
         }
     }
+}
+
+/// The answer to a receiver's reference time, given at once (RFC 3611 section 4.5); none when the report holds none.
+fn answer(report: &ExtendedReport, sender_ssrc: u32) -> Option<ExtendedReport> {
+    let mut blocks = report.reports.iter();
+    let time = blocks.find_map(|block| block.as_any().downcast_ref::<ReceiverReferenceTimeReportBlock>())?;
+    let reports = vec![DLRRReport {
+        ssrc: report.sender_ssrc,
+        last_rr: (time.ntp_timestamp >> 16) as u32,
+        dlrr: 0,
+    }];
+    Some(ExtendedReport {
+        sender_ssrc,
+        reports: vec![Box::new(DLRRReportBlock { reports })],
+    })
 }
 
 impl Protocol<TaggedPacket, TaggedPacket, ()> for Feedback {
@@ -44,6 +64,16 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Feedback {
                 .filter_map(|p| p.as_any().downcast_ref::<ReceiverReport>());
             if let Some(worst) = reports.flat_map(|r| r.reports.iter().map(|r| r.fraction_lost)).max() {
                 self.tap.fraction_lost.store(u64::from(worst), Ordering::Relaxed);
+            }
+            let mut extended = packets
+                .iter()
+                .filter_map(|p| p.as_any().downcast_ref::<ExtendedReport>());
+            if let Some(answer) = extended.find_map(|report| answer(report, self.sender_ssrc)) {
+                self.writes.push_back(TaggedPacket {
+                    now: message.now,
+                    transport: message.transport,
+                    message: AttributedPacket::new(Packet::Rtcp(vec![Box::new(answer)])),
+                });
             }
             // One message a request: the driver routes a compound by its first packet only.
             for request in packets
@@ -77,8 +107,61 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Feedback {
 }
 
 impl Interceptor for Feedback {
-    fn bind_local_stream(&mut self, _: &StreamInfo) {}
+    fn bind_local_stream(&mut self, info: &StreamInfo) {
+        self.sender_ssrc = info.ssrc;
+    }
     fn unbind_local_stream(&mut self, _: &StreamInfo) {}
     fn bind_remote_stream(&mut self, _: &StreamInfo) {}
     fn unbind_remote_stream(&mut self, _: &StreamInfo) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(feedback: &mut Feedback, packets: Vec<Box<dyn rtc::rtcp::Packet>>) {
+        let message = TaggedPacket {
+            now: Instant::now(),
+            transport: Default::default(),
+            message: AttributedPacket::new(Packet::Rtcp(packets)),
+        };
+        feedback.handle_read(message).unwrap();
+    }
+
+    #[test]
+    fn a_reference_time_is_answered_and_nothing_else_is() {
+        let mut feedback = Feedback::new(Arc::default());
+        feedback.bind_local_stream(&StreamInfo {
+            ssrc: 77,
+            ..StreamInfo::default()
+        });
+        let asked = ExtendedReport {
+            sender_ssrc: 5,
+            reports: vec![Box::new(ReceiverReferenceTimeReportBlock {
+                ntp_timestamp: 0x1122_3344_5566_7788,
+            })],
+        };
+        read(
+            &mut feedback,
+            vec![Box::new(ReceiverReport::default()), Box::new(asked)],
+        );
+        let Some(Packet::Rtcp(packets)) = feedback.poll_write().map(|written| written.message.packet) else {
+            panic!("no answer")
+        };
+        let answered = packets[0].as_any().downcast_ref::<ExtendedReport>().unwrap();
+        let block = answered.reports[0].as_any().downcast_ref::<DLRRReportBlock>().unwrap();
+        let expected = DLRRReport {
+            ssrc: 5,
+            last_rr: 0x3344_5566,
+            dlrr: 0,
+        };
+        assert_eq!((answered.sender_ssrc, &block.reports[..]), (77, &[expected][..]));
+        // An answer is not answered, or two ends would never rest.
+        let echo = ExtendedReport {
+            sender_ssrc: 9,
+            reports: vec![Box::new(block.clone())],
+        };
+        read(&mut feedback, vec![Box::new(echo)]);
+        assert!(feedback.poll_write().is_none());
+    }
 }
