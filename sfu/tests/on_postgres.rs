@@ -48,6 +48,8 @@ mod signalling;
 mod sittings;
 #[path = "service/staff.rs"]
 mod staff;
+#[path = "service/upgrades.rs"]
+mod upgrades;
 #[path = "service/webhooks.rs"]
 mod webhooks;
 

@@ -36,6 +36,7 @@ mod signalling;
 mod sittings;
 mod staff;
 mod tokens;
+mod upgrades;
 mod webhooks;
 
 pub(crate) use invigil_sfu::core; // what the world of the core's own tests, in `shards`, knows it by

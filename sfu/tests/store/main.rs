@@ -18,6 +18,7 @@ mod schema;
 mod second_factors;
 mod server;
 mod sessions;
+mod snapshots;
 mod webhooks;
 mod writer;
 

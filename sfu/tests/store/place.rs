@@ -11,7 +11,8 @@ use invigil_shared::id::{ExamId, ParticipantId, RosterEntryId, SessionId, Timeli
 use invigil_shared::role::Role;
 use invigil_shared::sitting::Sitting;
 use invigil_shared::timeline::{Presence, TimelineBody, TimelineEntry};
-use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection, SqliteConnection};
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -45,6 +46,79 @@ impl Place {
         self.try_open().await.unwrap()
     }
 
+    /// Another empty database of the same kind.
+    pub fn another(&self) -> Self {
+        match self.postgres {
+            Some(_) => Self::postgres(),
+            None => Self::sqlite(),
+        }
+    }
+
+    /// The name of the folder of what is this database's own.
+    pub fn database(&self) -> &'static str {
+        match self.postgres {
+            Some(_) => "postgres",
+            None => "sqlite",
+        }
+    }
+
+    /// The table in which migrations are noted, as sqlx makes it.
+    pub fn migrations_table(&self) -> &'static str {
+        match self.postgres {
+            Some(_) => {
+                "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+                 installed_on TIMESTAMPTZ NOT NULL DEFAULT now(), success BOOLEAN NOT NULL, checksum BYTEA NOT NULL, \
+                 execution_time BIGINT NOT NULL);\n"
+            }
+            None => {
+                "CREATE TABLE _sqlx_migrations (version BIGINT PRIMARY KEY, description TEXT NOT NULL, \
+                 installed_on TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, success BOOLEAN NOT NULL, checksum BLOB NOT NULL, \
+                 execution_time BIGINT NOT NULL);\n"
+            }
+        }
+    }
+
+    /// Every column as `table.column`.
+    pub async fn columns(&self) -> Vec<String> {
+        self.texts(match self.postgres {
+            Some(_) => {
+                "SELECT table_name || '.' || column_name FROM information_schema.columns WHERE table_schema = 'public'"
+            }
+            None => "SELECT m.name || '.' || c.name FROM sqlite_master m, pragma_table_info(m.name) c WHERE m.type = 'table'",
+        })
+        .await
+    }
+
+    /// A table's rows as values of SQL, in the order of their keys.
+    pub async fn rows(&self, table: &str, columns: &[&str], only: &str) -> Vec<String> {
+        let value = |column: &&str| match self.postgres {
+            Some(_) => format!("quote_nullable({column}::text)"),
+            None => format!("quote({column})"),
+        };
+        let values: Vec<String> = columns.iter().map(value).collect();
+        let query = format!(
+            "SELECT {} AS row FROM {table} {only} ORDER BY 1",
+            values.join(" || ', ' || ")
+        );
+        self.texts(&query).await
+    }
+
+    /// The first column of what a query gives.
+    async fn texts(&self, query: &str) -> Vec<String> {
+        let rows: Vec<(String,)> = match &self.postgres {
+            Some(url) => {
+                let mut connection = PgConnection::connect(url).await.unwrap();
+                sqlx::query_as(query).fetch_all(&mut connection).await.unwrap()
+            }
+            None => {
+                let file = self.directory.path().join(DATABASE_FILE);
+                let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+                sqlx::query_as(query).fetch_all(&mut connection).await.unwrap()
+            }
+        };
+        rows.into_iter().map(|(text,)| text).collect()
+    }
+
     /// A value of bytes in SQL.
     pub fn blob(&self, hex: &str) -> String {
         match self.postgres {
@@ -63,7 +137,8 @@ impl Place {
             }
             None => {
                 let file = self.directory.path().join(DATABASE_FILE);
-                let mut connection = SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+                let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+                let mut connection = options.connect().await.unwrap();
                 connection.execute(sql).await.unwrap();
                 connection.close().await.unwrap();
             }
