@@ -208,7 +208,13 @@ impl Control {
     /// The exam is closed: everybody is told and let go.
     pub(super) fn end_room(&self, room: &OpenRoom) {
         self.rooms.lock().remove(&room.id);
-        let members = std::mem::take(&mut room.state.lock().members);
+        let members = {
+            let mut state = room.state.lock();
+            if state.peak > state.peak_stored {
+                self.keep_peak(room.id, state.peak);
+            }
+            std::mem::take(&mut state.members)
+        };
         for (participant, mut member) in members {
             member.stays.end(Departure::Closed, clock::now_us());
             self.keep_ended(room.id, member.stays.take_ended());

@@ -33,6 +33,8 @@ const UNSEEN_US: i64 = 30_000_000;
 #[derive(Debug, Default)]
 pub(super) struct Ended {
     records: VecDeque<StayRecord>,
+    /// How many were in rooms that are closed by now.
+    peaks: Vec<(ExamId, u32)>,
     dropped: u64,
 }
 
@@ -52,6 +54,14 @@ impl Control {
                 ended.dropped += 1;
             }
             ended.records.push_back(stay.record(exam, clock::now_us()));
+        }
+    }
+
+    /// How many candidates were in a room that is closed is written with the next turn.
+    pub(super) fn keep_peak(&self, exam: ExamId, peak: u32) {
+        let mut ended = self.ended.lock();
+        if ended.peaks.len() < MAX_ENDED {
+            ended.peaks.push((exam, peak));
         }
     }
 
@@ -170,7 +180,11 @@ impl Control {
                 self.keep_ended(room.id, member.stays.take_ended());
             }
         }
-        if let Err(error) = self.write_ended().await {
+        let written = match self.write_peaks().await {
+            Ok(()) => self.write_ended().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
             tracing::warn!(%error, "who was there until the end was not written; the next start does it");
         }
     }
@@ -250,6 +264,13 @@ impl Control {
     }
 
     async fn write_peaks(&self) -> Stored<()> {
+        let closed = std::mem::take(&mut self.ended.lock().peaks);
+        for (at, (exam, peak)) in closed.iter().enumerate() {
+            if let Err(error) = self.store.raise_peak(*exam, *peak).await {
+                self.ended.lock().peaks.extend_from_slice(&closed[at..]);
+                return Err(error);
+            }
+        }
         let rooms: Vec<_> = self.rooms.lock().values().cloned().collect();
         for room in rooms {
             let (peak, stored) = {

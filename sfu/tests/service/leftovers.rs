@@ -113,6 +113,8 @@ async fn nothing_is_left_of_an_exam_that_was_closed() {
         }
     };
     let stays = within("five stays that have ended", ended).await;
+    let peak = async { while world.store.exam_times(exam.id).await.unwrap().unwrap().peak != 4 {} };
+    within("the most who were there at once", peak).await;
     let closed = stays
         .iter()
         .filter(|stay| stay.departure == Some(Departure::Closed))
