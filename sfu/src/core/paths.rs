@@ -4,6 +4,7 @@
 use crate::core::io::Direction;
 use crate::core::participant::{Carried, Participant};
 use crate::core::peer::Peer;
+use crate::core::publication::Publication;
 use crate::core::state::Shard;
 use invigil_shared::bandwidth::BandwidthEstimator;
 use invigil_shared::id::ParticipantId;
@@ -92,7 +93,7 @@ impl Shard {
                 .values()
                 .filter_map(|number| self.publications.get(number));
             let layers = publications
-                .flat_map(|known| known.layers())
+                .flat_map(Publication::layers)
                 .filter(|(_, state)| state.flowing);
             Some(PathFigures {
                 participant: *participant,

@@ -143,7 +143,7 @@ fn what_whoever_watches_has_lost_is_what_they_report() {
     let mut reports = 0;
     for compound in &world.peers[publisher].rtcp {
         parse(compound, |item| {
-            reports += u64::from(matches!(item, Item::Reference { .. }))
+            reports += u64::from(matches!(item, Item::Reference { .. }));
         });
     }
     assert_eq!(reports, 0, "we ask, we are not asked");
