@@ -55,6 +55,10 @@ async fn ask(api: &Api, token: &str, call: &OfficeCall, keys: &Keys) -> Result<O
             let exam = api.exam(token, *id).await?;
             OfficeAnswer::Read(Box::new(exam), api.roster(token, *id).await?)
         }
+        OfficeCall::Stays(id) => {
+            let exam = api.exam(token, *id).await?;
+            OfficeAnswer::Stays(Box::new(exam), api.participations(token, *id).await?)
+        }
         OfficeCall::Create(new) => exam(api.create_exam(token, new, &keys.of(call)).await?),
         OfficeCall::Save(id, revision, edit) => exam(api.edit_exam(token, *id, *revision, edit).await?),
         OfficeCall::Step(id, step) => exam(api.step_exam(token, *id, path(*step)).await?),

@@ -7,13 +7,14 @@ use invigil_shared::limits::MAX_ROSTER_CSV;
 use invigil_shared::office::{
     EntryEdit, EntrySecret, ExamEdit, HoldRequest, ImportPreview, Imported, JoinLinkRequest, NewExam, RosterItem,
 };
+use invigil_shared::participation::Participation;
 use invigil_shared::rest::ExamListItem;
 use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 
 /// A preview repeats the file's cells as JSON, a row of secrets is about 400 bytes: four times the largest file holds both.
 const MAX_ANSWER: usize = 4 * MAX_ROSTER_CSV;
-/// Items of a page, and pages that are read: more than the largest roster.
+/// Items of a page, and pages that are read: more than the largest roster, and that many candidates three times.
 const PAGE: usize = 200;
 const MAX_PAGES: usize = 8;
 
@@ -79,6 +80,22 @@ impl Api {
             let cursor = all.last().map(|item| format!("&cursor={}", item.entry.id));
             let path = format!("exams/{exam}/roster?limit={PAGE}{}", cursor.unwrap_or_default());
             let page: Vec<RosterItem> = self.answer(self.ask(token, Method::GET, &path)).await?;
+            let last = page.len() < PAGE;
+            all.extend(page);
+            if last {
+                break;
+            }
+        }
+        Ok(all)
+    }
+
+    /// Who was in the exam's room, in the order in which they came.
+    pub async fn participations(&self, token: &str, exam: ExamId) -> Result<Vec<Participation>, ClientError> {
+        let mut all: Vec<Participation> = Vec::new();
+        for _ in 0..MAX_PAGES {
+            let cursor = all.last().map(|stay| format!("&cursor={}", stay.id));
+            let path = format!("exams/{exam}/participations?limit={PAGE}{}", cursor.unwrap_or_default());
+            let page: Vec<Participation> = self.answer(self.ask(token, Method::GET, &path)).await?;
             let last = page.len() < PAGE;
             all.extend(page);
             if last {

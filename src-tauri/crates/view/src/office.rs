@@ -2,6 +2,7 @@
 
 use invigil_shared::id::{ExamId, RosterEntryId};
 use invigil_shared::office::{EntryEdit, EntrySecret, ExamEdit, ImportPreview, NewExam, RosterItem};
+use invigil_shared::participation::Participation;
 use invigil_shared::rest::ExamListItem;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -13,6 +14,8 @@ pub struct OfficeView {
     /// None while a new one is being made.
     pub exam: Option<ExamListItem>,
     pub roster: Vec<RosterItem>,
+    /// Who was there, once it was asked for.
+    pub stays: Option<Vec<Participation>>,
     /// The file that would be imported, and what is wrong with it.
     pub preview: Option<ImportPreview>,
     /// Just made, and told this once: gone when they are dismissed.
@@ -41,6 +44,8 @@ pub enum OfficeCommand {
     Manage {
         exam: ExamId,
     },
+    /// Who was there, as it is known now.
+    Stays,
     /// Back to the list.
     Leave,
     Create {

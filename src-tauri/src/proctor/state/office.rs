@@ -4,6 +4,7 @@
 use super::*;
 use invigil_shared::limits::MAX_ROSTER_CSV;
 use invigil_shared::office::{EntryEdit, EntrySecret, ExamEdit, ImportPreview, NewExam, RosterItem};
+use invigil_shared::participation::Participation;
 use invigil_view::office::{OfficeCommand, OfficeStep, OfficeView};
 
 /// A call to the server that the office makes.
@@ -11,6 +12,8 @@ use invigil_view::office::{OfficeCommand, OfficeStep, OfficeView};
 pub enum OfficeCall {
     /// The exam and its roster.
     Read(ExamId),
+    /// Who was there.
+    Stays(ExamId),
     Create(NewExam),
     Save(ExamId, u32, ExamEdit),
     Step(ExamId, OfficeStep),
@@ -32,6 +35,7 @@ impl OfficeCall {
         match self {
             Self::Create(_) => None,
             Self::Read(exam)
+            | Self::Stays(exam)
             | Self::Save(exam, ..)
             | Self::Step(exam, _)
             | Self::Add(exam, _)
@@ -52,6 +56,8 @@ impl OfficeCall {
 #[derive(Clone, Debug, PartialEq)]
 pub enum OfficeAnswer {
     Read(Box<ExamListItem>, Vec<RosterItem>),
+    /// The exam, whose counts go with it, and who was there.
+    Stays(Box<ExamListItem>, Vec<Participation>),
     /// Made, edited, or a step further.
     Exam(Box<ExamListItem>),
     /// Entries that were made, or have a new secret.
@@ -114,6 +120,7 @@ impl ProctorState {
         let Some(exam) = &office.view.exam else { return };
         let (id, revision) = (exam.exam.id, exam.revision);
         let call = match command {
+            OfficeCommand::Stays => OfficeCall::Stays(id),
             OfficeCommand::Save { edit } => OfficeCall::Save(id, revision, edit),
             OfficeCommand::Step { step } => OfficeCall::Step(id, step),
             OfficeCommand::Add { entry } => OfficeCall::Add(id, entry),
@@ -164,6 +171,7 @@ impl ProctorState {
         }
         match answer {
             OfficeAnswer::Read(exam, roster) => (office.view.exam, office.view.roster) = (Some(*exam), roster),
+            OfficeAnswer::Stays(exam, stays) => (office.view.exam, office.view.stays) = (Some(*exam), Some(stays)),
             OfficeAnswer::Exam(exam) => {
                 office.view.exam = Some(*exam);
                 office.view.saved += 1;

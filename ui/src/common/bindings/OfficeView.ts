@@ -2,6 +2,7 @@
 import type { EntrySecret } from "./EntrySecret";
 import type { ExamListItem } from "./ExamListItem";
 import type { ImportPreview } from "./ImportPreview";
+import type { Participation } from "./Participation";
 import type { RosterItem } from "./RosterItem";
 
 /**
@@ -12,6 +13,10 @@ export type OfficeView = {
  * None while a new one is being made.
  */
 exam: ExamListItem | null, roster: Array<RosterItem>, 
+/**
+ * Who was there, once it was asked for.
+ */
+stays: Array<Participation> | null, 
 /**
  * The file that would be imported, and what is wrong with it.
  */

@@ -18,6 +18,7 @@ fn item(n: u8) -> ExamListItem {
         revision: 7,
         started_at: None,
         ended_at: None,
+        peak: 0,
         hold: None,
         erased_at: None,
     }
@@ -144,6 +145,53 @@ fn a_new_exam_is_made_and_shown() {
     assert_eq!((office(&state).exam, office(&state).saved), (Some(item(3)), 1));
     assert_eq!(ask(&mut state, OfficeCommand::Leave), [Effect::ListExams]);
     assert_eq!(state.view().office, None);
+}
+
+#[test]
+fn who_was_there_is_read_each_time_that_somebody_looks() {
+    use invigil_shared::id::ParticipationId;
+    use invigil_shared::participation::PathAverages;
+    let mut state = managed();
+    let id = item(1).exam.id;
+    assert_eq!(office(&state).stays, None, "nobody has looked");
+    let stay = Participation {
+        id: ParticipationId::from_parts(1, [1; 10]),
+        participant: ParticipantId::from_parts(1, [1; 10]),
+        role: Role::Candidate,
+        name: "Candidate 1".into(),
+        entry: Some(entry(1).entry.id),
+        account: None,
+        joined_at: 5,
+        left_at: None,
+        departure: None,
+        averages: PathAverages::default(),
+        trend: Vec::new(),
+    };
+    let call = OfficeCall::Stays(id);
+    assert_eq!(ask(&mut state, OfficeCommand::Stays), [Effect::Office(call.clone())]);
+    let there = ExamListItem { peak: 1, ..item(1) };
+    answer(
+        &mut state,
+        call.clone(),
+        OfficeAnswer::Stays(Box::new(there.clone()), vec![stay.clone()]),
+    );
+    assert_eq!(
+        (office(&state).exam, office(&state).stays),
+        (Some(there), Some(vec![stay]))
+    );
+    assert_eq!(ask(&mut state, OfficeCommand::Stays), [Effect::Office(call.clone())]);
+    // Of an exam that is not shown any more.
+    let manage = OfficeCommand::Manage { exam: item(2).exam.id };
+    answer(
+        &mut state,
+        call.clone(),
+        OfficeAnswer::Stays(Box::new(item(1)), Vec::new()),
+    );
+    ask(&mut state, OfficeCommand::Leave);
+    state.handle(Input::Exams(Ok(vec![item(1), item(2)])), 0);
+    ask(&mut state, manage);
+    answer(&mut state, call, OfficeAnswer::Stays(Box::new(item(1)), Vec::new()));
+    assert_eq!(office(&state).stays, None);
 }
 
 #[test]
