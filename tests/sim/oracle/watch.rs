@@ -10,6 +10,7 @@ use invigil_sfu::core::gauges::Gauges;
 use invigil_sfu::core::peer::MAX_STREAMS;
 use invigil_sfu::core::rtx::MAX_BYTES;
 use invigil_shared::binding::BindingState;
+use invigil_shared::limits::MAX_INTENTS;
 use std::collections::BTreeMap;
 
 /// Between two looks.
@@ -35,6 +36,8 @@ impl Limits {
                 transports: people,
                 participants: people,
                 publications: people * 3,
+                // A slot carries one thing.
+                subscriptions: people * MAX_INTENTS,
                 events: MAX_EVENTS,
                 unsent_bytes: 0,
                 kept_bytes: people * 6 * MAX_BYTES,
@@ -115,6 +118,7 @@ fn exceeded(held: &Gauges, most: &Gauges) -> Option<String> {
         ("transports", held.transports, most.transports),
         ("participants", held.participants, most.participants),
         ("publications", held.publications, most.publications),
+        ("subscriptions", held.subscriptions, most.subscriptions),
         ("events", held.events, most.events),
         ("unsent bytes", held.unsent_bytes, most.unsent_bytes),
         ("kept bytes", held.kept_bytes, most.kept_bytes),
