@@ -58,9 +58,13 @@ pub(super) fn modes(config: &ServeConfig, look: &mut Look<'_>) {
             }
         };
         // A group for the key of a certificate is usual: ssl-cert on Debian.
-        good &= match config.http.key.as_ref() == Some(&file) {
-            true => is_private(&file, found.mode() & !0o070, 0o640, look),
-            false => is_private(&file, found.mode(), 0o600, look),
+        good &= if is_mounted(&file) {
+            // A container's secret: who may read it there was decided by whoever mounted it, and is nobody outside.
+            is_private(&file, found.mode() & !0o044, 0o644, look)
+        } else if config.http.key.as_ref() == Some(&file) {
+            is_private(&file, found.mode() & !0o070, 0o640, look)
+        } else {
+            is_private(&file, found.mode(), 0o600, look)
         };
         if file.starts_with(directory) && found.uid() != own.uid() {
             good = false;
@@ -79,6 +83,15 @@ pub(super) fn modes(config: &ServeConfig, look: &mut Look<'_>) {
             directory.display()
         ));
     }
+}
+
+/// Whether a file is a mount of its own: it is on another file system than the directory that shows it.
+#[cfg(unix)]
+fn is_mounted(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let file = fs::symlink_metadata(path);
+    let parent = path.parent().map(fs::metadata);
+    matches!((file, parent), (Ok(file), Some(Ok(parent))) if file.dev() != parent.dev())
 }
 
 #[cfg(unix)]
@@ -142,5 +155,21 @@ pub(super) fn clock(config: &ServeConfig, now: i64, look: &mut Look<'_>) {
         ),
         Some(_) => look.ok("the clock has not gone back since the data directory was written"),
         None => look.ok("nothing was written yet that the clock could be held against"),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::is_mounted;
+    use std::path::Path;
+
+    #[test]
+    fn a_mount_is_told_from_a_link_to_another_file_system() {
+        assert!(is_mounted(Path::new("/proc")), "procfs is mounted there");
+        assert!(!is_mounted(Path::new("/proc/version")));
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("secret");
+        std::os::unix::fs::symlink("/proc/version", &link).unwrap();
+        assert!(!is_mounted(&link));
     }
 }
