@@ -7,6 +7,7 @@ mod listener;
 use crate::api::health::Monitor;
 use crate::api::{self, Service, metrics};
 use crate::audit::{self, AuditError, Checkpoints, Refusals};
+use crate::auth::keys::{KeyError, SECRET_KEY_FILE};
 use crate::auth::oidc::Provider;
 use crate::auth::secret::{self, SecretHasher};
 use crate::auth::{ApiKeyUses, Challenges, Passwords, ServerKeys, Throttle, Tokens};
@@ -44,7 +45,7 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
-    Keys(#[from] crate::auth::keys::KeyError),
+    Keys(#[from] KeyError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -102,6 +103,9 @@ impl Server {
         // What others wrote while no server ran.
         audit::write(&*store, &checkpoints, &refusals).await?;
         let secrets = SecretHasher::new(&server_keys.secret_key);
+        if !store.claim_secret_key(secrets.fingerprint(), false).await? {
+            return Err(KeyError::OtherSecretKey(directory.join(SECRET_KEY_FILE)).into());
+        }
         let setup_code = offer_setup(&*store, &secrets).await?;
 
         let (listener, https) = listen(config.http.listen).await?;

@@ -38,6 +38,11 @@ pub enum KeyError {
         "the key before was retired {ago_s} s ago, and its tokens may still be in use. Wait, or void them with --now"
     )]
     Rotating { ago_s: i64 },
+    #[error(
+        "the database was made with another secret key than {0}. Servers of one database share that file: copy it here from the other server's \
+         data directory. When it is lost, `invigil-sfu key adopt` goes on with this one"
+    )]
+    OtherSecretKey(PathBuf),
 }
 
 /// The server's keys. Checkpoints of the audit log have one of their own ([`crate::audit::checkpoint::key`]).

@@ -26,12 +26,14 @@ const ROSTER_DOMAIN: &[u8] = b"invigil.roster-secret.v1\0";
 const SETUP_DOMAIN: &[u8] = b"invigil.setup-code.v1\0";
 const DERIVE_DOMAIN: &[u8] = b"invigil.roster-secret-of-salt.v1\0";
 const INVITATION_DOMAIN: &[u8] = b"invigil.invitation.v1\0";
+const DERIVE_INVITATION_DOMAIN: &[u8] = b"invigil.invitation-of-salt.v1\0";
 const JOIN_LINK_DOMAIN: &[u8] = b"invigil.join-link.v1\0";
 const RECOVERY_DOMAIN: &[u8] = b"invigil.recovery-code.v1\0";
 const SECOND_FACTOR_DOMAIN: &[u8] = b"invigil.second-factor-key.v1\0";
 const API_KEY_DOMAIN: &[u8] = b"invigil.api-key.v1\0";
 const DERIVE_API_KEY_DOMAIN: &[u8] = b"invigil.api-key-of-salt.v1\0";
 const WEBHOOK_DOMAIN: &[u8] = b"invigil.webhook.v1\0";
+const FINGERPRINT_DOMAIN: &[u8] = b"invigil.secret-key-fingerprint.v1\0";
 
 fn generate(digits: usize) -> String {
     write(&clock::random::<16>(), digits)
@@ -124,9 +126,19 @@ impl SecretHasher {
         write(&self.hash(&[DERIVE_DOMAIN, entry.0.as_bytes(), salt]), ROSTER_DIGITS)
     }
 
+    /// By what this key is known again, and which says nothing of it.
+    pub fn fingerprint(&self) -> Vec<u8> {
+        self.hash(&[FINGERPRINT_DOMAIN])
+    }
+
     /// The key of a webhook's signatures, made from its salt: nothing but the salt is stored.
     pub fn webhook(&self, salt: &[u8]) -> Vec<u8> {
         self.hash(&[WEBHOOK_DOMAIN, salt])
+    }
+
+    /// The token of an invitation, made from a random salt: 256 bits.
+    pub fn invitation_of_salt(&self, salt: &[u8], account: UserId) -> Vec<u8> {
+        self.hash(&[DERIVE_INVITATION_DOMAIN, account.0.as_bytes(), salt])
     }
 
     /// Hash of an invitation's token.

@@ -1,4 +1,4 @@
-//! `key rotate`: a new key for access tokens.
+//! `key rotate`: a new key for access tokens; `key adopt`: the database goes on with this directory's secret key.
 
 use super::open::Data;
 use super::output;
@@ -13,6 +13,9 @@ use serde_json::json;
 pub enum KeyCommand {
     /// Sign access tokens with a new key from now on. Tokens of the key before stay good until they end.
     Rotate(Rotate),
+    /// Go on with the secret key of this data directory when the one that the database was made with is lost. Candidates' secrets, links,
+    /// API keys, second factors and webhooks' signatures that were made with that one are void.
+    Adopt(Adopt),
 }
 
 #[derive(Args, Debug)]
@@ -24,11 +27,30 @@ pub struct Rotate {
     now: bool,
 }
 
+#[derive(Args, Debug)]
+pub struct Adopt {
+    #[command(flatten)]
+    data: DataConfig,
+}
+
 impl KeyCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             KeyCommand::Rotate(rotate) => rotate.run().await,
+            KeyCommand::Adopt(adopt) => adopt.run().await,
         }
+    }
+}
+
+impl Adopt {
+    async fn run(self) -> anyhow::Result<()> {
+        let data = Data::open_any(&self.data).await?;
+        data.store.claim_secret_key(data.secrets.fingerprint(), true).await?;
+        data.store.close().await;
+        output::line(
+            "The database goes on with this directory's secret key; every other server of it needs the same file",
+        );
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 //! Opens a data directory for a command beside `serve`.
 
 use crate::auth::ServerKeys;
+use crate::auth::keys::{KeyError, SECRET_KEY_FILE};
 use crate::auth::secret::{SecretHasher, normalise_exam_code};
 use crate::config::DataConfig;
 use crate::store::audit::Actor;
 use crate::store::{self, Store};
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 use invigil_shared::exam::ExamInfo;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,17 @@ pub struct Data {
 }
 
 impl Data {
+    /// Refuses a database that belongs to another secret key.
     pub async fn open(config: &DataConfig) -> anyhow::Result<Self> {
+        let data = Self::open_any(config).await?;
+        if !data.store.claim_secret_key(data.secrets.fingerprint(), false).await? {
+            bail!("{}", KeyError::OtherSecretKey(data.directory.join(SECRET_KEY_FILE)));
+        }
+        Ok(data)
+    }
+
+    /// The same, whoever the database belongs to.
+    pub async fn open_any(config: &DataConfig) -> anyhow::Result<Self> {
         let directory = config.prepare()?.to_owned();
         let keys = ServerKeys::open(&directory)?;
         let secrets = SecretHasher::new(&keys.secret_key);

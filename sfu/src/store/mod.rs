@@ -14,6 +14,7 @@ pub mod postgres;
 pub mod records;
 mod rows;
 pub mod second_factors;
+pub mod secret_key;
 pub mod sqlite;
 pub mod webhooks;
 mod writer;
@@ -38,6 +39,7 @@ use records::{
     NewMessage, NewRosterEntry, SessionRecord, SittingChange, StoredExam, StoredMessage, UserRecord, WaitingDevice,
 };
 use second_factors::SecondFactorStore;
+use secret_key::SecretKeyStore;
 use serde_json::Value;
 use sqlite::SqliteStore;
 use std::path::{Path, PathBuf};
@@ -264,6 +266,7 @@ pub trait Store:
     + ApiKeyStore
     + SecondFactorStore
     + OidcStore
+    + SecretKeyStore
     + JoinLinkStore
     + RevocationStore
     + EventStore

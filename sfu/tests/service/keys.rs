@@ -4,10 +4,11 @@ use crate::common::{World, device, text, within};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use invigil_sfu::auth::identity::Person;
-use invigil_sfu::auth::keys::{KeyError, TOKEN_KEY_FILE, rotate};
+use invigil_sfu::auth::keys::{KeyError, SECRET_KEY_FILE, TOKEN_KEY_FILE, rotate};
 use invigil_sfu::auth::{ServerKeys, Tokens};
 use invigil_sfu::clock::{fresh, now_s};
 use invigil_sfu::config::AuthConfig;
+use invigil_sfu::server::{ServeError, Server};
 use invigil_shared::id::ParticipantId;
 use invigil_shared::role::Role;
 use serde_json::{Value, json};
@@ -149,4 +150,45 @@ fn keys_stay_private() {
             .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
+}
+
+#[tokio::test]
+async fn a_server_with_another_secret_key_than_its_database_does_not_start() {
+    let mut world = World::start().await;
+    let exam = world.exam("EXAM-1").await;
+    let old = world.entry(&exam, "Ada").await;
+    world.stop().await;
+    let file = data(&world).join(SECRET_KEY_FILE);
+    let kept = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let refused = Server::start(world.config.clone()).await.err().unwrap();
+    assert!(
+        matches!(&refused, ServeError::Keys(KeyError::OtherSecretKey(path)) if *path == file),
+        "{refused}"
+    );
+    let made = std::fs::read(&file).unwrap();
+    let directory = data(&world);
+    let run = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_invigil-sfu"));
+        command.args(arguments).arg("--data-dir").arg(&directory);
+        command.output().unwrap()
+    };
+    let list = run(&["exam", "list"]);
+    assert!(!list.status.success(), "no command makes anything under the wrong key");
+    let words = String::from_utf8_lossy(&list.stderr);
+    assert!(words.contains("invigil-sfu key adopt"), "{words}");
+
+    // Found again.
+    std::fs::write(&file, kept).unwrap();
+    world.restart().await;
+    world.join("EXAM-1", &old, &device(1)).await;
+    world.stop().await;
+
+    // Lost for good.
+    std::fs::write(&file, made).unwrap();
+    let adopted = run(&["key", "adopt"]);
+    assert!(adopted.status.success(), "{}", String::from_utf8_lossy(&adopted.stderr));
+    world.restart().await;
+    let (status, body) = world.try_join("EXAM-1", &old, &device(1)).await;
+    assert_eq!((status, text(&body["code"])), (401, "secret_wrong"));
 }

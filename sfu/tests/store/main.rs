@@ -16,6 +16,7 @@ mod people;
 mod place;
 mod schema;
 mod second_factors;
+mod secret_key;
 mod server;
 mod sessions;
 mod snapshots;

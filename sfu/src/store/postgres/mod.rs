@@ -15,6 +15,7 @@ mod participations;
 mod people;
 mod roster;
 mod second_factors;
+mod secret_key;
 mod sessions;
 mod timeline;
 mod url;

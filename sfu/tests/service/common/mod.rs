@@ -54,7 +54,7 @@ pub struct World {
     /// URL of the database, unless it is the embedded one.
     pub database: Option<String>,
     secrets: SecretHasher,
-    config: ServeConfig,
+    pub config: ServeConfig,
     tls: TlsConnector,
 }
 
