@@ -27,9 +27,9 @@ use std::time::Instant;
 /// How long a link is good for: over a weekend, microseconds.
 const LIFETIME_US: i64 = 72 * 3_600 * 1_000_000;
 
-/// Makes a link for an account, and what the store keeps of it.
-pub fn new_link(server: &ServerFile, secrets: &SecretHasher, account: UserId) -> (String, NewInvitation) {
-    let token = URL_SAFE_NO_PAD.encode(clock::random::<32>());
+/// Makes a link for an account out of a salt, and what the store keeps of it: the same salt makes the same link.
+pub fn new_link(server: &ServerFile, secrets: &SecretHasher, account: UserId, salt: &[u8]) -> (String, NewInvitation) {
+    let token = URL_SAFE_NO_PAD.encode(secrets.invitation_of_salt(salt, account));
     let created_at = clock::now_us();
     let invitation = NewInvitation {
         account,

@@ -1,7 +1,9 @@
 //! People with an account, for admins: list, invite, change, deactivate.
 
 use super::account::Bearer;
+use super::caller::Caller;
 use super::invitations::new_link;
+use super::keyed::{Keyed, settled};
 use super::page::{Ids, Page};
 use super::problem::Body;
 use super::sign_in::{normalise_email, normalise_name};
@@ -98,33 +100,45 @@ pub async fn list(
     Ok(page.answer(users, |user| user.id))
 }
 
-/// `POST /api/v1/users`: an account without a password, and the link with which its owner chooses one.
+/// `POST /api/v1/users`: an account without a password, and the link with which its owner chooses one. With an `Idempotency-Key` once.
 pub async fn invite(
     State(service): State<Arc<Service>>,
-    Extension(Peer(peer)): Extension<Peer>,
     Bearer(account): Bearer,
-    Body(request): Body<InviteRequest>,
+    request: Keyed,
 ) -> Result<(StatusCode, Json<UserLink>), ApiError> {
     permission::check(account.identity.role, Act::ManagePeople)?;
+    let caller = Caller::Person(account);
+    let asked: InviteRequest = request.json()?;
     let user = UserRecord {
         id: clock::fresh(UserId::from_parts),
-        email: normalise_email(&request.email).ok_or_else(|| ApiError::from(invalid("email")))?,
-        name: normalise_name(&request.name).ok_or_else(|| ApiError::from(invalid("name")))?,
-        role: account_role(request.role)?,
+        email: normalise_email(&asked.email).ok_or_else(|| ApiError::from(invalid("email")))?,
+        name: normalise_name(&asked.name).ok_or_else(|| ApiError::from(invalid("name")))?,
+        role: account_role(asked.role)?,
         password_hash: None,
         created_at: clock::now_us(),
         deactivated_at: None,
         generation: 0,
     };
-    let (link, invitation) = new_link(&service.address.read(), &service.secrets, user.id);
-    let expires_at = invitation.expires_at;
-    let store = service.store_for(&account.identity, peer);
-    match store.invite(user.clone(), invitation).await {
+    let link = |account, salt: &[u8]| new_link(&service.address.read(), &service.secrets, account, salt);
+    let (_, invitation) = link(user.id, &request.salt);
+    let answer = info(ListedUser {
+        user: user.clone(),
+        link_expires_at: Some(invitation.expires_at),
+        second_factor: false,
+        oidc_linked: false,
+    });
+    let answer = serde_json::to_string(&answer).map_err(|_| ErrorCode::Internal)?;
+    let once = request.once(&caller, answer.clone());
+    let store = service.store.acting(request.actor(&caller));
+    let invited = match store.invite(user, invitation, once).await {
         Err(StoreError::Exists) => return Err(ErrorCode::EmailTaken.into()),
-        other => other?,
-    }
-    let user = service.listed(user).await?;
-    Ok((StatusCode::CREATED, Json(told(user, link, expires_at))))
+        invited => invited?,
+    };
+    let (salt, answer) = settled(invited, request.salt, answer)?;
+    let user: UserInfo = serde_json::from_str(&answer).map_err(|_| ErrorCode::Internal)?;
+    let expires_at = user.link_expires_at.unwrap_or_default();
+    let (link, _) = link(user.id, &salt);
+    Ok((StatusCode::CREATED, Json(UserLink { user, link, expires_at })))
 }
 
 fn told(user: UserInfo, link: String, expires_at: i64) -> UserLink {
@@ -147,7 +161,8 @@ pub async fn renew_link(
     if !user.active() {
         return Err(ErrorCode::AccountDeactivated.into());
     }
-    let (link, invitation) = new_link(&service.address.read(), &service.secrets, user.id);
+    let salt = clock::random::<32>();
+    let (link, invitation) = new_link(&service.address.read(), &service.secrets, user.id, &salt);
     let expires_at = invitation.expires_at;
     service
         .store_for(&account.identity, peer)

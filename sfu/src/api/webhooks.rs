@@ -1,6 +1,8 @@
 //! Whom the server tells what happens; for admins. What is told and how stands in [`crate::webhook`].
 
 use super::account::Bearer;
+use super::caller::Caller;
+use super::keyed::{Keyed, settled};
 use super::page::Ids;
 use super::problem::Body;
 use super::{ApiError, Peer, Service};
@@ -95,21 +97,29 @@ pub async fn list(
     Ok(Json(all?.into_iter().map(info).collect()))
 }
 
-/// `POST /api/v1/webhooks`.
+/// `POST /api/v1/webhooks`. With an `Idempotency-Key` once.
 pub async fn add(
     State(service): State<Arc<Service>>,
-    Extension(Peer(peer)): Extension<Peer>,
     Bearer(account): Bearer,
-    Body(new): Body<NewWebhook>,
+    request: Keyed,
 ) -> Result<(StatusCode, Json<WebhookSecret>), ApiError> {
     permission::check(account.identity.role, Act::ManageWebhooks)?;
-    let webhook = fresh(checked_url(&new.url)?, new.kinds);
-    let secret = webhook::shown(&service.secrets.webhook(&webhook.salt));
-    let store = service.store_for(&account.identity, peer);
-    let webhook = match store.add_webhook(webhook).await {
-        Err(StoreError::Full { .. }) => return Err(office::invalid("webhooks").with("limit", MAX_WEBHOOKS).into()),
-        added => info(added?),
+    let caller = Caller::Person(account);
+    let new: NewWebhook = request.json()?;
+    let webhook = WebhookRecord {
+        salt: request.salt.clone(),
+        ..fresh(checked_url(&new.url)?, new.kinds)
     };
+    let answer = serde_json::to_string(&info(webhook.clone())).map_err(|_| ErrorCode::Internal)?;
+    let once = request.once(&caller, answer.clone());
+    let store = service.store.acting(request.actor(&caller));
+    let added = match store.add_webhook(webhook, once).await {
+        Err(StoreError::Full { .. }) => return Err(office::invalid("webhooks").with("limit", MAX_WEBHOOKS).into()),
+        added => added?,
+    };
+    let (salt, answer) = settled(added, request.salt, answer)?;
+    let webhook = serde_json::from_str(&answer).map_err(|_| ErrorCode::Internal)?;
+    let secret = webhook::shown(&service.secrets.webhook(&salt));
     Ok((StatusCode::CREATED, Json(WebhookSecret { webhook, secret })))
 }
 

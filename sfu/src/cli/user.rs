@@ -163,11 +163,11 @@ impl Invite {
             deactivated_at: None,
             generation: 0,
         };
-        let (link, invitation) = new_link(&server(&data)?, &data.secrets, user.id);
+        let (link, invitation) = new_link(&server(&data)?, &data.secrets, user.id, &clock::random::<32>());
         let expires_at = invitation.expires_at;
-        match data.store.invite(user, invitation).await {
+        match data.store.invite(user, invitation, None).await {
             Err(StoreError::Exists) => bail!("there is an account {email} already"),
-            other => other?,
+            invited => drop(invited?),
         }
         data.store.close().await;
         tell_link(&email, &link, expires_at, self.json);
@@ -204,7 +204,7 @@ impl Whom {
         if !user.active() {
             bail!("{} is deactivated", user.email);
         }
-        let (link, invitation) = new_link(&server(&data)?, &data.secrets, user.id);
+        let (link, invitation) = new_link(&server(&data)?, &data.secrets, user.id, &clock::random::<32>());
         let expires_at = invitation.expires_at;
         data.store.renew_link(invitation).await?;
         data.store.close().await;

@@ -79,12 +79,13 @@ impl Add {
         let data = Data::open(&self.data).await?;
         let new = fresh_webhook(url, kinds);
         let secret = webhook::shown(&data.secrets.webhook(&new.salt));
-        let added = match data.store.add_webhook(new).await {
+        let id = new.id;
+        match data.store.add_webhook(new, None).await {
             Err(StoreError::Full { capacity }) => bail!("a server has {capacity} webhooks at most"),
-            added => added?,
-        };
+            added => drop(added?),
+        }
         data.store.close().await;
-        output::line(&format!("Webhook {}", added.id));
+        output::line(&format!("Webhook {id}"));
         output::line(&format!("Key of the signatures (shown once): {secret}"));
         Ok(())
     }

@@ -2,6 +2,7 @@
 
 use super::{StoreError, Stored};
 use crate::auth::identity::Subject;
+use crate::store::once::{Once, Outcome};
 use crate::store::records::UserRecord;
 use async_trait::async_trait;
 use invigil_shared::id::UserId;
@@ -98,7 +99,7 @@ pub trait PeopleStore: Send + Sync {
     /// Those whose ids come after one, in the order of their ids.
     async fn users(&self, after: Option<UserId>, count: usize) -> Stored<Vec<ListedUser>>;
     /// Adds an account that has no password yet, with its link. [`StoreError::Exists`] when the e-mail is taken.
-    async fn invite(&self, user: UserRecord, invitation: NewInvitation) -> Stored<()>;
+    async fn invite(&self, user: UserRecord, invitation: NewInvitation, once: Option<Once>) -> Stored<Outcome>;
     /// Makes a link, which takes the place of the one before. [`StoreError::Missing`] when there is no such account or it is
     /// deactivated.
     async fn renew_link(&self, invitation: NewInvitation) -> Stored<()>;

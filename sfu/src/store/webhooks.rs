@@ -3,6 +3,7 @@
 
 use crate::store::Stored;
 use crate::store::append::word;
+use crate::store::once::{Once, Outcome};
 use async_trait::async_trait;
 use invigil_shared::id::{ExamId, SessionId, WebhookId};
 use invigil_shared::timeline::Severity;
@@ -69,7 +70,7 @@ pub struct WebhookRecord {
 #[async_trait]
 pub trait WebhookStore: Send + Sync {
     /// It is told what happens from now on. [`crate::store::StoreError::Full`] when there are [`MAX_WEBHOOKS`].
-    async fn add_webhook(&self, new: WebhookRecord) -> Stored<WebhookRecord>;
+    async fn add_webhook(&self, new: WebhookRecord, once: Option<Once>) -> Stored<Outcome>;
     /// All of them, in the order in which they were added.
     async fn webhooks(&self) -> Stored<Vec<WebhookRecord>>;
     async fn webhook(&self, id: WebhookId) -> Stored<Option<WebhookRecord>>;

@@ -111,6 +111,31 @@ async fn an_invited_person_chooses_a_password_once() {
 }
 
 #[tokio::test]
+async fn somebody_is_invited_once_for_a_key_and_the_link_is_told_again() {
+    let world = World::start().await;
+    let bearer = format!("Bearer {}", admin(&world).await);
+    let invite = async |key: &str, email: &str| {
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        let body = json!({ "email": email, "name": "Pat", "role": "lead" }).to_string();
+        let (status, _, text) = world.http("POST", "/api/v1/users", &headers, body.as_bytes()).await;
+        (status, serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let (status, told) = invite("one", "pat@x.org").await;
+    assert_eq!(status, 201, "{told}");
+    assert_eq!(invite("one", "pat@x.org").await, (201, told.clone()));
+    let (status, other) = invite("one", "sam@x.org").await;
+    assert_eq!((status, text(&other["code"])), (422, "idempotency_mismatch"));
+    let (status, taken) = invite("two", "pat@x.org").await;
+    assert_eq!((status, text(&taken["code"])), (409, "email_taken"));
+    assert_eq!(accept(&world, &token_of(&told["link"]), PASSWORD).await.0, 200);
+    token(&world, "pat@x.org").await;
+}
+
+#[tokio::test]
 async fn wrong_links_run_out_and_a_right_one_is_never_kept_out() {
     let world = World::start().await;
     let admin = admin(&world).await;

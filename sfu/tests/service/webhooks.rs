@@ -253,6 +253,35 @@ async fn what_is_not_taken_is_told_again_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn an_address_is_added_once_for_its_key() {
+    let receiver = Receiver::start(VecDeque::new()).await;
+    let (office, admin) = office(&receiver).await;
+    let add = async |key: &str, url: &str| {
+        let bearer = format!("Bearer {admin}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json"),
+            ("idempotency-key", key),
+        ];
+        let body = json!({ "url": url }).to_string();
+        let path = "/api/v1/webhooks";
+        let (status, _, text) = office.world.http("POST", path, &headers, body.as_bytes()).await;
+        (status, serde_json::from_str::<Value>(&text).unwrap())
+    };
+    let (status, made) = add("one", &receiver.url()).await;
+    assert_eq!(status, 201, "{made}");
+    let again = add("one", &receiver.url()).await;
+    assert_eq!(again, (201, made.clone()), "the same answer, its secret too");
+    let (status, other) = add("one", "https://x.org/").await;
+    assert_eq!((status, &other["code"]), (422, &json!("idempotency_mismatch")));
+    let (status, two) = add("two", &receiver.url()).await;
+    assert_eq!(status, 201);
+    assert_ne!(two["secret"], made["secret"]);
+    let (_, all) = as_admin(&office, &admin, "GET", "", &Value::Null).await;
+    assert_eq!(all.as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn only_an_admin_says_whom_and_only_what_is_safe() {
     let receiver = Receiver::start(VecDeque::new()).await;
     let (office, admin) = office(&receiver).await;

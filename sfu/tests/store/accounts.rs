@@ -60,7 +60,7 @@ async fn people_are_listed_in_pages(place: Place) {
         all.push(user);
     }
     let new = invited("new@x");
-    store.invite(new.clone(), link(new.id, 1, 77)).await.unwrap();
+    store.invite(new.clone(), link(new.id, 1, 77), None).await.unwrap();
     let first = store.users(None, 4).await.unwrap();
     assert_eq!(first.iter().map(|l| l.user.clone()).collect::<Vec<_>>(), all[..4]);
     assert!(first.iter().all(|listed| listed.link_expires_at.is_none()));
@@ -69,7 +69,7 @@ async fn people_are_listed_in_pages(place: Place) {
     assert_eq!((&rest[1].user, rest[1].link_expires_at), (&new, Some(77)));
     assert!(store.users(Some(new.id), 4).await.unwrap().is_empty());
     let taken = invited("new@x");
-    let refused = store.invite(taken.clone(), link(taken.id, 2, 77)).await;
+    let refused = store.invite(taken.clone(), link(taken.id, 2, 77), None).await;
     assert!(matches!(refused, Err(StoreError::Exists)), "{refused:?}");
     assert!(
         store.invited(&[2; 32], 6).await.unwrap().is_none(),
@@ -80,7 +80,7 @@ async fn people_are_listed_in_pages(place: Place) {
 async fn a_link_is_good_once_and_until_its_end(place: Place) {
     let store = place.open().await;
     let new = invited("new@x");
-    store.invite(new.clone(), link(new.id, 1, 100)).await.unwrap();
+    store.invite(new.clone(), link(new.id, 1, 100), None).await.unwrap();
     assert_eq!(store.invited(&[1; 32], 99).await.unwrap(), Some(new.clone()));
     assert_eq!(store.invited(&[2; 32], 99).await.unwrap(), None);
     assert_eq!(store.invited(&[1; 32], 100).await.unwrap(), None, "over");
@@ -167,7 +167,10 @@ async fn somebody_can_always_administer(place: Place) {
         role: Role::Admin,
         ..invited("i@x")
     };
-    store.invite(invited.clone(), link(invited.id, 1, 100)).await.unwrap();
+    store
+        .invite(invited.clone(), link(invited.id, 1, 100), None)
+        .await
+        .unwrap();
     for change in [role(Role::Lead), active(false)] {
         let refused = store.change_user(admin.id, change, 1).await;
         assert!(matches!(refused, Err(StoreError::LastAdmin)), "{refused:?}");

@@ -4,6 +4,7 @@ use crate::chain::{append, event};
 use crate::over_both;
 use crate::place::{Place, seated};
 use invigil_sfu::clock::{fresh, random};
+use invigil_sfu::store::once::Outcome;
 use invigil_sfu::store::webhooks::{MAX_WEBHOOKS, Progress, WebhookRecord};
 use invigil_sfu::store::{Store, StoreError};
 use invigil_shared::chain::ChainHead;
@@ -33,7 +34,8 @@ async fn a_webhook_begins_where_the_log_is_and_keeps_its_place(place: Place) {
     seated(&*store, "A-01").await;
     let head = store.audit_head().await.unwrap().seq;
     let new = webhook("https://a.example.org/");
-    let added = store.add_webhook(new.clone()).await.unwrap();
+    assert_eq!(store.add_webhook(new.clone(), None).await.unwrap(), Outcome::Done);
+    let added = store.webhook(new.id).await.unwrap().unwrap();
     assert!(head > 0 && added.progress.audit_seq == head);
     let progress = Progress {
         audit_seq: head + 1,
@@ -81,11 +83,11 @@ async fn a_webhook_begins_where_the_log_is_and_keeps_its_place(place: Place) {
 
     for n in 1..MAX_WEBHOOKS {
         store
-            .add_webhook(webhook(&format!("https://{n}.example.org/")))
+            .add_webhook(webhook(&format!("https://{n}.example.org/")), None)
             .await
             .unwrap();
     }
-    let one_more = store.add_webhook(webhook("https://x.example.org/")).await;
+    let one_more = store.add_webhook(webhook("https://x.example.org/"), None).await;
     assert!(matches!(one_more, Err(StoreError::Full { .. })));
     assert_eq!(store.webhooks().await.unwrap().len(), MAX_WEBHOOKS);
     assert!(store.remove_webhook(new.id).await.unwrap());
@@ -96,7 +98,9 @@ async fn a_webhook_begins_where_the_log_is_and_keeps_its_place(place: Place) {
 
 async fn one_process_at_a_time_tells_a_webhook(place: Place) {
     let (here, there) = (place.open().await, place.open().await);
-    let id = here.add_webhook(webhook("https://a.example.org/")).await.unwrap().id;
+    let new = webhook("https://a.example.org/");
+    let id = new.id;
+    here.add_webhook(new, None).await.unwrap();
     let lease = async |store: &dyn Store, now, until| store.lease_webhook(id, now, until).await.unwrap();
     assert!(lease(&*here, 100, 200).await);
     assert!(!lease(&*there, 150, 250).await, "it is the other's");

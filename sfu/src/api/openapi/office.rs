@@ -239,6 +239,7 @@ pub(super) const OFFICE: &[Operation] = &[
         path: "/api/v1/webhooks",
         id: "addWebhook",
         summary: "One more, told from now on",
+        parameters: KEY,
         input: Input::Json(of::<NewWebhook>),
         status: "201",
         answer: "It, with the key of its signatures, told this once.",

@@ -272,6 +272,7 @@ const PEOPLE: &[Operation] = &[
         path: "/api/v1/users",
         id: "inviteUser",
         summary: "Makes an account without a password",
+        parameters: KEY,
         input: Input::Json(of::<InviteRequest>),
         status: "201",
         answer: "The link with which its owner chooses a password, told this once.",

@@ -2,6 +2,7 @@
 
 use super::PostgresStore;
 use crate::store::audit::{self, Action};
+use crate::store::once::{self, Once, Outcome};
 use crate::store::rows::{Columns, all, incident, limit, one, seq, sql_seq, to_json, webhook};
 use crate::store::webhooks::{Incident, MAX_WEBHOOKS, NewIncident, Progress, WebhookRecord, WebhookStore};
 use crate::store::{StoreError, Stored};
@@ -32,18 +33,20 @@ pub(super) async fn insert(connection: &mut PgConnection, new: NewIncident) -> S
 
 #[async_trait]
 impl WebhookStore for PostgresStore {
-    async fn add_webhook(&self, mut new: WebhookRecord) -> Stored<WebhookRecord> {
+    async fn add_webhook(&self, new: WebhookRecord, once: Option<Once>) -> Stored<Outcome> {
         let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
+                    if let Some(before) = once::begin(connection, once.as_ref()).await? {
+                        return Ok(before);
+                    }
                     let heads = sqlx::query(HEADS).fetch_one(&mut *connection).await?;
                     if heads.integer("held")? >= limit(MAX_WEBHOOKS) {
                         return Err(StoreError::Full {
                             capacity: limit(MAX_WEBHOOKS),
                         });
                     }
-                    (new.progress.audit_seq, new.progress.incident_seq) = (seq(&heads, "audit_seq")?, seq(&heads, "incident_seq")?);
                     sqlx::query(
                         "INSERT INTO webhooks (id, url, kinds, salt, created_at, audit_seq, incident_seq) VALUES ($1, $2, $3, $4, $5, $6, $7)",
                     )
@@ -52,13 +55,13 @@ impl WebhookStore for PostgresStore {
                     .bind(to_json(&new.kinds)?)
                     .bind(&new.salt)
                     .bind(new.created_at)
-                    .bind(sql_seq(new.progress.audit_seq)?)
-                    .bind(sql_seq(new.progress.incident_seq)?)
+                    .bind(heads.integer("audit_seq")?)
+                    .bind(heads.integer("incident_seq")?)
                     .execute(&mut *connection)
                     .await?;
                     let said = json!({ "url": new.url, "kinds": new.kinds });
                     audit::record(connection, &actor, Action::AddWebhook, new.id, &said).await?;
-                    Ok(new)
+                    Ok(Outcome::Done)
                 })
             })
             .await

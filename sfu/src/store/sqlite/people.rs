@@ -4,6 +4,7 @@ use super::SqliteStore;
 use super::users::insert;
 use crate::auth::identity::Subject;
 use crate::store::audit::{self, Action};
+use crate::store::once::{self, Once, Outcome};
 use crate::store::people::{
     ListedUser, NewInvitation, PeopleStore, Revocation, RevocationStore, UserChange, first, keep_an_admin, kind, said,
 };
@@ -74,15 +75,19 @@ impl PeopleStore for SqliteStore {
         all(&query.fetch_all(&self.readers).await?, listed_user)
     }
 
-    async fn invite(&self, user: UserRecord, invitation: NewInvitation) -> Stored<()> {
+    async fn invite(&self, user: UserRecord, invitation: NewInvitation, once: Option<Once>) -> Stored<Outcome> {
         let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
+                    if let Some(before) = once::begin(connection, once.as_ref()).await? {
+                        return Ok(before);
+                    }
                     let (id, said) = (user.id, said(&user));
                     insert(connection, user).await?;
                     put_link(connection, invitation).await?;
-                    audit::record(connection, &actor, Action::InviteUser, id, &said).await
+                    audit::record(connection, &actor, Action::InviteUser, id, &said).await?;
+                    Ok(Outcome::Done)
                 })
             })
             .await
