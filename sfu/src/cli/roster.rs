@@ -1,4 +1,5 @@
-//! `roster add` prints a candidate's secret once, and the link that carries it; `roster hold`, `release` and `erase`: what is kept of one.
+//! `roster add` prints a candidate's secret once, and the link that carries it; `roster link` a link that is good once; `roster hold`, `release`
+//! and `erase`: what is kept of one.
 
 use super::open::Data;
 use super::output;
@@ -9,18 +10,23 @@ use crate::config::{DataConfig, ServerFile};
 use crate::control::office;
 use crate::store::StoreError;
 use crate::store::erasure::{self, Cause, Kept};
+use crate::store::join_links::NewJoinLink;
 use crate::store::records::NewRosterEntry;
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
-use invigil_shared::exam::{Allowances, RosterEntry};
+use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::RosterEntryId;
 use invigil_shared::rest::JoinLink;
 use serde_json::json;
+
+const HOUR_US: i64 = 3_600_000_000;
 
 #[derive(Subcommand, Debug)]
 pub enum RosterCommand {
     /// Add a candidate to an exam's roster.
     Add(Add),
+    /// Make a link with which a candidate comes in once, apart from the secret. The link before is void.
+    Link(Link),
     /// Keep what is kept of a candidate, whatever the exam's policy says.
     Hold(Hold),
     /// Take that back.
@@ -52,6 +58,17 @@ pub struct Hold {
 }
 
 #[derive(Args, Debug)]
+pub struct Link {
+    #[command(flatten)]
+    candidate: Candidate,
+    /// Hours that it is good for; without it, until the exam's end.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8_784))]
+    hours: Option<u32>,
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args, Debug)]
 pub struct Add {
     #[command(flatten)]
     data: DataConfig,
@@ -74,6 +91,7 @@ impl RosterCommand {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             RosterCommand::Add(add) => add.run().await,
+            RosterCommand::Link(link) => link.run().await,
             RosterCommand::Hold(hold) => hold.run().await,
             RosterCommand::Release(candidate) => candidate.release().await,
             RosterCommand::Erase(candidate) => candidate.erase().await,
@@ -81,13 +99,38 @@ impl RosterCommand {
     }
 }
 
+/// The link that carries a secret; none while nobody knows the server's address.
+fn join_link(data: &Data, exam: &ExamInfo, secret: &str) -> anyhow::Result<Option<String>> {
+    let server = ServerFile::read(&data.directory)?;
+    Ok(server.map(|server| {
+        let ServerFile {
+            authority,
+            certificate_sha256,
+        } = server;
+        JoinLink {
+            authority,
+            exam_code: exam.code.clone(),
+            secret: secret.to_owned(),
+            certificate_sha256,
+        }
+        .to_text()
+    }))
+}
+
+const NO_ADDRESS: &str = "Start `serve` once to get join links: the server's address is not known yet";
+
 impl Candidate {
     async fn find(&self) -> anyhow::Result<(Data, RosterEntry)> {
+        let (data, _, entry) = self.find_with_exam().await?;
+        Ok((data, entry))
+    }
+
+    async fn find_with_exam(&self) -> anyhow::Result<(Data, ExamInfo, RosterEntry)> {
         let data = Data::open(&self.data).await?;
         let exam = data.exam(&self.exam).await?;
         let entry = data.store.entry_by_label(exam.id, self.label.trim()).await?;
         let entry = entry.with_context(|| format!("exam {} has no {} on its roster", exam.code, self.label))?;
-        Ok((data, entry))
+        Ok((data, exam, entry))
     }
 
     async fn release(self) -> anyhow::Result<()> {
@@ -128,6 +171,48 @@ impl Hold {
     }
 }
 
+impl Link {
+    async fn run(self) -> anyhow::Result<()> {
+        let (data, exam, entry) = self.candidate.find_with_exam().await?;
+        if matches!(exam.status, ExamStatus::Closed | ExamStatus::Archived) {
+            bail!("exam {} is over", exam.code);
+        }
+        let created_at = clock::now_us();
+        let expires_at = match self.hours {
+            Some(hours) => created_at + i64::from(hours) * HOUR_US,
+            None => exam.ends_at,
+        };
+        if expires_at <= created_at {
+            bail!("the exam's end has passed: say with --hours how long the link is good");
+        }
+        let token = secret::join_token();
+        // Before it is made: the one before would be void, and nobody would have another.
+        let Some(link) = join_link(&data, &exam, &token)? else {
+            bail!("{NO_ADDRESS}")
+        };
+        let normalised = secret::normalise(&token).context("the link can't be read back")?;
+        let new = NewJoinLink {
+            exam: exam.id,
+            entry: entry.id,
+            token_hash: data.secrets.join_link(exam.id, &normalised),
+            created_at,
+            expires_at,
+        };
+        if !data.store.put_join_link(new).await? {
+            bail!("{} was taken off the roster just now", entry.label);
+        }
+        data.store.close().await;
+        if self.json {
+            output::json(&json!({
+                "entry": entry.id, "label": entry.label, "exam": exam.code, "link": link, "once_until": expires_at,
+            }));
+        } else {
+            output::line(&format!("Join link, good once (shown once): {link}"));
+        }
+        Ok(())
+    }
+}
+
 impl Add {
     async fn run(self) -> anyhow::Result<()> {
         let label = self.label.trim().to_owned();
@@ -160,19 +245,7 @@ impl Add {
             other => other?,
         }
         data.store.close().await;
-        let link = ServerFile::read(&data.directory)?.map(|server| {
-            let ServerFile {
-                authority,
-                certificate_sha256,
-            } = server;
-            JoinLink {
-                authority,
-                exam_code: exam.code.clone(),
-                secret: typed.clone(),
-                certificate_sha256,
-            }
-            .to_text()
-        });
+        let link = join_link(&data, &exam, &typed)?;
         if self.json {
             output::json(&json!({
                 "entry": entry.id, "label": entry.label, "exam": exam.code, "secret": typed, "link": link,
@@ -182,7 +255,7 @@ impl Add {
         output::line(&format!("Secret (shown once): {typed}"));
         match link {
             Some(link) => output::line(&format!("Join link: {link}")),
-            None => output::say("Start `serve` once to get join links: the server's address is not known yet"),
+            None => output::say(NO_ADDRESS),
         }
         Ok(())
     }

@@ -92,6 +92,16 @@ fn the_commands_work_beside_a_running_server() {
         serving.1["certificate_sha256"].as_str()
     );
     assert_eq!(link.secret, entry["secret"].as_str().unwrap());
+    let once = json(
+        directory,
+        &["roster", "link", "--exam", "MATH-1", "--label", "Candidate 1", "--json"],
+    );
+    let once = invigil_shared::rest::JoinLink::parse(once["link"].as_str().unwrap()).unwrap();
+    assert_eq!(
+        (&once.authority, &once.certificate_sha256),
+        (&link.authority, &link.certificate_sha256)
+    );
+    assert_ne!(once.secret, link.secret);
     let candidate = json(
         directory,
         &[
@@ -136,6 +146,10 @@ fn the_commands_work_beside_a_running_server() {
         (vec!["exam", "create", "--title", "x", "--code", "MATH-1"], "already"),
         (vec!["exam", "create", "--title", "x", "--code", "m"], "4 to 16"),
         (vec!["roster", "add", "--exam", "NONE-1", "--label", "x"], "no exam"),
+        (
+            vec!["roster", "link", "--exam", "MATH-1", "--label", "Nobody"],
+            "no Nobody on its roster",
+        ),
         (
             vec!["roster", "add", "--exam", "MATH-1", "--label", "Candidate 1"],
             "already",
