@@ -15,6 +15,8 @@ mod broadcast;
 mod common;
 #[path = "service/entering.rs"]
 mod entering;
+#[path = "service/full_house.rs"]
+mod full_house;
 #[path = "service/isolation.rs"]
 mod isolation;
 #[cfg(unix)]

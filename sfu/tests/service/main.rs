@@ -13,6 +13,7 @@ mod command_line;
 mod common;
 mod entering;
 mod exam_status;
+mod full_house;
 mod isolation;
 mod keys;
 #[cfg(unix)]
