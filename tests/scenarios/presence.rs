@@ -57,7 +57,8 @@ async fn presence_says_how_a_path_is_and_who_was_there_is_read_afterwards() {
     let exam = sfu.create_exam("Presence", "PRESENCE-1", &policy).unwrap();
     let link = sfu.add_candidate("PRESENCE-1", "Candidate 001", None).unwrap();
     let bot = Bot::join(&link, &BotOptions::whole(3)).await.unwrap();
-    let candidate = bot.join.participant;
+    let (candidate, client) = (bot.join.participant, bot.client.clone());
+    tokio::spawn(bot.run());
     let other = sfu.add_candidate("PRESENCE-1", "Candidate 002", None).unwrap();
     let gone = Bot::join(&other, &BotOptions::whole(4)).await.unwrap();
     let lost = gone.join.participant;
@@ -84,7 +85,7 @@ async fn presence_says_how_a_path_is_and_who_was_there_is_read_afterwards() {
     is(&mut proctor, candidate, Presence::Online).await;
     gone.abort();
     is(&mut proctor, lost, Presence::Lost).await;
-    bot.client.finish().unwrap();
+    client.finish().unwrap();
     is(&mut proctor, candidate, Presence::Finished).await;
 
     sfu.add_user("lead@tests.example", "Lea", "lead", PASSWORD).unwrap();
