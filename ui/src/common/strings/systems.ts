@@ -54,6 +54,8 @@ export const systems = {
   'systems.hook_text': 'What it is told holds ids and facts, never a name.',
   'systems.hook_url': 'Address',
   'systems.hook_url_hint': 'https://…',
+  'systems.hook_bad_url': 'The address starts with https://, and has no name or password before the host.',
+  'systems.hook_bad_count': 'A server tells {n} addresses at most. Remove one first.',
   'systems.hook_what': 'What it is told',
   'systems.hook_everything': 'Everything',
   'systems.hook_everything_text': 'Also what later versions tell.',
