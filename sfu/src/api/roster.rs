@@ -24,7 +24,6 @@ use invigil_shared::id::{ExamId, RosterEntryId};
 use invigil_shared::office::{
     EntryEdit, EntrySecret, FaultCode, ImportPreview, ImportProblem, Imported, JoinLinkRequest, RosterItem, RowFault,
 };
-use invigil_shared::rest::JoinLink;
 use serde::Deserialize;
 use sqlx::types::Uuid;
 use std::sync::Arc;
@@ -64,19 +63,13 @@ fn secret_of(
 }
 
 fn told(service: &Service, exam: &ExamInfo, entry: RosterEntry, secret: String) -> EntrySecret {
-    let address = service.address.read().clone();
-    let link = JoinLink {
-        authority: address.authority,
-        exam_code: exam.code.clone(),
-        secret: secret.clone(),
-        certificate_sha256: address.certificate_sha256,
-    };
+    let link = service.address.read().join_link(&exam.code, &secret);
     EntrySecret {
         entry: entry.id,
         label: entry.label,
         seat: entry.seat,
         secret,
-        link: link.to_text(),
+        link,
         once_until: None,
     }
 }

@@ -52,7 +52,7 @@ impl AuditCommand {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let data = Data::open(&self.data).await?;
+        let data = Data::open_any(&self.data).await?;
         let limit = usize::from(self.limit);
         let head = data.store.audit_head().await?;
         let after = head.seq.saturating_sub(u64::from(self.limit));
@@ -83,7 +83,7 @@ impl List {
 
 impl Verify {
     async fn run(self) -> anyhow::Result<()> {
-        let data = Data::open(&self.data).await?;
+        let data = Data::open_any(&self.data).await?;
         let path = self.checkpoint.unwrap_or_else(|| data.directory.join(CHECKPOINT_FILE));
         let checkpoints = match std::fs::read_to_string(&path) {
             Ok(text) => text,

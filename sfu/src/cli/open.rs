@@ -29,7 +29,7 @@ impl Data {
         Ok(data)
     }
 
-    /// The same, whoever the database belongs to.
+    /// The same, whoever the database belongs to: for what needs no secret key, as the evidence has to be read also when that is lost.
     pub async fn open_any(config: &DataConfig) -> anyhow::Result<Self> {
         let directory = config.prepare()?.to_owned();
         let keys = ServerKeys::open(&directory)?;

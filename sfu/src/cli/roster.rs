@@ -16,7 +16,6 @@ use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use invigil_shared::exam::{Allowances, ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::RosterEntryId;
-use invigil_shared::rest::JoinLink;
 use serde_json::json;
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -102,19 +101,7 @@ impl RosterCommand {
 /// The link that carries a secret; none while nobody knows the server's address.
 fn join_link(data: &Data, exam: &ExamInfo, secret: &str) -> anyhow::Result<Option<String>> {
     let server = ServerFile::read(&data.directory)?;
-    Ok(server.map(|server| {
-        let ServerFile {
-            authority,
-            certificate_sha256,
-        } = server;
-        JoinLink {
-            authority,
-            exam_code: exam.code.clone(),
-            secret: secret.to_owned(),
-            certificate_sha256,
-        }
-        .to_text()
-    }))
+    Ok(server.map(|server| server.join_link(&exam.code, secret)))
 }
 
 const NO_ADDRESS: &str = "Start `serve` once to get join links: the server's address is not known yet";

@@ -3,6 +3,7 @@
 
 use super::{ConfigError, Report};
 use crate::store::postgres::DatabaseUrl;
+use invigil_shared::rest::JoinLink;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -86,6 +87,17 @@ pub struct ServerFile {
 }
 
 impl ServerFile {
+    /// The link with which a candidate comes in.
+    pub fn join_link(&self, exam_code: &str, secret: &str) -> String {
+        let link = JoinLink {
+            authority: self.authority.clone(),
+            exam_code: exam_code.to_owned(),
+            secret: secret.to_owned(),
+            certificate_sha256: self.certificate_sha256.clone(),
+        };
+        link.to_text()
+    }
+
     /// None before the first start of `serve`.
     pub fn read(directory: &Path) -> Result<Option<Self>, ConfigError> {
         let path = directory.join(SERVER_FILE);

@@ -58,7 +58,7 @@ pub(super) fn modes(config: &ServeConfig, look: &mut Look<'_>) {
             }
         };
         // A group for the key of a certificate is usual: ssl-cert on Debian.
-        good &= if is_mounted(&file) {
+        good &= if !file.starts_with(directory) && is_mounted(&file) {
             // A container's secret: who may read it there was decided by whoever mounted it, and is nobody outside.
             is_private(&file, found.mode() & !0o044, 0o644, look)
         } else if config.http.key.as_ref() == Some(&file) {

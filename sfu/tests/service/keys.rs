@@ -177,6 +177,9 @@ async fn a_server_with_another_secret_key_than_its_database_does_not_start() {
     assert!(!list.status.success(), "no command makes anything under the wrong key");
     let words = String::from_utf8_lossy(&list.stderr);
     assert!(words.contains("invigil-sfu key adopt"), "{words}");
+    let verified = run(&["audit", "verify"]);
+    let words = String::from_utf8_lossy(&verified.stderr);
+    assert!(verified.status.success(), "evidence is read without it: {words}");
 
     // Found again.
     std::fs::write(&file, kept).unwrap();
