@@ -48,7 +48,17 @@ fn installed(name: &str, version: &str, why: &str) -> Result<PathBuf> {
     println!("Installing {wanted} into the user's cache, {why} (some minutes, once).");
     let mut install = run::cargo();
     install
-        .args(["install", name, "--locked", "--force", "--version", version, "--root"])
+        // Unoptimised: it runs for seconds, and optimising it takes minutes.
+        .args([
+            "install",
+            name,
+            "--locked",
+            "--debug",
+            "--force",
+            "--version",
+            version,
+            "--root",
+        ])
         .arg(&folder)
         .arg("--target-dir")
         .arg(run::cache()?.join("tools-target"));

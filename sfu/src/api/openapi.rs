@@ -10,7 +10,7 @@ use invigil_shared::api_key::ApiScope;
 use invigil_shared::rest::Problem;
 use operations::{Input, Operation, Output};
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use std::sync::LazyLock;
 
@@ -19,6 +19,11 @@ type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 fn of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     generator.subschema_for::<T>()
+}
+
+/// A JSON object whose members have no type of their own. Not `true`, which JSON Schema would allow: tools read a schema as an object.
+fn object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object" })
 }
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);

@@ -1,7 +1,7 @@
 //! Every REST call: what it is called, who may call it, what goes in and comes out. Those of the exam office stand in [`super::office`].
 
 use super::office::OFFICE;
-use super::{SchemaOf, of};
+use super::{SchemaOf, object, of};
 use crate::api::page::MAX_PAGE;
 use crate::control::permission::Act;
 use invigil_shared::account::{
@@ -136,7 +136,7 @@ const PEOPLE: &[Operation] = &[
         summary: "The process answers and the database can be read",
         token: false,
         answer: "It is well.",
-        output: Output::Json(of::<Value>),
+        output: Output::Json(object),
         ..CALL
     },
     Operation {
@@ -145,12 +145,12 @@ const PEOPLE: &[Operation] = &[
         summary: "Whether new clients should be sent here; 503 says which check failed",
         token: false,
         answer: "It is ready.",
-        output: Output::Json(of::<Value>),
+        output: Output::Json(object),
         also: &[Also {
             status: "503",
             answer: "It is not, and which check failed.",
             media: "application/json",
-            schema: of::<Value>,
+            schema: object,
         }],
         ..CALL
     },
@@ -160,7 +160,7 @@ const PEOPLE: &[Operation] = &[
         summary: "This document",
         token: false,
         answer: "This document.",
-        output: Output::Json(of::<Value>),
+        output: Output::Json(object),
         ..CALL
     },
     Operation {

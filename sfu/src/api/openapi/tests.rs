@@ -90,3 +90,30 @@ fn schemas_are_of_the_types_that_travel() {
     assert_eq!(users["security"], json!([{ "token": [] }]));
     assert_eq!(DOCUMENT["paths"]["/api/v1/join"]["post"]["security"], json!([]));
 }
+
+/// Tools read `{"type": ...}`; `true` makes some of them give up.
+#[test]
+fn every_body_has_a_schema_that_is_an_object() {
+    fn contents<'a>(value: &'a Value, found: &mut Vec<&'a Value>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(
+                    map.get("content")
+                        .into_iter()
+                        .flat_map(Value::as_object)
+                        .flat_map(|media| media.values()),
+                );
+                map.values().for_each(|inner| contents(inner, found));
+            }
+            Value::Array(list) => list.iter().for_each(|inner| contents(inner, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    contents(&document["paths"], &mut found);
+    assert!(found.len() > 60, "{}", found.len());
+    for media in found {
+        assert!(media["schema"].is_object(), "{media}");
+    }
+}

@@ -25,13 +25,12 @@ mod webhooks;
 pub use url::DatabaseUrl;
 
 use crate::store::audit::Actor;
-use crate::store::migrations::bring_up_to_date;
+use crate::store::migrations::{Embedded, bring_up_to_date, embedded};
 use crate::store::rows::{Columns, plain_columns};
 use crate::store::writer::{Writer, WritingConnection};
 use crate::store::{HealthStore, Store, StoreError, Stored};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::types::Uuid;
 use sqlx::{ConnectOptions, Connection, Executor, PgConnection, Row};
@@ -48,7 +47,7 @@ const LIMITS: &str = "SET lock_timeout = '5s'; SET statement_timeout = '20s'; \
                       SET idle_in_transaction_session_timeout = '10s'";
 const READ_ONLY: &str = "SET default_transaction_read_only = on";
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/postgres/migrations");
+static MIGRATIONS: &[Embedded] = embedded!("postgres");
 
 /// The store. Cheap to clone.
 #[derive(Clone)]
@@ -66,7 +65,7 @@ impl PostgresStore {
         let options = url.options()?.disable_statement_logging();
         let mut connection = connect(&options).await?;
         // Under a lock of the database's own, without our limits: another process may be busy with the same for long.
-        bring_up_to_date(&MIGRATIONS, &mut connection).await?;
+        bring_up_to_date(MIGRATIONS, &mut connection).await?;
         connection.execute(LIMITS).await?;
         let again = options.clone();
         let reconnect = Box::new(move || -> BoxFuture<'static, Stored<PgConnection>> {

@@ -23,13 +23,12 @@ mod users;
 mod webhooks;
 
 use crate::store::audit::Actor;
-use crate::store::migrations::bring_up_to_date;
+use crate::store::migrations::{Embedded, bring_up_to_date, embedded};
 use crate::store::rows::{Columns, plain_columns};
 use crate::store::writer::{Writer, WritingConnection};
 use crate::store::{HealthStore, Store, StoreError, Stored};
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use sqlx::migrate::Migrator;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
@@ -49,7 +48,7 @@ const READERS: u32 = 4;
 /// How long a connection waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
 
-static MIGRATIONS: Migrator = sqlx::migrate!("src/store/sqlite/migrations");
+static MIGRATIONS: &[Embedded] = embedded!("sqlite");
 
 /// The store. Cheap to clone.
 #[derive(Clone)]
@@ -88,7 +87,7 @@ impl SqliteStore {
         .map_err(|_| StoreError::Closed)??;
         let mut connection = options.connect().await?;
         keep_private(&path)?;
-        bring_up_to_date(&MIGRATIONS, &mut connection).await?;
+        bring_up_to_date(MIGRATIONS, &mut connection).await?;
         drop(lock);
         let again = options.clone().create_if_missing(false);
         let connect = Box::new(move || -> BoxFuture<'static, Stored<SqliteConnection>> {

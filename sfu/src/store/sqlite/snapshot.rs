@@ -1,6 +1,7 @@
 //! A copy of the embedded database as of one moment, taken beside whoever writes.
 
 use super::{BUSY, DATABASE_FILE, MIGRATIONS, keep_private};
+use crate::store::migrations::newest;
 use crate::store::{StoreError, Stored};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
@@ -12,7 +13,7 @@ const TELL: Duration = Duration::from_millis(500);
 
 /// The newest migration that this version knows.
 pub fn newest_schema() -> i64 {
-    MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0)
+    newest(MIGRATIONS)
 }
 
 /// Copies the database of a data directory to a new file, flushed to disk and checked, and returns the number of its newest
