@@ -30,6 +30,8 @@ mod messages;
 mod office;
 #[path = "service/oidc.rs"]
 mod oidc;
+#[path = "service/once.rs"]
+mod once;
 #[path = "service/own_account.rs"]
 mod own_account;
 #[path = "service/participations.rs"]

@@ -56,6 +56,8 @@ id! {
     TransportId,
     /// A text between people.
     MessageId,
+    /// What a client asks for once, however often it sends it.
+    RequestId,
     /// One line of a timeline.
     TimelineEntryId,
     /// What a human or a rule made of one or more integrity events.

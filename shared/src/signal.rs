@@ -8,7 +8,7 @@ use crate::binding::Binding;
 use crate::chain::ChainHead;
 use crate::error::ErrorBody;
 use crate::exam::{ExamInfo, ExamStatus};
-use crate::id::{ExamId, MessageId, ParticipantId, SessionId, TransportId, UserId};
+use crate::id::{ExamId, MessageId, ParticipantId, RequestId, SessionId, TransportId, UserId};
 use crate::integrity::IntegrityEvent;
 use crate::intent::Intent;
 use crate::publication::{Freshness, Layer, LayerOffer, PublicationInfo, PublicationKey, PublicationRef};
@@ -23,6 +23,10 @@ use serde::{Deserialize, Serialize};
 pub struct ClientFrame {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<u32>,
+    /// Of a message, a broadcast or an action on one candidate: it is carried out once and answered the same each time that it is sent
+    /// within a day, so that a client that did not hear the answer sends it again. The same with something else: `idempotency_mismatch`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub once: Option<RequestId>,
     #[serde(flatten)]
     pub message: ClientMessage,
 }

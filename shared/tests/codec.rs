@@ -23,6 +23,7 @@ fn an_unknown_request_decodes_and_keeps_its_id() {
         frame,
         ClientFrame {
             id: Some(9),
+            once: None,
             message: ClientMessage::Unknown
         }
     );
@@ -205,7 +206,7 @@ proptest! {
 
     #[test]
     fn mutated_messages_never_panic_and_what_decodes_survives(pick in any::<prop::sample::Index>(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let frames: Vec<_> = client_messages().into_iter().map(|message| encode(&ClientFrame { id: Some(1), message }).unwrap()).collect();
+        let frames: Vec<_> = client_messages().into_iter().map(|message| encode(&ClientFrame { id: Some(1), once: None, message }).unwrap()).collect();
         let mut bytes = frames[pick.index(frames.len())].clone().into_bytes();
         let index = at.index(bytes.len());
         bytes[index] = byte;

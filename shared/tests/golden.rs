@@ -59,7 +59,14 @@ fn client_messages_look_as_released() {
     check(
         "client",
         frames
-            .map(|message| encode(&ClientFrame { id: Some(7), message }).unwrap())
+            .map(|message| {
+                encode(&ClientFrame {
+                    id: Some(7),
+                    once: None,
+                    message,
+                })
+                .unwrap()
+            })
             .collect(),
     );
 }
@@ -100,7 +107,14 @@ fn every_message_has_an_example() {
         .into_iter()
         .filter(|m| *m != ServerMessage::Unknown);
     assert_eq!(
-        tags(client.map(|message| encode(&ClientFrame { id: None, message }).unwrap())),
+        tags(client.map(|message| {
+            encode(&ClientFrame {
+                id: None,
+                once: None,
+                message,
+            })
+            .unwrap()
+        })),
         part("ClientMessage")
     );
     assert_eq!(

@@ -2,7 +2,8 @@
 //! reconnect too. Those who watch see one line, and how many have received and read it.
 
 use super::join::entry_now;
-use super::messages::{checked, for_candidate};
+use super::messages::{checked, for_candidate, sent};
+use super::once::{Key, before, once};
 use super::{Answer, Control, Link, OpenRoom};
 use crate::auth::identity::Subject;
 use crate::clock;
@@ -52,7 +53,7 @@ impl Broadcasts {
 }
 
 impl Control {
-    pub(super) async fn broadcast(&self, link: &Link, audience: Audience, text: &str) -> Answer {
+    pub(super) async fn broadcast(&self, link: &Link, key: Option<&Key>, audience: Audience, text: &str) -> Answer {
         let room = Arc::clone(link.watching()?);
         let text = checked(text)?;
         let recipients = recipients(&room, link, audience)?;
@@ -90,8 +91,12 @@ impl Control {
             at,
             recipients: recipients.clone(),
             entry: entry.clone(),
+            once: once(key, link, &sent(id, at, false))?,
         };
-        self.store.acting(link.actor()).add_broadcast(stored).await?;
+        let outcome = self.store.acting(link.actor()).add_broadcast(stored).await?;
+        if let Some(answer) = before(outcome) {
+            return answer;
+        }
         let reached: Vec<ParticipantId> = {
             let mut state = room.state.lock();
             state.tell_timeline(entry);
@@ -117,11 +122,7 @@ impl Control {
         };
         let delivered = !reached.is_empty();
         self.note_reached(&room, id, reached).await;
-        Ok(Some(ServerMessage::MessageSent {
-            message: id,
-            at,
-            delivered,
-        }))
+        Ok(Some(sent(id, at, delivered)))
     }
 
     /// Notes on whose machines a broadcast is.

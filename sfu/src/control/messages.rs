@@ -1,6 +1,7 @@
 //! Messages between people: stored first, then delivered, once and in order; again after a reconnect until acknowledged.
 
 use super::join::entry_now;
+use super::once::{Key, before, once};
 use super::{Answer, Control, Link, OK, OpenRoom};
 use crate::auth::identity::Person;
 use crate::clock;
@@ -15,31 +16,31 @@ use std::sync::Arc;
 /// How those who watch are called to candidates.
 const PROCTOR: &str = "Proctor";
 
+/// The answer to whoever wrote.
+pub(super) fn sent(message: MessageId, at: i64, delivered: bool) -> ServerMessage {
+    ServerMessage::MessageSent { message, at, delivered }
+}
+
 impl Control {
     pub(super) async fn send_message(
         &self,
         link: &Link,
+        key: Option<&Key>,
         to: Option<ParticipantId>,
         kind: MessageKind,
         text: String,
     ) -> Answer {
         let text = checked(&text)?;
-        let message = match link.identity.person {
-            Person::Candidate { .. } => self.send_from_candidate(link, kind, text).await?,
+        match link.identity.person {
+            Person::Candidate { .. } => self.send_from_candidate(link, key, kind, text).await,
             Person::User(_) => {
-                self.send_to_candidate(link, to.ok_or(ErrorCode::NotFound)?, kind, text)
-                    .await?
+                let to = to.ok_or(ErrorCode::NotFound)?;
+                self.send_to_candidate(link, key, to, kind, text).await
             }
-        };
-        Ok(Some(message))
+        }
     }
 
-    async fn send_from_candidate(
-        &self,
-        link: &Link,
-        kind: MessageKind,
-        text: String,
-    ) -> Result<ServerMessage, ErrorBody> {
+    async fn send_from_candidate(&self, link: &Link, key: Option<&Key>, kind: MessageKind, text: String) -> Answer {
         let (room, _) = link.sitting()?;
         let room = Arc::clone(room);
         if kind != MessageKind::Chat {
@@ -62,8 +63,12 @@ impl Control {
             exam: room.id,
             message: message.clone(),
             entry: entry.clone(),
+            once: once(key, link, &sent(message.id, message.at, false))?,
         };
-        self.store.acting(link.actor()).add_message(stored).await?;
+        let outcome = self.store.acting(link.actor()).add_message(stored).await?;
+        if let Some(answer) = before(outcome) {
+            return answer;
+        }
         let delivered = {
             let mut state = room.state.lock();
             let delivered = state.watched();
@@ -76,20 +81,17 @@ impl Control {
         if delivered {
             self.note_delivered(&room, vec![message.id]).await;
         }
-        Ok(ServerMessage::MessageSent {
-            message: message.id,
-            at: message.at,
-            delivered,
-        })
+        Ok(Some(sent(message.id, message.at, delivered)))
     }
 
     async fn send_to_candidate(
         &self,
         link: &Link,
+        key: Option<&Key>,
         candidate: ParticipantId,
         kind: MessageKind,
         text: String,
-    ) -> Result<ServerMessage, ErrorBody> {
+    ) -> Answer {
         let room = Arc::clone(link.watching()?);
         if kind == MessageKind::Unknown {
             return Err(ErrorCode::Unsupported.into());
@@ -103,8 +105,12 @@ impl Control {
             exam: room.id,
             message: message.clone(),
             entry: entry.clone(),
+            once: once(key, link, &sent(message.id, message.at, false))?,
         };
-        self.store.acting(link.actor()).add_message(stored).await?;
+        let outcome = self.store.acting(link.actor()).add_message(stored).await?;
+        if let Some(answer) = before(outcome) {
+            return answer;
+        }
         let delivered = {
             let mut state = room.state.lock();
             state.tell_timeline(entry);
@@ -118,11 +124,7 @@ impl Control {
         if delivered {
             self.note_delivered(&room, vec![message.id]).await;
         }
-        Ok(ServerMessage::MessageSent {
-            message: message.id,
-            at: message.at,
-            delivered,
-        })
+        Ok(Some(sent(message.id, message.at, delivered)))
     }
 
     /// Notes that messages reached their reader, and tells those who watch.
@@ -161,11 +163,11 @@ impl Control {
     }
 
     /// A warning, a step of one sitting, or of the whole exam.
-    pub(super) async fn action(&self, link: &Link, action: Action) -> Answer {
+    pub(super) async fn action(&self, link: &Link, key: Option<&Key>, action: Action) -> Answer {
         link.watching()?;
         match action {
             Action::Warn { participant, reason } => {
-                self.send_message(link, Some(participant), MessageKind::Warning, reason)
+                self.send_message(link, key, Some(participant), MessageKind::Warning, reason)
                     .await
             }
             Action::Pause { participant: None, .. } | Action::Continue { participant: None } | Action::Close { .. } => {
@@ -178,7 +180,7 @@ impl Control {
             Action::Remove { participant, reason } if self.watches_here(link, participant) => {
                 self.remove_watcher(link, participant, &reason).await
             }
-            action => self.act_on_sitting(link, &action).await,
+            action => self.act_on_sitting(link, key, &action).await,
         }
     }
 }

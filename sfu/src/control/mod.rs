@@ -15,6 +15,7 @@ mod lifecycle;
 mod media;
 mod messages;
 pub mod office;
+mod once;
 pub mod outbox;
 mod path_quality;
 pub mod permission;
@@ -43,9 +44,10 @@ use census::Durations;
 use ice::Ice;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamInfo;
-use invigil_shared::id::{ExamId, ParticipantId, SessionId, TransportId};
+use invigil_shared::id::{ExamId, ParticipantId, RequestId, SessionId, TransportId};
 use invigil_shared::signal::{ClientMessage, ServerMessage};
 use invigil_shared::sitting::SittingStep;
+use once::Key;
 use outbox::Outbox;
 use parking_lot::Mutex;
 use permission::Act;
@@ -154,10 +156,18 @@ impl Control {
     }
 
     /// Carries out a request of an authenticated connection.
-    pub async fn handle(self: &Arc<Self>, link: &mut Link, id: Option<u32>, message: ClientMessage) -> Answer {
+    pub async fn handle(
+        self: &Arc<Self>,
+        link: &mut Link,
+        id: Option<u32>,
+        once: Option<RequestId>,
+        message: ClientMessage,
+    ) -> Answer {
         if let Some(act) = permission::of(&message) {
             permission::check(link.identity.role, act)?;
         }
+        let key = Key::of(once, &message)?;
+        let key = key.as_ref();
         match message {
             ClientMessage::Ping { t0 } => Ok(Some(pong(link, t0))),
             ClientMessage::RoomJoin { exam } => self.join(link, id, exam).await,
@@ -179,10 +189,10 @@ impl Control {
             ClientMessage::Subscribe { intent } => self.subscribe(link, intent).await,
             ClientMessage::KeyframeRequest { source, layer } => self.request_keyframe(link, source, layer),
             ClientMessage::IntegrityEvents { events } => self.integrity(link, events).await,
-            ClientMessage::MessageSend { to, kind, text } => self.send_message(link, to, kind, text).await,
-            ClientMessage::MessageBroadcast { audience, text } => self.broadcast(link, audience, &text).await,
+            ClientMessage::MessageSend { to, kind, text } => self.send_message(link, key, to, kind, text).await,
+            ClientMessage::MessageBroadcast { audience, text } => self.broadcast(link, key, audience, &text).await,
             ClientMessage::MessageAcknowledge { message } => self.acknowledge(link, message).await,
-            ClientMessage::Action { action } => self.action(link, action).await,
+            ClientMessage::Action { action } => self.action(link, key, action).await,
             ClientMessage::HandRaise { raised: true } => self.step_of_candidate(link, SittingStep::RaiseHand).await,
             ClientMessage::HandRaise { raised: false } => self.step_of_candidate(link, SittingStep::LowerHand).await,
             ClientMessage::AdmissionRequest => self.step_of_candidate(link, SittingStep::Ready).await,

@@ -2,6 +2,7 @@
 
 use super::assignment::Sitter;
 use super::join::entry_now;
+use super::once::{Key, before, once};
 use super::sitting_step::{self, Moment};
 use super::watching::TOLD_EACH;
 use super::{Answer, Control, Link, OK, OpenRoom, policy};
@@ -9,6 +10,7 @@ use crate::clock;
 use crate::shard::Command;
 use crate::store::Store;
 use crate::store::audit::Actor;
+use crate::store::once::Once;
 use crate::store::records::{DeviceChange, SessionRecord, SittingChange};
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::{ExamInfo, RosterEntry};
@@ -32,11 +34,13 @@ struct Wish<'a> {
     minutes: u16,
     /// What becomes of another device with it.
     device: Option<DeviceChange>,
+    /// It is taken once for its key.
+    once: Option<Once>,
 }
 
 impl Control {
     /// A proctor does something to one candidate.
-    pub(super) async fn act_on_sitting(&self, link: &Link, action: &Action) -> Answer {
+    pub(super) async fn act_on_sitting(&self, link: &Link, key: Option<&Key>, action: &Action) -> Answer {
         let (participant, step, reason, minutes) = match action {
             Action::Admit { participant } => (participant, SittingStep::Admit, "", 0),
             Action::AskAgain { participant, reason } => (participant, SittingStep::AskAgain, reason.as_str(), 0),
@@ -76,6 +80,7 @@ impl Control {
             reason,
             minutes,
             device,
+            once: once(key, link, &ServerMessage::Ok)?,
         };
         let done = self.change_sitting(&room, link.actor(), *participant, &wish).await?;
         if step == SittingStep::Move {
@@ -119,6 +124,7 @@ impl Control {
             reason: "",
             minutes: 0,
             device: Some(DeviceChange::Ask(device_key)),
+            once: None,
         };
         self.change_sitting(&room, actor, record.participant, &wish)
             .await
@@ -134,6 +140,7 @@ impl Control {
             reason: "",
             minutes: 0,
             device: None,
+            once: None,
         };
         self.change_sitting(&Arc::clone(room), link.actor(), link.identity.participant, &wish)
             .await
@@ -163,6 +170,11 @@ impl Control {
         let session = session.ok_or(ErrorCode::NotFound)?;
         let store = self.store.acting(actor);
         for _ in 0..TRIES {
+            if let Some(once) = &wish.once
+                && let Some(answer) = store.done_before(once).await?.and_then(before)
+            {
+                return answer;
+            }
             let record = store.session(session).await?.ok_or(ErrorCode::NotFound)?;
             let moment = moment(room, participant, &record)?;
             let sitting = sitting_step::after(&record.sitting, wish.step, wish.reason, wish.minutes, moment)?;
@@ -187,6 +199,7 @@ impl Control {
                 entry: told.then(|| entry.clone()),
                 device: wish.device.clone(),
                 at: moment.now,
+                once: wish.once.clone(),
             };
             if store.change_sitting(change).await? {
                 if told {
@@ -210,6 +223,7 @@ impl Control {
             reason: "",
             minutes: 0,
             device: None,
+            once: None,
         };
         let _one_at_a_time = room.changing.lock().await;
         let everybody: Vec<ParticipantId> = {
@@ -340,6 +354,7 @@ pub(super) async fn hold_at_door(
         entry: None,
         device: None,
         at: now,
+        once: None,
     };
     store.change_sitting(change).await?;
     // As it stands now, whoever changed it.

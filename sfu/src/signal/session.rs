@@ -10,6 +10,7 @@ use crate::control::Link;
 use crate::control::outbox::Outbox;
 use invigil_shared::PROTOCOL_VERSION;
 use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::id::RequestId;
 use invigil_shared::limits::IDLE_S;
 use invigil_shared::signal::{ClientFrame, ClientMessage, ServerMessage};
 use std::net::IpAddr;
@@ -95,14 +96,14 @@ impl Session {
 
     /// Carries out a frame and queues its answer.
     pub async fn on_frame(&mut self, frame: ClientFrame) -> Progress {
-        let ClientFrame { id, message } = frame;
+        let ClientFrame { id, once, message } = frame;
         if let Err(error) = self.rate.admit(&message, std::time::Instant::now()) {
             self.outbox.answer(id, ServerMessage::Error { error });
             return Progress::On;
         }
         let authenticates = matches!(message, ClientMessage::AuthRequest { .. });
         // Boxed: requests differ much in size, and each connection keeps one.
-        let answer = Box::pin(self.request(id, message)).await;
+        let answer = Box::pin(self.request(id, once, message)).await;
         match answer {
             Ok(None) => {}
             // Nobody waits for the answer to a message without an id.
@@ -120,14 +121,19 @@ impl Session {
         Progress::On
     }
 
-    async fn request(&mut self, id: Option<u32>, message: ClientMessage) -> Result<Option<ServerMessage>, ErrorBody> {
+    async fn request(
+        &mut self,
+        id: Option<u32>,
+        once: Option<RequestId>,
+        message: ClientMessage,
+    ) -> Result<Option<ServerMessage>, ErrorBody> {
         match message {
             ClientMessage::AuthRequest { token, version, .. } => self.authenticate(&token, version).await.map(Some),
             ClientMessage::AuthRefresh => self.refresh().await.map(Some),
             ClientMessage::Resume { signature } => self.resume(&signature).await.map(Some),
             message => {
                 let link = self.link.as_mut().ok_or(ErrorCode::NotAuthenticated)?;
-                self.service.control.handle(link, id, message).await
+                self.service.control.handle(link, id, once, message).await
             }
         }
     }

@@ -139,6 +139,8 @@ pub trait ExamStore: Send + Sync {
     async fn exam_times(&self, id: ExamId) -> Stored<Option<ExamTimes>>;
     /// Exams whose status the clock may change: scheduled, waiting, active. At most [`records::MAX_EXAMS_LISTED`], newest first.
     async fn live_exams(&self) -> Stored<Vec<ExamInfo>>;
+    /// What became of something that was asked for with a key; none when it was not done yet.
+    async fn done_before(&self, once: &Once) -> Stored<Option<Outcome>>;
     /// Drops idempotency keys that are older.
     async fn forget_keys(&self, before: i64) -> Stored<()>;
 }
@@ -221,10 +223,10 @@ pub trait TimelineStore: Send + Sync {
 #[async_trait]
 pub trait MessageStore: Send + Sync {
     /// Writes a message together with its timeline entry.
-    async fn add_message(&self, message: NewMessage) -> Stored<()>;
+    async fn add_message(&self, message: NewMessage) -> Stored<Outcome>;
     async fn mark_delivered(&self, ids: Vec<MessageId>, at: i64) -> Stored<()>;
     /// Writes a broadcast once, with its recipients and its timeline entry.
-    async fn add_broadcast(&self, broadcast: NewBroadcast) -> Stored<()>;
+    async fn add_broadcast(&self, broadcast: NewBroadcast) -> Stored<Outcome>;
     /// Notes that it is on the machines of candidates.
     async fn mark_broadcast(&self, id: MessageId, candidates: Vec<ParticipantId>, at: i64) -> Stored<()>;
     async fn reach(&self, broadcast: MessageId) -> Stored<Reach>;

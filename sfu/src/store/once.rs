@@ -1,7 +1,7 @@
-//! A create is done once for its idempotency key: the key is looked up and written in the transaction of the create itself, so that
-//! of two at once the second one sees the first. What stands there for a day holds no secret in clear: secrets that the answer held
-//! are derived again from the salt and the server's key ([`crate::auth::secret::SecretHasher::derive`]). Once the row is gone,
-//! nobody can.
+//! What is asked for with an idempotency key is done once: a create over REST, or what a client says on its connection. The key is looked
+//! up and written in the transaction that does it, so that of two at once the second one sees the first. What stands there for a day
+//! holds no secret in clear: secrets that the answer held are derived again from the salt and the server's key
+//! ([`crate::auth::secret::SecretHasher::derive`]). Once the row is gone, nobody can.
 
 use crate::store::Stored;
 use async_trait::async_trait;
@@ -49,15 +49,24 @@ pub trait OnceTable: Send {
 pub async fn begin(table: &mut impl OnceTable, once: Option<&Once>) -> Stored<Option<Outcome>> {
     let Some(once) = once else { return Ok(None) };
     table.forget(once.at.saturating_sub(KEPT_US)).await?;
-    Ok(match table.kept(&once.actor, &once.key).await? {
-        Some(kept) if kept.request == once.request => Some(Outcome::Repeated {
-            salt: kept.salt,
-            answer: kept.answer,
-        }),
-        Some(_) => Some(Outcome::Mismatch),
-        None => {
-            table.keep(once).await?;
-            None
+    let before = before(table, once).await?;
+    if before.is_none() {
+        table.keep(once).await?;
+    }
+    Ok(before)
+}
+
+/// What became of it before; none when it was not done yet.
+pub async fn before(table: &mut impl OnceTable, once: &Once) -> Stored<Option<Outcome>> {
+    let kept = table.kept(&once.actor, &once.key).await?;
+    Ok(kept.map(|kept| {
+        if kept.request == once.request {
+            Outcome::Repeated {
+                salt: kept.salt,
+                answer: kept.answer,
+            }
+        } else {
+            Outcome::Mismatch
         }
-    })
+    }))
 }

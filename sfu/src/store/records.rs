@@ -1,6 +1,7 @@
 //! What the store takes and gives that the protocol has no type for.
 
 use crate::store::erasure::Hold;
+use crate::store::once::Once;
 use invigil_shared::chain::{ChainBreak, ChainHead};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, ParticipantId, RosterEntryId, SessionId, TimelineEntryId, UserId};
@@ -150,6 +151,7 @@ pub struct SittingChange {
     /// What becomes of another device with it.
     pub device: Option<DeviceChange>,
     pub at: i64,
+    pub once: Option<Once>,
 }
 
 /// Another device of a session's candidate.
@@ -235,6 +237,7 @@ pub struct NewMessage {
     /// `author` is the person's name, as proctors see it.
     pub message: Message,
     pub entry: TimelineEntry,
+    pub once: Option<Once>,
 }
 
 /// Words to many, with their timeline entry.
@@ -248,6 +251,7 @@ pub struct NewBroadcast {
     pub at: i64,
     pub recipients: Vec<ParticipantId>,
     pub entry: TimelineEntry,
+    pub once: Option<Once>,
 }
 
 /// A message as stored, or one candidate's part of a broadcast.

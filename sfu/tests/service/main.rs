@@ -23,6 +23,7 @@ mod messages;
 mod monitoring;
 mod office;
 mod oidc;
+mod once;
 mod own_account;
 mod participations;
 mod people;

@@ -84,6 +84,7 @@ fn change(seat: &SessionRecord, revision: i64, device: DeviceChange) -> SittingC
         entry: Some(presence(seat.participant, revision)),
         device: Some(device),
         at: 100 + revision,
+        once: None,
     }
 }
 

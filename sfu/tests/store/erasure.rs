@@ -103,6 +103,7 @@ impl Room {
             exam: self.exam.id,
             message,
             entry: told,
+            once: None,
         };
         own.add_message(new).await.unwrap();
         let change = SittingChange {
@@ -117,6 +118,7 @@ impl Room {
             device: None,
             entry: Some(presence(seat.participant, 10)),
             at: 10,
+            once: None,
         };
         assert!(self.store.change_sitting(change).await.unwrap());
         own.note(Action::Resume, seat.id.to_string(), json!({ "device": device }))

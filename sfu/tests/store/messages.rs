@@ -51,6 +51,7 @@ fn message(seat: &SessionRecord, from_candidate: bool, text: &str) -> NewMessage
         exam: seat.exam,
         message,
         entry,
+        once: None,
     }
 }
 
@@ -158,6 +159,7 @@ async fn a_broadcast_is_stored_once_and_waits_for_each(place: Place) {
         at: 9,
         recipients: vec![seat.participant, other],
         entry,
+        once: None,
     };
     store.add_broadcast(broadcast).await.unwrap();
     let after = message(&seat, false, "after");

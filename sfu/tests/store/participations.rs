@@ -277,6 +277,7 @@ async fn every_device_that_held_a_session_is_known(place: Place) {
         entry: None,
         device: Some(device),
         at,
+        once: None,
     };
     let ask = change(0, DeviceChange::Ask(vec![6; 32]), 40);
     assert!(store.change_sitting(ask).await.unwrap());

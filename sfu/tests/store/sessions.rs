@@ -86,6 +86,7 @@ async fn a_sitting_changes_from_the_revision_that_was_seen(place: Place) {
         sitting,
         entry: Some(presence(seat.participant, at)),
         at,
+        once: None,
     };
     let locked = Sitting {
         locked: true,

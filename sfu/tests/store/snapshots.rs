@@ -110,6 +110,7 @@ async fn fill(store: &dyn Store) {
         exam: exam.id,
         message,
         entry: told,
+        once: None,
     };
     store.add_message(new).await.unwrap();
     let (id, mut told) = (fresh(MessageId::from_parts), presence(seat.participant, 60));
@@ -128,6 +129,7 @@ async fn fill(store: &dyn Store) {
         at: 60,
         recipients: vec![seat.participant],
         entry: told,
+        once: None,
     };
     store.add_broadcast(broadcast).await.unwrap();
     // One that is over, with somebody who had not handed in.

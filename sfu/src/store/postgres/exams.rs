@@ -173,6 +173,11 @@ impl ExamStore for PostgresStore {
         all(&rows, exam)
     }
 
+    async fn done_before(&self, once: &Once) -> Stored<Option<Outcome>> {
+        let mut connection = self.readers.acquire().await?;
+        once::before(&mut *connection, once).await
+    }
+
     async fn forget_keys(&self, before: i64) -> Stored<()> {
         self.writer
             .write(move |connection| Box::pin(async move { once::OnceTable::forget(connection, before).await }))

@@ -3,6 +3,7 @@
 use super::SqliteStore;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
+use crate::store::once::{self, Outcome};
 use crate::store::records::{Acknowledged, MAX_UNACKNOWLEDGED, NewBroadcast, NewMessage, StoredMessage};
 use crate::store::rows::{Columns, action, all, kind_text, limit, message, reach};
 use crate::store::{MessageStore, StoreError, Stored};
@@ -20,12 +21,17 @@ const ACKNOWLEDGE_BROADCAST: &str = "UPDATE broadcast_recipients SET acknowledge
 
 #[async_trait]
 impl MessageStore for SqliteStore {
-    async fn add_message(&self, new: NewMessage) -> Stored<()> {
+    async fn add_message(&self, new: NewMessage) -> Stored<Outcome> {
         let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    let NewMessage { exam, message, entry } = new;
+                    if let Some(before) = once::begin(connection, new.once.as_ref()).await? {
+                        return Ok(before);
+                    }
+                    let NewMessage {
+                        exam, message, entry, ..
+                    } = new;
                     let (candidate, action) = (message.candidate, action(message.kind));
                     let said = json!({ "exam": exam, "message": message.id });
                     sqlx::query(
@@ -43,7 +49,8 @@ impl MessageStore for SqliteStore {
                     .execute(&mut *connection)
                     .await?;
                     insert(connection, exam, &entry).await?;
-                    audit::record(connection, &actor, action, candidate, &said).await
+                    audit::record(connection, &actor, action, candidate, &said).await?;
+                    Ok(Outcome::Done)
                 })
             })
             .await
@@ -67,11 +74,14 @@ impl MessageStore for SqliteStore {
             .await
     }
 
-    async fn add_broadcast(&self, new: NewBroadcast) -> Stored<()> {
+    async fn add_broadcast(&self, new: NewBroadcast) -> Stored<Outcome> {
         let actor = Arc::clone(&self.actor);
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
+                    if let Some(before) = once::begin(connection, new.once.as_ref()).await? {
+                        return Ok(before);
+                    }
                     let said = json!({ "broadcast": new.id, "recipients": new.recipients.len() });
                     sqlx::query("INSERT INTO broadcasts (id, exam, author, text, at) VALUES (?, ?, ?, ?, ?)")
                         .bind(new.id.to_string())
@@ -89,7 +99,8 @@ impl MessageStore for SqliteStore {
                             .await?;
                     }
                     insert(connection, new.exam, &new.entry).await?;
-                    audit::record(connection, &actor, Action::Broadcast, new.exam, &said).await
+                    audit::record(connection, &actor, Action::Broadcast, new.exam, &said).await?;
+                    Ok(Outcome::Done)
                 })
             })
             .await

@@ -5,6 +5,7 @@ use super::devices::change_device;
 use super::participations::register;
 use super::timeline::insert;
 use crate::store::audit::{self, Action};
+use crate::store::once;
 use crate::store::records::{AssignmentChange, SessionRecord, SittingChange, WaitingDevice};
 use crate::store::rows::{
     all, assigned, device, entered, joined_session, one, proctor, session, sitting_change, to_json, waiting_device,
@@ -127,6 +128,10 @@ impl SessionStore for SqliteStore {
                         .await?;
                     if done.rows_affected() == 0 {
                         return Ok(false);
+                    }
+                    // Whoever was faster with the same key has changed the revision too.
+                    if once::begin(connection, change.once.as_ref()).await?.is_some() {
+                        return Err(StoreError::Exists);
                     }
                     if let Some(entry) = &change.entry {
                         insert(connection, change.exam, entry).await?;

@@ -10,6 +10,7 @@ use futures_util::{SinkExt, StreamExt};
 use invigil_shared::SUBPROTOCOL;
 use invigil_shared::codec::{decode_server, encode};
 use invigil_shared::error::ErrorCode;
+use invigil_shared::id::RequestId;
 use invigil_shared::limits::{MAX_CLIENT_QUEUE, MAX_SDP, MAX_WRITE_BUFFER};
 use invigil_shared::signal::{ClientFrame, ClientMessage, ServerMessage};
 use std::collections::HashMap;
@@ -38,7 +39,7 @@ pub(crate) enum Incoming {
 }
 
 enum Outgoing {
-    Request(ClientMessage, oneshot::Sender<Answer>),
+    Request(ClientMessage, Option<RequestId>, oneshot::Sender<Answer>),
     Notice(ClientMessage),
 }
 
@@ -78,8 +79,25 @@ impl Link {
 
     /// Puts a request on the wire now; the future is its answer.
     pub fn request(&self, message: ClientMessage) -> impl Future<Output = Answer> + Send + 'static + use<> {
+        self.ask(message, None)
+    }
+
+    /// The same for what is done once, however often it is asked for with this id.
+    pub fn request_once(
+        &self,
+        message: ClientMessage,
+        once: RequestId,
+    ) -> impl Future<Output = Answer> + Send + 'static + use<> {
+        self.ask(message, Some(once))
+    }
+
+    fn ask(
+        &self,
+        message: ClientMessage,
+        once: Option<RequestId>,
+    ) -> impl Future<Output = Answer> + Send + 'static + use<> {
         let (answer, wait) = oneshot::channel();
-        let sent = self.out.try_send(Outgoing::Request(message, answer));
+        let sent = self.out.try_send(Outgoing::Request(message, once, answer));
         async move {
             match sent {
                 Ok(()) => {}
@@ -156,8 +174,8 @@ impl Task {
             let silence = tokio::time::Instant::from_std(heard + LINK_SILENCE);
             let alive = tokio::select! {
                 outgoing = out.recv() => match outgoing {
-                    Some(Outgoing::Request(message, answer)) => self.request(message, Some(answer)).await,
-                    Some(Outgoing::Notice(message)) => self.write(ClientFrame { id: None, message }).await,
+                    Some(Outgoing::Request(message, once, answer)) => self.request(message, once, Some(answer)).await,
+                    Some(Outgoing::Notice(message)) => self.write(ClientFrame { id: None, once: None, message }).await,
                     None => false,
                 },
                 frame = self.socket.next() => match frame {
@@ -171,7 +189,8 @@ impl Task {
                     pings += 1;
                     next_ping += if pings <= 3 { Duration::from_millis(300) } else { PING_INTERVAL };
                     self.pending.retain(|_, answer| !answer.is_closed());
-                    self.request(ClientMessage::Ping { t0: self.clock.local_us() }, None).await
+                    let ping = ClientMessage::Ping { t0: self.clock.local_us() };
+                    self.request(ping, None, None).await
                 }
                 () = tokio::time::sleep_until(silence) => false,
             };
@@ -185,7 +204,12 @@ impl Task {
         let _ = self.incoming.send(Incoming::Closed(self.last_error)).await;
     }
 
-    async fn request(&mut self, message: ClientMessage, answer: Option<oneshot::Sender<Answer>>) -> bool {
+    async fn request(
+        &mut self,
+        message: ClientMessage,
+        once: Option<RequestId>,
+        answer: Option<oneshot::Sender<Answer>>,
+    ) -> bool {
         let id = self.next_id;
         self.next_id = self.next_id.wrapping_add(1).max(1);
         if let Some(answer) = answer {
@@ -195,7 +219,12 @@ impl Task {
             }
             self.pending.insert(id, answer);
         }
-        self.write(ClientFrame { id: Some(id), message }).await
+        self.write(ClientFrame {
+            id: Some(id),
+            once,
+            message,
+        })
+        .await
     }
 
     async fn write(&mut self, frame: ClientFrame) -> bool {

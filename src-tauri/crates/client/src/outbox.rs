@@ -1,8 +1,11 @@
 //! Requests that must not get lost with a link: kept until the server has answered, sent again on the next one.
 
+use crate::clock::wall_us;
 use crate::error::ClientError;
 use crate::link::Link;
+use invigil_shared::id::RequestId;
 use invigil_shared::signal::{ClientMessage, ServerMessage};
+use rand::RngCore;
 use std::collections::BTreeMap;
 use tokio::task::JoinSet;
 
@@ -12,9 +15,10 @@ const MAX_WAITING: usize = 128;
 /// An answer, with what the request was about.
 pub(crate) type Answered<T> = (u64, T, Result<ServerMessage, ClientError>);
 
-/// In order of sending. An answer that is lost with its link makes its request go out twice.
+/// In order of sending. What goes out again, because its answer was lost with its link, has the id of the first time: the server does it
+/// once.
 pub(crate) struct Outbox<T> {
-    waiting: BTreeMap<u64, (T, ClientMessage)>,
+    waiting: BTreeMap<u64, (T, ClientMessage, RequestId)>,
     next: u64,
     answers: JoinSet<Answered<T>>,
 }
@@ -38,10 +42,11 @@ impl<T: Clone + Send + 'static> Outbox<T> {
         }
         let number = self.next;
         self.next += 1;
+        let once = fresh();
         if let Some(link) = link {
-            self.send(number, about.clone(), link.request(message.clone()));
+            self.send(number, about.clone(), link.request_once(message.clone(), once));
         }
-        self.waiting.insert(number, (about, message));
+        self.waiting.insert(number, (about, message, once));
         Ok(())
     }
 
@@ -61,10 +66,10 @@ impl<T: Clone + Send + 'static> Outbox<T> {
         let again: Vec<_> = self
             .waiting
             .iter()
-            .map(|(n, (about, m))| (*n, about.clone(), m.clone()))
+            .map(|(n, (about, m, once))| (*n, about.clone(), m.clone(), *once))
             .collect();
-        for (number, about, message) in again {
-            self.send(number, about, link.request(message));
+        for (number, about, message, once) in again {
+            self.send(number, about, link.request_once(message, once));
         }
     }
 
@@ -87,4 +92,10 @@ impl<T: Clone + Send + 'static> Outbox<T> {
             }
         }
     }
+}
+
+fn fresh() -> RequestId {
+    let mut random = [0u8; 10];
+    rand::rng().fill_bytes(&mut random);
+    RequestId::from_parts(u64::try_from(wall_us() / 1000).unwrap_or(0), random)
 }

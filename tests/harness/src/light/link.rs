@@ -104,7 +104,12 @@ impl Link {
     pub async fn request(&mut self, message: ClientMessage) -> Result<ServerMessage> {
         let id = self.next_id;
         self.next_id += 1;
-        self.write(ClientFrame { id: Some(id), message }).await?;
+        self.write(ClientFrame {
+            id: Some(id),
+            once: None,
+            message,
+        })
+        .await?;
         let answered = tokio::time::timeout(PATIENCE, async {
             loop {
                 match self.read().await? {
@@ -124,7 +129,12 @@ impl Link {
 
     /// Sends without wanting to hear of it.
     pub async fn notify(&mut self, message: ClientMessage) -> Result<()> {
-        self.write(ClientFrame { id: None, message }).await
+        self.write(ClientFrame {
+            id: None,
+            once: None,
+            message,
+        })
+        .await
     }
 
     /// A sign of life.
