@@ -15,6 +15,7 @@ pub mod config;
 pub mod control;
 pub mod core;
 pub mod doctor;
+pub mod mail;
 pub mod outgoing;
 pub mod retention;
 pub mod server;

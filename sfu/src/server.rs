@@ -15,6 +15,7 @@ use crate::clock;
 use crate::config::{Certificate, ConfigError, HttpConfig, ServeConfig, ServerFile};
 use crate::control::Control;
 use crate::control::ice::Ice;
+use crate::mail::Mailer;
 use crate::retention;
 use crate::shard::tcp::Door;
 use crate::shard::{self, ShardConfig, ShardError, ShardHandle, ShardId};
@@ -172,6 +173,7 @@ impl Server {
             exam_capacity: config.limits.exam_capacity,
             monitor: Arc::clone(&monitor),
             webhooks: Arc::clone(&webhooks),
+            mailer: Mailer::new(&config.mail)?,
         });
         let shutdown = Shutdown::default();
         let door = Door::new(shards.iter().filter_map(|(_, shard)| shard.tcp().cloned()));

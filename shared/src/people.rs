@@ -62,6 +62,9 @@ pub struct UserLink {
     pub link: String,
     /// Microseconds since the Unix epoch, UTC.
     pub expires_at: i64,
+    /// Whether the institution's mail server has taken an e-mail with the link; none when the server sends no e-mails.
+    #[serde(default)]
+    pub mailed: Option<bool>,
 }
 
 /// `PATCH /api/v1/users/{id}`: what is named is changed.

@@ -28,7 +28,7 @@ const server = createServer((request, response) => {
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const origin = `http://127.0.0.1:${server.address().port}`;
 
-const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'exams-admin', 'invitation', 'invitation-reset', 'people', 'people-one', 'people-link', 'people-refused', 'systems', 'systems-empty', 'systems-key', 'systems-secret', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'wall-busy', 'wall-shared', 'focus', 'focus-alone', 'focus-waiting', 'focus-moving', 'focus-paused', 'focus-ended', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
+const proctor = ['signin', 'signin-error', 'certificate', 'certificate-changed', 'exams', 'exams-empty', 'exams-admin', 'invitation', 'invitation-reset', 'people', 'people-one', 'people-link', 'people-link-mailed', 'people-link-unmailed', 'people-refused', 'systems', 'systems-empty', 'systems-key', 'systems-secret', 'wall', 'wall-one', 'wall-many', 'wall-demo', 'wall-empty', 'wall-connecting', 'wall-loading', 'wall-offline', 'wall-weak', 'wall-back', 'wall-paused', 'wall-busy', 'wall-shared', 'focus', 'focus-alone', 'focus-waiting', 'focus-moving', 'focus-paused', 'focus-ended', 'focus-signal', 'focus-lost', 'focus-test', 'focus-finished', 'focus-gone'];
 const candidate = ['join', 'join-error', 'join-busy', 'join-moving', 'certificate', 'consent', 'consent-keeps', 'declined', 'check', 'check-ok', 'check-starting', 'check-test', 'exam', 'exam-recording', 'exam-warning', 'exam-lost', 'exam-lost-live', 'exam-back', 'exam-listening', 'exam-test', 'exam-elsewhere', 'exam-paused', 'exam-paused-one', 'exam-locked', 'exam-muted', 'exam-early', 'exam-waiting', 'exam-asked', 'ended', 'ended-unsent', 'rejected', 'finished', 'finished-wait'];
 const sizes = [[1440, 900], [1024, 700], [1920, 1080]];
 const key = {
@@ -36,7 +36,7 @@ const key = {
   1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning', 'proctor/wall-team'],
   theme: ['proctor/office-stays', 'proctor/systems', 'proctor/systems-add', 'proctor/wall-team', 'proctor/wall-team-one', 'candidate/exam-muted', 'proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
-const office = ['exams-lead', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-stays', 'office-stays-closed', 'office-stays-none', 'office-held', 'office-erased', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
+const office = ['exams-lead', 'exams-reviewer', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-stays', 'office-stays-closed', 'office-stays-reviewer', 'office-stays-none', 'office-held', 'office-erased', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
 proctor.push(...office);
 key[1024].push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
 key[1920].push('proctor/office-details', 'proctor/office-roster');
@@ -47,7 +47,7 @@ key[1024].push('proctor/signin-provider', 'proctor/signin-browser-missing', 'pro
 key[1024].push('candidate/join-moving', 'proctor/focus-moving');
 key.theme.push('candidate/join-moving', 'proctor/focus-moving');
 key[1920].push('proctor/account-offer', 'proctor/account-on');
-key.theme.push('proctor/signin-provider', 'proctor/signin-browser', 'proctor/account-linked', 'proctor/signin-code-wrong', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
+key.theme.push('proctor/people-link-unmailed', 'proctor/signin-provider', 'proctor/signin-browser', 'proctor/account-linked', 'proctor/signin-code-wrong', 'proctor/account-on', 'proctor/account-offer', 'proctor/account-recovery', 'proctor/account-password');
 const press = (key) => (page) => page.keyboard.press(key);
 const then = {
   'proctor/wall-keys': ['wall', press('?')],

@@ -71,10 +71,11 @@ const GROUPS: &[Group] = &[
         tests_only: false,
     },
     Group {
-        why: "to test (browsers, GStreamer, a TURN server and a database as peers that we did not write, a driver for the windows, small machines with a camera and with systemd, networks, a home for schemathesis)",
+        why: "to test (browsers, GStreamer, a TURN server, a mail server and a database as peers that we did not write, a driver for the windows, small machines with a camera and with systemd, networks, a home for schemathesis)",
         packages: &[
             "chromium",
             "firefox-esr",
+            "python3-aiosmtpd",
             "python3-gi",
             "python3-venv",
             "gir1.2-gst-plugins-base-1.0",

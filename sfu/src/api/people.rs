@@ -12,6 +12,7 @@ use crate::auth::Identity;
 use crate::clock;
 use crate::control::office::invalid;
 use crate::control::permission::{self, Act};
+use crate::mail::{Mailer, Words};
 use crate::store::audit::Actor;
 use crate::store::people::{ListedUser, UserChange};
 use crate::store::records::UserRecord;
@@ -54,6 +55,14 @@ pub fn info(listed: ListedUser) -> UserInfo {
     }
 }
 
+/// What people call a server, of `host:port`.
+fn host(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
 /// Roles that an account may have.
 fn account_role(role: Role) -> Result<Role, ApiError> {
     match role {
@@ -78,6 +87,39 @@ impl Service {
             second_factor,
             oidc_linked,
         }))
+    }
+
+    /// What an admin is told of a link, after it went to its owner's mailbox where there is a mail server.
+    async fn told(&self, user: UserInfo, link: String, expires_at: i64) -> UserLink {
+        let mailed = match &self.mailer {
+            Some(mailer) => Some(self.mail(mailer, &user, &link, expires_at).await),
+            None => None,
+        };
+        UserLink {
+            user,
+            link,
+            expires_at,
+            mailed,
+        }
+    }
+
+    async fn mail(&self, mailer: &Mailer, user: &UserInfo, link: &str, until: i64) -> bool {
+        let server = self.address.read().authority.clone();
+        let words = Words {
+            name: &user.name,
+            email: &user.email,
+            role: user.role,
+            server: host(&server),
+            link,
+            until,
+        };
+        match mailer.send(&words).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::error!(user = %user.id, server = mailer.server, error, "an invitation was not mailed");
+                false
+            }
+        }
     }
 
     /// Lets what was revoked take effect here at once. It is committed: if this fails, the server does it by itself soon after.
@@ -138,15 +180,9 @@ pub async fn invite(
     let user: UserInfo = serde_json::from_str(&answer).map_err(|_| ErrorCode::Internal)?;
     let expires_at = user.link_expires_at.unwrap_or_default();
     let (link, _) = link(user.id, &salt);
-    Ok((StatusCode::CREATED, Json(UserLink { user, link, expires_at })))
-}
-
-fn told(user: UserInfo, link: String, expires_at: i64) -> UserLink {
-    let user = UserInfo {
-        link_expires_at: Some(expires_at),
-        ..user
-    };
-    UserLink { user, link, expires_at }
+    // Whoever did not hear the answer sends the same again: the same link goes out twice then.
+    let told = service.told(user, link, expires_at).await;
+    Ok((StatusCode::CREATED, Json(told)))
 }
 
 /// `POST /api/v1/users/{user}/link`: for somebody who lost the link before, or the password.
@@ -168,8 +204,11 @@ pub async fn renew_link(
         .store_for(&account.identity, peer)
         .renew_link(invitation)
         .await?;
-    let user = service.listed(user).await?;
-    Ok(Json(told(user, link, expires_at)))
+    let user = UserInfo {
+        link_expires_at: Some(expires_at),
+        ..service.listed(user).await?
+    };
+    Ok(Json(service.told(user, link, expires_at).await))
 }
 
 /// `PATCH /api/v1/users/{user}`: name, role, active.

@@ -7,6 +7,7 @@ use crate::auth::secret::SecretHasher;
 use crate::auth::{ApiKeyUses, Challenges, Passwords, Throttle, Tokens};
 use crate::config::ServerFile;
 use crate::control::Control;
+use crate::mail::Mailer;
 use crate::store::Store;
 use crate::webhook::Webhooks;
 use parking_lot::RwLock;
@@ -34,4 +35,6 @@ pub struct Service {
     pub exam_capacity: u32,
     pub monitor: Arc<Monitor>,
     pub webhooks: Arc<Webhooks>,
+    /// Brings invitations to people.
+    pub mailer: Option<Mailer>,
 }

@@ -8,6 +8,7 @@ mod http;
 mod ice;
 mod limits;
 mod log;
+mod mail;
 mod media;
 mod metrics;
 mod mistake;
@@ -21,6 +22,7 @@ pub use http::{CERTIFICATE_KEY_FILE, Certificate, HttpConfig};
 pub use ice::IceConfig;
 pub use limits::{LimitsConfig, MOST_CAPACITY};
 pub use log::{LogConfig, LogFormat};
+pub use mail::{MailConfig, MailServer, MailTls};
 pub use media::MediaConfig;
 pub use metrics::MetricsConfig;
 pub use mistake::{Mistake, Mistakes, Place, Report};
@@ -63,6 +65,8 @@ pub struct ServeConfig {
     pub metrics: MetricsConfig,
     #[command(flatten)]
     pub webhooks: WebhooksConfig,
+    #[command(flatten)]
+    pub mail: MailConfig,
 }
 
 impl ServeConfig {
@@ -77,6 +81,7 @@ impl ServeConfig {
         self.limits.check(report);
         self.log.check(report);
         self.webhooks.check(report);
+        self.mail.check(report);
     }
 }
 
@@ -102,6 +107,8 @@ pub enum ConfigError {
     Webhook(String),
     #[error("the identity provider: {0}")]
     Oidc(String),
+    #[error("the mail server: {0}")]
+    Mail(String),
 }
 
 impl ConfigError {

@@ -85,7 +85,7 @@ pub const ROLES: [Role; 5] = [Role::Candidate, Role::Proctor, Role::Lead, Role::
 /// rosters. An admin may do in rooms what a lead may: in a small school they are
 /// one person.
 pub const MATRIX: &[(Act, &str, &str)] = &[
-    (Act::ReadExams, "list exams", "plaeE"),
+    (Act::ReadExams, "list exams", "plraeE"),
     (Act::EnterAnyRoom, "enter any room", "pla"),
     (Act::SitExam, "enter the room of the own sitting", "c"),
     (Act::Publish, "publish camera, screen, microphone", "c"),
@@ -241,7 +241,7 @@ mod tests {
 
     /// The matrix once more, as people read it: changing a cell takes two hands. Behind the roles stand the scopes, where one opens it.
     const CELLS: &str = "
-        ReadExams     - x x - x  x x - -
+        ReadExams     - x x x x  x x - -
         EnterAnyRoom  - x x - x
         SitExam       x - - - -
         Publish       x - - - -

@@ -32,6 +32,7 @@ fn private(config: &ServeConfig) -> Vec<PathBuf> {
     files.extend(config.http.key.clone());
     files.extend(config.ice.turn_secret_file.clone());
     files.extend(config.oidc.client_secret_file.clone());
+    files.extend(config.mail.password_file.clone());
     files.retain(|file| file.exists());
     files
 }

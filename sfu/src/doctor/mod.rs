@@ -1,6 +1,7 @@
 //! `doctor`: looks at a deployment as its operator left it, and says what to fix. It changes nothing, also beside a running server.
 
 mod files;
+mod mail;
 mod network;
 mod oidc;
 mod relay;
@@ -75,6 +76,7 @@ pub async fn examine(config: &ServeConfig, now: i64) -> Vec<Finding> {
     network::names(config, &mut look("dns", &mut findings)).await;
     relay::servers(config, now, &mut look("turn", &mut findings)).await;
     oidc::provider(config, &mut look("oidc", &mut findings)).await;
+    mail::server(config, &mut look("mail", &mut findings)).await;
     findings
 }
 

@@ -19,6 +19,7 @@ mod keys;
 #[cfg(unix)]
 mod kills;
 mod leftovers;
+mod mail;
 mod messages;
 mod monitoring;
 mod office;

@@ -483,7 +483,7 @@ impl ProctorState {
                 }
             }
             ProctorCommand::OpenExam { exam } => {
-                if self.step == ProctorStep::Exams {
+                if self.step == ProctorStep::Exams && !self.reviews() {
                     self.open(exam, effects);
                 }
             }

@@ -63,6 +63,7 @@ const managed = (over: Partial<OfficeView>, view: Partial<ProctorView> = {}) => 
 
 export const officeCases: Record<string, () => ProctorView> = {
   'exams-lead': () => base({ step: 'exams', leads: true, exams: [...base().exams, draft, { ...draft, id: 'e5', title: 'Anatomy', code: 'ANAT-1', status: 'closed', roster: 41, ended_at: now }] }),
+  'exams-reviewer': () => base({ step: 'exams', role: 'reviewer', name: 'Ines Duarte', exams: [...base().exams, { ...draft, id: 'e5', title: 'Anatomy', code: 'ANAT-1', status: 'closed', roster: 41, ended_at: now }] }),
   'exams-lead-empty': () => base({ step: 'exams', leads: true, exams: [] }),
   'office-new': () => managed({ exam: null }),
   'office-new-taken': () => managed({ exam: null }, { notice: { code: 'exam_code_taken', params: {} } }),
@@ -80,6 +81,7 @@ export const officeCases: Record<string, () => ProctorView> = {
   'office-roster': () => managed({ exam: { ...draft, status: 'active', roster: 10, online: 4 }, roster: roster(4) }),
   'office-stays': () => managed({ exam: { ...draft, status: 'active', roster: 10, online: 6, peak: 8 }, stays: stays() }),
   'office-stays-closed': () => managed({ exam: { ...draft, status: 'closed', roster: 10, online: 0, peak: 8, ended_at: now }, stays: stays().map((one) => (one.left_at === null ? { ...one, left_at: now, departure: 'closed' as const } : one)) }),
+  'office-stays-reviewer': () => managed({ exam: { ...draft, status: 'closed', roster: 10, online: 0, peak: 8, ended_at: now }, stays: stays().map((one) => (one.left_at === null ? { ...one, left_at: now, departure: 'closed' as const } : one)) }, { leads: false, role: 'reviewer' }),
   'office-stays-none': () => managed({ exam: { ...draft, status: 'waiting', roster: 10, online: 0 }, stays: [] }),
   'office-empty': () => managed({}),
   'office-import-good': () => managed({ preview: imported(rows.slice(0, 10)) }),

@@ -221,7 +221,7 @@ const account = (over: Partial<AccountView> = {}, view: Partial<ProctorView> = {
 const offer = { secret: 'JBSWY3DPEHPK3PXPGEZDGNBVGY3TQOJQ', uri: 'otpauth://totp/Invigil:jonas.weber@example.org?secret=JBSWY3DPEHPK3PXPGEZDGNBVGY3TQOJQ&issuer=Invigil' };
 const recovery = ['7K3F-9QXT-M2', 'RD4A-0ZPB-8V', 'WQ51-JH7C-NE', '2XYT-6GKM-D9', 'B8PF-S3RA-1H', 'C0VN-5WZJ-QT', 'E4MG-K7D2-XY', 'A9HB-R6PC-3F', 'ZT8W-1NQV-JS', 'M5EK-Y0GD-74'];
 const wrongCode = { code: 'second_factor_wrong', params: { tries_left: '3' } };
-const handed = { email: 'tom.ashby@example.org', name: 'Tom Ashby', link: 'invigil://exam.example.org:8443/invite?token=Qm9yaW5nLWJ1dC1yYW5kb20tMzItYnl0ZXMtaGVyZS4&sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', expires_at: now + 72 * 60 * MIN, reset: false };
+const handed = { email: 'tom.ashby@example.org', name: 'Tom Ashby', link: 'invigil://exam.example.org:8443/invite?token=Qm9yaW5nLWJ1dC1yYW5kb20tMzItYnl0ZXMtaGVyZS4&sha256=9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08', expires_at: now + 72 * 60 * MIN, reset: false, mailed: null };
 const invitation = { email: 'tom.ashby@example.org', name: 'Tom Ashby', role: 'proctor', reset: false } as const;
 
 const university = { name: 'Example University', waiting: null };
@@ -241,6 +241,8 @@ export const proctorCases: Record<string, () => ProctorView> = {
   people: () => people(),
   'people-one': () => people({ people: { users: users().slice(0, 1), link: null } }),
   'people-link': () => people({ people: { users: users(), link: handed } }),
+  'people-link-mailed': () => people({ people: { users: users(), link: { ...handed, mailed: true } } }),
+  'people-link-unmailed': () => people({ people: { users: users(), link: { ...handed, mailed: false } } }),
   'people-refused': () => people({ notice: { code: 'last_admin', params: {} } }),
   systems: () => systems(),
   'systems-empty': () => systems({ keys: [], webhooks: [] }),

@@ -18,6 +18,8 @@ pub struct HandedLink {
     pub expires_at: i64,
     /// For somebody who has a password already.
     pub reset: bool,
+    /// Whether an e-mail with it is on its way; none when the server sends no e-mails.
+    pub mailed: Option<bool>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]

@@ -77,7 +77,12 @@ pub struct Office {
 
 impl ProctorState {
     pub(super) fn office(&mut self, command: OfficeCommand, effects: &mut Vec<Effect>) {
-        if self.step != ProctorStep::Exams || !self.leads || self.busy {
+        let looks = matches!(
+            command,
+            OfficeCommand::Manage { .. } | OfficeCommand::Stays | OfficeCommand::Leave
+        );
+        let may = self.leads || self.reviews() && looks;
+        if self.step != ProctorStep::Exams || !may || self.busy {
             return;
         }
         self.notice = None;
@@ -89,7 +94,12 @@ impl ProctorState {
                 let mut office = Office::default();
                 office.view.exam = Some(listed);
                 self.office = Some(office);
-                self.ask_office(OfficeCall::Read(exam), effects);
+                let call = if self.leads {
+                    OfficeCall::Read(exam)
+                } else {
+                    OfficeCall::Stays(exam)
+                };
+                self.ask_office(call, effects);
             }
             OfficeCommand::Leave => {
                 self.office = None;
@@ -146,6 +156,11 @@ impl ProctorState {
             _ => return,
         };
         self.ask_office(call, effects);
+    }
+
+    /// Only looks at what was: no room is theirs to enter, and no exam theirs to change.
+    pub(super) fn reviews(&self) -> bool {
+        self.role == Some(Role::Reviewer)
     }
 
     fn ask_office(&mut self, call: OfficeCall, effects: &mut Vec<Effect>) {

@@ -113,7 +113,12 @@ impl ProctorState {
             Ok(PeopleAnswer::Listed(users)) => self.people.users = users,
             Ok(PeopleAnswer::Changed(user)) => self.put(*user),
             Ok(PeopleAnswer::Link(told)) => {
-                let UserLink { user, link, expires_at } = *told;
+                let UserLink {
+                    user,
+                    link,
+                    expires_at,
+                    mailed,
+                } = *told;
                 let known = self.people.users.iter().find(|known| known.id == user.id);
                 self.people.link = Some(HandedLink {
                     email: user.email.clone(),
@@ -121,6 +126,7 @@ impl ProctorState {
                     link,
                     expires_at,
                     reset: known.is_some_and(|known| known.state == AccountState::Active),
+                    mailed,
                 });
                 self.put(user);
             }

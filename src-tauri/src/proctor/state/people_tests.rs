@@ -220,13 +220,14 @@ fn an_admin_invites_and_the_link_stays_until_it_is_put_away() {
             user,
             link,
             expires_at: 9,
+            mailed: Some(false),
         }))))
     };
     told(&mut state, link(user(3, AccountState::Invited), "invigil://1"));
     let view = state.view().people;
     assert_eq!(
-        (view.users.len(), view.link.as_ref().map(|l| l.reset)),
-        (3, Some(false))
+        (view.users.len(), view.link.as_ref().map(|l| (l.reset, l.mailed))),
+        (3, Some((false, Some(false))))
     );
     people(&mut state, PeopleCommand::PutLinkAway);
     assert_eq!(state.view().people.link, None);

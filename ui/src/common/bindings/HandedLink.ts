@@ -11,4 +11,8 @@ expires_at: number,
 /**
  * For somebody who has a password already.
  */
-reset: boolean, };
+reset: boolean, 
+/**
+ * Whether an e-mail with it is on its way; none when the server sends no e-mails.
+ */
+mailed: boolean | null, };

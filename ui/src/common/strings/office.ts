@@ -3,6 +3,8 @@ export const office = {
   'exams.title_lead': 'Exams',
   'exams.new': 'New exam',
   'exams.manage': 'Manage',
+  'exams.who': 'Who was there',
+  'exams.empty_review': 'Exams stand here once somebody has scheduled them.',
   'exams.empty_lead': 'Make the first one: a title, a code that candidates type, and its times. You add candidates next.',
 
   'office.back': 'All exams',

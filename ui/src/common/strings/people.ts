@@ -135,6 +135,8 @@ export const people = {
   'people.link_reset': 'New password for {name}',
   'people.link_text': 'Give this link to {email}. They paste it into Invigil under “Invitation” and choose a password.',
   'people.link_text_reset': 'Give this link to {email}. The password of now works until the link is used.',
+  'people.link_mailed': 'An e-mail with this link is on its way to {email}. If it does not arrive, hand the link over: they paste it into Invigil under “Invitation”.',
+  'people.link_unmailed': 'The mail server did not take the e-mail to {email}. Hand the link over yourself; the reason is in the server’s log.',
   'people.link_label': 'One-time link',
   'people.link_until': 'Good until {day}, {time}',
   'people.link_once': 'Good once, and shown only now',
@@ -170,5 +172,6 @@ export const people = {
   'role.unknown': 'Unknown',
   'role.text.proctor': 'Watches candidates, writes to them, warns.',
   'role.text.lead': 'Also pauses, continues and closes exams.',
+  'role.text.reviewer': 'Sees who was in an exam and how their connection was, then and later. Enters none.',
   'role.text.admin': 'Also manages people.',
 } as const;

@@ -112,6 +112,33 @@ fn only_leads_and_admins_have_an_office() {
 }
 
 #[test]
+fn a_reviewer_sees_who_was_there_and_changes_nothing() {
+    let mut state = listed(Role::Reviewer);
+    let id = item(1).exam.id;
+    ask(&mut state, OfficeCommand::New);
+    assert!(state.view().office.is_none());
+    let open = ProctorCommand::OpenExam { exam: id };
+    assert_eq!(state.handle(Input::Command(open), 0).0, [], "no room to enter");
+    let call = OfficeCall::Stays(id);
+    assert_eq!(
+        ask(&mut state, OfficeCommand::Manage { exam: id }),
+        [Effect::Office(call.clone())]
+    );
+    answer(&mut state, call, OfficeAnswer::Stays(Box::new(item(1)), Vec::new()));
+    assert_eq!(office(&state).stays, Some(Vec::new()));
+    for command in [
+        OfficeCommand::Step {
+            step: OfficeStep::Archive,
+        },
+        OfficeCommand::Erase { id: entry(1).entry.id },
+        OfficeCommand::Import,
+    ] {
+        assert_eq!(ask(&mut state, command.clone()), [], "{command:?}");
+    }
+    assert_eq!(ask(&mut state, OfficeCommand::Leave), [Effect::ListExams]);
+}
+
+#[test]
 fn a_new_exam_is_made_and_shown() {
     let mut state = listed(Role::Lead);
     ask(&mut state, OfficeCommand::New);
