@@ -11,6 +11,7 @@ use ed25519_dalek::SigningKey;
 use invigil_sfu::audit::{chains, verify};
 use invigil_sfu::clock::fresh;
 use invigil_sfu::store::Store;
+use invigil_sfu::store::oidc::OidcSubject;
 use invigil_sfu::store::records::{ExamChange, NewBroadcast, NewMessage, SessionRecord};
 use invigil_shared::exam::{ExamInfo, ExamStatus, RosterEntry};
 use invigil_shared::id::{ExamId, MessageId, RosterEntryId};
@@ -23,11 +24,11 @@ use std::path::PathBuf;
 over_both!(every_released_schema_is_brought_up_to_date);
 
 /// The newest schema that was released. Raise it with each release, and freeze what it was.
-const RELEASED: i64 = 12;
+const RELEASED: i64 = 13;
 /// A year in which nobody sits this exam any more: until then it is open.
 const FAR: i64 = 4_102_444_800_000_000;
 /// Tables as they can be filled, row by row: what is referred to comes first.
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 27] = [
     "exams",
     "roster",
     "users",
@@ -52,6 +53,7 @@ const TABLES: [&str; 26] = [
     "device_keys",
     "participations",
     "statistics",
+    "oidc_links",
     "_sqlx_migrations",
     "sqlite_sequence",
 ];
@@ -72,10 +74,18 @@ async fn candidate(store: &dyn Store, exam: &ExamInfo, label: &str) -> (RosterEn
     (new.entry, seat)
 }
 
+fn known_elsewhere() -> OidcSubject {
+    OidcSubject {
+        issuer: "https://login.example.org".into(),
+        subject: "ä-1".into(),
+    }
+}
+
 /// What every snapshot holds, as far as its schema had a place for it.
 async fn fill(store: &dyn Store) {
     let lead = user("lead@example.org", Role::Lead);
     store.add_user(lead.clone()).await.unwrap();
+    store.link_oidc(lead.id, known_elsewhere(), 40).await.unwrap();
     store.add_user(user("admin@example.org", Role::Admin)).await.unwrap();
     let exam = ExamInfo {
         ends_at: FAR,
@@ -267,6 +277,12 @@ async fn everything_is_there(store: &dyn Store, version: i64) {
     let lead = store.user_by_email("lead@example.org").await.unwrap().unwrap();
     assert!(lead.active() && lead.role == Role::Lead && lead.password_hash.is_some());
     assert!(store.has_admin().await.unwrap());
+    let linked = store.oidc_link(lead.id).await.unwrap();
+    assert_eq!(
+        linked,
+        (version >= 13).then(known_elsewhere),
+        "{version}: links came with 13"
+    );
 
     let seat = store.session_of_entry(roster[0].entry.id).await.unwrap().unwrap();
     let key = device().verifying_key().as_bytes().to_vec();
