@@ -36,7 +36,7 @@ impl Stage {
     async fn set() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let logs = folder.path().join("logs");
-        let network = Namespace::create(22).unwrap();
+        let network = Namespace::create().unwrap();
         let sfu = Sfu::start_behind(&network, folder.path()).unwrap();
         let candidate_screen = Screen::virtual_screen("candidate", 1280, 800, &logs).unwrap();
         let proctor_screen = Screen::virtual_screen("proctor", 1440, 900, &logs).unwrap();

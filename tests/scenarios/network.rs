@@ -21,7 +21,7 @@ fn outage_s() -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pulled_cable_costs_neither_session_nor_pictures() {
     let folder = tempfile::tempdir().unwrap();
-    let network = Namespace::create(21).unwrap();
+    let network = Namespace::create().unwrap();
     let address = format!("{}:0", network.outside_address);
     let sfu = Sfu::start_with(folder.path(), &address, &address, &[]).unwrap();
     let policy = Policy {

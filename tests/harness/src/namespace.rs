@@ -2,6 +2,10 @@
 
 use anyhow::{Context, Result, bail};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Networks for tests, each with one cable.
+const NUMBERS: u8 = 250;
 
 /// A namespace whose cable can be pulled. Removed with all that it has when dropped.
 pub struct Namespace {
@@ -37,31 +41,38 @@ pub fn command_within(namespace: &str, program: &std::path::Path) -> Command {
 }
 
 impl Namespace {
-    /// `number`, 1 to 250, keeps several apart: it names the network 198.18.NUMBER.0/24 (RFC 2544, for tests only).
-    pub fn create(number: u8) -> Result<Self> {
-        let name = format!("invigil-{}-{number}", std::process::id());
-        let (outside, inside) = (format!("ivo{number}"), format!("ivi{number}"));
-        let (outside_address, inside_address) = (format!("198.18.{number}.1"), format!("198.18.{number}.2"));
+    /// The first free one of 250: each names a network 198.18.NUMBER.0/24 (RFC 2544, for tests only), and several runs of the tests may
+    /// have theirs at once.
+    pub fn create() -> Result<Self> {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let name = format!(
+            "invigil-{}-{}",
+            std::process::id(),
+            MADE.fetch_add(1, Ordering::Relaxed)
+        );
         ip(&["netns", "add", &name])?;
+        let mut number = 1_u8;
+        let outside = loop {
+            let (outside, inside) = (format!("ivo{number}"), format!("ivi{number}"));
+            // Whoever makes the cable has the number.
+            let cable = ["type", "veth", "peer", "name", &inside, "netns", &name];
+            match ip(&[&["link", "add", &outside], &cable[..]].concat()) {
+                Ok(()) => break outside,
+                Err(error) if number < NUMBERS && error.to_string().contains("File exists") => number += 1,
+                Err(error) => {
+                    let _ = ip(&["netns", "delete", &name]);
+                    return Err(error);
+                }
+            }
+        };
+        let inside = format!("ivi{number}");
         let namespace = Self {
             name,
             outside,
-            outside_address,
-            inside_address,
+            outside_address: format!("198.18.{number}.1"),
+            inside_address: format!("198.18.{number}.2"),
         };
         let (outside, address) = (namespace.outside.as_str(), namespace.outside_address.as_str());
-        ip(&[
-            "link",
-            "add",
-            outside,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            &inside,
-            "netns",
-            &namespace.name,
-        ])?;
         ip(&["address", "add", &format!("{address}/24"), "dev", outside])?;
         ip(&["link", "set", outside, "up"])?;
         let within = |arguments: &[&str]| ip(&[&["-n", &namespace.name], arguments].concat());
