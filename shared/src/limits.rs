@@ -35,6 +35,13 @@ pub const MAX_MICROPHONES: u8 = 2;
 pub const MAX_PUBLICATIONS: usize = (MAX_CAMERAS + MAX_SCREENS + MAX_MICROPHONES) as usize;
 /// Layers of one publication.
 pub const MAX_LAYERS: usize = 3;
+/// Memory of one hash of a password, KiB: what OWASP wants of Argon2id at least, and two at once fit a small server. What is checked has
+/// its own in its hash, so that raising this asks nobody for a new password.
+pub const PASSWORD_MEMORY_KIB: u32 = 19 * 1024;
+/// Passes over that memory: tens of milliseconds.
+pub const PASSWORD_PASSES: u32 = 2;
+/// Lanes: one thread a hash.
+pub const PASSWORD_LANES: u32 = 1;
 /// A message between people, characters.
 pub const MAX_MESSAGE_CHARS: usize = 2_000;
 /// Why a proctor does something to a sitting, characters: a sentence or two, shown on the candidate's screen.

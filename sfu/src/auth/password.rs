@@ -5,6 +5,7 @@ use crate::clock;
 use argon2::password_hash::{Output, ParamsString, PasswordHash, SaltString};
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use invigil_shared::error::{ErrorBody, ErrorCode};
+use invigil_shared::limits::{PASSWORD_LANES, PASSWORD_MEMORY_KIB, PASSWORD_PASSES};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -53,7 +54,8 @@ fn derive(memory: &mut Memory, params: Params, password: &str, salt: &[u8]) -> a
 
 fn hash_in(memory: &mut Memory, password: &str) -> Result<String, ErrorBody> {
     let internal = || ErrorBody::from(ErrorCode::Internal);
-    let (params, bytes) = (Params::default(), clock::random::<16>());
+    let params = Params::new(PASSWORD_MEMORY_KIB, PASSWORD_PASSES, PASSWORD_LANES, None).map_err(|_| internal())?;
+    let bytes = clock::random::<16>();
     let salt = SaltString::encode_b64(&bytes).map_err(|_| internal())?;
     let derived = derive(memory, params.clone(), password, &bytes).map_err(|_| internal())?;
     let whole = PasswordHash {
@@ -147,6 +149,7 @@ mod tests {
     #[test]
     fn hashes_are_those_of_everybody() {
         let ours = hash("correct horse").unwrap();
+        assert!(ours.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{ours}");
         let parsed = PasswordHash::new(&ours).unwrap();
         assert!(Argon2::default().verify_password(b"correct horse", &parsed).is_ok());
         assert!(Argon2::default().verify_password(b"correct house", &parsed).is_err());
