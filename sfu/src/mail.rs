@@ -8,6 +8,7 @@ pub use lettre::message::Mailbox;
 
 use crate::clock;
 use crate::config::{ConfigError, MailConfig, MailTls};
+use invigil_shared::id::MessageId;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
@@ -96,7 +97,7 @@ impl Mailer {
             .parse()
             .map_err(|_| "no e-mail can be sent to that address".to_owned())?;
         let (subject, body) = self.letter.fill(words);
-        let id = clock::fresh(invigil_shared::id::BootId::from_parts);
+        let id = clock::fresh(MessageId::from_parts);
         Message::builder()
             .from(self.from.clone())
             .to(Mailbox::new(Some(words.name.to_owned()), address))

@@ -131,7 +131,7 @@ impl MailConfig {
             if self.from.is_none() {
                 report.mistake("mail.from", "mail.server needs it: whom e-mails come from");
             }
-        } else if self.from.is_some() || self.user.is_some() {
+        } else if *self != Self::default() {
             report.mistake("mail.server", "the rest of [mail] means nothing without it");
         }
         if let Err(error) = self.from() {

@@ -160,14 +160,20 @@ impl Control {
         self: &Arc<Self>,
         link: &mut Link,
         id: Option<u32>,
-        once: Option<RequestId>,
+        request: Option<RequestId>,
         message: ClientMessage,
     ) -> Answer {
         if let Some(act) = permission::of(&message) {
             permission::check(link.identity.role, act)?;
         }
-        let key = Key::of(once, &message)?;
+        let key = Key::of(request, &message)?;
         let key = key.as_ref();
+        // Before anything is counted or looked for: what it was about may be gone since.
+        if let Some(once) = once::once(key, link, &ServerMessage::Ok)?
+            && let Some(answer) = self.store.done_before(&once).await?.and_then(once::before)
+        {
+            return answer;
+        }
         match message {
             ClientMessage::Ping { t0 } => Ok(Some(pong(link, t0))),
             ClientMessage::RoomJoin { exam } => self.join(link, id, exam).await,

@@ -16,9 +16,15 @@ pub(super) struct Key {
 }
 
 impl Key {
-    /// None for a request without one.
+    /// None for a request without one, and for what may be done twice.
     pub fn of(id: Option<RequestId>, message: &ClientMessage) -> Result<Option<Self>, ErrorBody> {
-        let Some(id) = id else { return Ok(None) };
+        let counts = matches!(
+            message,
+            ClientMessage::MessageSend { .. } | ClientMessage::MessageBroadcast { .. } | ClientMessage::Action { .. }
+        );
+        let Some(id) = id.filter(|_| counts) else {
+            return Ok(None);
+        };
         let request = serde_json::to_vec(message).map_err(|_| ErrorCode::Internal)?;
         Ok(Some(Self {
             id,

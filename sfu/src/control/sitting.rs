@@ -170,6 +170,7 @@ impl Control {
         let session = session.ok_or(ErrorCode::NotFound)?;
         let store = self.store.acting(actor);
         for _ in 0..TRIES {
+            // The first one may have been at work until now, here or on another server.
             if let Some(once) = &wish.once
                 && let Some(answer) = store.done_before(once).await?.and_then(before)
             {

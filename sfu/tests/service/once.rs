@@ -2,6 +2,7 @@
 
 use crate::common::{Client, World, device, text};
 use invigil_shared::exam::ExamInfo;
+use invigil_shared::limits::BROADCASTS_PER_MINUTE;
 use invigil_shared::role::Role;
 use serde_json::{Value, json};
 
@@ -62,6 +63,10 @@ async fn words_that_are_sent_again_arrive_once() {
     other["text"] = "Other words".into();
     let refused = writer.request(other).await;
     assert_eq!(refused["code"], "idempotency_mismatch", "{refused}");
+    // Nor does it count as another one.
+    for _ in 0..BROADCASTS_PER_MINUTE {
+        assert_eq!(writer.request(all.clone()).await["message"], first[1]);
+    }
     for wrong in ["", "7", "not-an-id"] {
         let mut other = words.clone();
         other["once"] = wrong.into();
