@@ -36,10 +36,10 @@ const key = {
   1920: ['proctor/people', 'proctor/people-link', 'proctor/invitation', 'proctor/wall', 'proctor/focus-signal', 'candidate/exam-warning', 'proctor/wall-team'],
   theme: ['proctor/office-stays', 'proctor/systems', 'proctor/systems-add', 'proctor/wall-team', 'proctor/wall-team-one', 'candidate/exam-muted', 'proctor/people', 'proctor/people-invite', 'proctor/invitation', 'proctor/wall', 'proctor/focus-act-extra', 'candidate/exam-asked', 'proctor/focus-signal', 'proctor/signin-error', 'candidate/consent', 'candidate/check', 'candidate/exam-warning', 'candidate/exam-sent'],
 };
-const office = ['exams-lead', 'exams-reviewer', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-stays', 'office-stays-closed', 'office-stays-reviewer', 'office-stays-none', 'office-held', 'office-erased', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
+const office = ['exams-lead', 'exams-reviewer', 'exams-reviewer-empty', 'exams-lead-empty', 'office-new', 'office-new-taken', 'office-details', 'office-details-active', 'office-conflict', 'office-closed', 'office-stays', 'office-stays-closed', 'office-stays-reviewer', 'office-stays-none', 'office-held', 'office-erased', 'office-import-good', 'office-import-bad', 'office-import-header', 'office-secrets', 'office-secret', 'office-link'];
 proctor.push(...office);
-key[1024].push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
-key[1920].push('proctor/office-details', 'proctor/office-roster');
+key[1024].push('proctor/exams-reviewer', 'proctor/office-stays-reviewer', 'proctor/people-link-unmailed', 'proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
+key[1920].push('proctor/exams-reviewer', 'proctor/office-stays-reviewer', 'proctor/people-link-unmailed', 'proctor/office-details', 'proctor/office-roster');
 key.theme.push('proctor/exams-lead', 'proctor/office-details', 'proctor/office-roster', 'proctor/office-import-bad', 'proctor/office-secrets');
 const account = ['signin-provider', 'signin-provider-unknown', 'signin-provider-none', 'signin-browser', 'signin-browser-missing', 'signin-code', 'signin-code-wrong', 'account', 'account-loading', 'account-on', 'account-linked', 'account-not-linked', 'account-few', 'account-changed', 'account-offer', 'account-offer-wrong', 'account-recovery', 'account-enrolled'];
 proctor.push(...account);

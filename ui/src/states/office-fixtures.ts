@@ -64,6 +64,7 @@ const managed = (over: Partial<OfficeView>, view: Partial<ProctorView> = {}) => 
 export const officeCases: Record<string, () => ProctorView> = {
   'exams-lead': () => base({ step: 'exams', leads: true, exams: [...base().exams, draft, { ...draft, id: 'e5', title: 'Anatomy', code: 'ANAT-1', status: 'closed', roster: 41, ended_at: now }] }),
   'exams-reviewer': () => base({ step: 'exams', role: 'reviewer', name: 'Ines Duarte', exams: [...base().exams, { ...draft, id: 'e5', title: 'Anatomy', code: 'ANAT-1', status: 'closed', roster: 41, ended_at: now }] }),
+  'exams-reviewer-empty': () => base({ step: 'exams', role: 'reviewer', name: 'Ines Duarte', exams: [] }),
   'exams-lead-empty': () => base({ step: 'exams', leads: true, exams: [] }),
   'office-new': () => managed({ exam: null }),
   'office-new-taken': () => managed({ exam: null }, { notice: { code: 'exam_code_taken', params: {} } }),
