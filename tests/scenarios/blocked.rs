@@ -22,6 +22,8 @@ use tokio::net::TcpStream;
 
 const LIMIT: Duration = Duration::from_secs(60);
 const ANNOUNCED: &str = "127.0.0.9";
+/// Another address of the same server, where it announces two.
+const SECOND: &str = "127.0.0.8";
 
 struct Stage {
     folder: tempfile::TempDir,
@@ -245,6 +247,34 @@ async fn a_new_address_on_the_way_keeps_the_transport() {
         udp.forget();
         people.pictures(10, &format!("pictures after change {round}")).await;
     }
+    assert_eq!(
+        people.transports.load(Ordering::Relaxed),
+        1,
+        "the transport is the same"
+    );
+    assert_eq!(people.refused(), 0);
+}
+
+/// Two announced addresses, of which one answers: that one is used. When it falls silent and the other one answers, that is used
+/// with the same transport.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_of_several_announced_addresses_will_do() {
+    let stage = Stage::with(&["--shards", "1", "--announce", SECOND]);
+    let second = SocketAddr::new(SECOND.parse().unwrap(), stage.media.port());
+    let way = Detour::udp(second, stage.media).await.unwrap();
+    let mut people = stage.people("TWO-1").await;
+    people.pictures(20, "pictures by the second address").await;
+    assert!(way.carried() > 50_000, "{} bytes by the second address", way.carried());
+
+    let other = Detour::udp(stage.announced, stage.media).await.unwrap();
+    drop(way);
+    let before = other.carried();
+    people.pictures(30, "pictures by the first address").await;
+    assert!(
+        other.carried() > before + 20_000,
+        "{} bytes by the first address",
+        other.carried() - before
+    );
     assert_eq!(
         people.transports.load(Ordering::Relaxed),
         1,

@@ -6,6 +6,7 @@ use crate::person::{Message, Person, Request, number_of, participant};
 use crate::proctor::Want;
 use crate::trace::Trace;
 use invigil_sfu::core::gauges::Gauges;
+use invigil_sfu::core::paths::PathFigures;
 use invigil_sfu::core::io::{Command, CommandResult, Demand, Event, Profile, Reply, ShardId};
 use invigil_sfu::core::relay::RelayBatch;
 use invigil_sfu::core::transport::{DtlsIdentity, Keying};
@@ -105,6 +106,11 @@ impl Server {
 
     pub fn gauges(&self) -> Vec<Gauges> {
         self.cores.iter().map(|core| core.shard.gauges()).collect()
+    }
+
+    /// How the paths of everybody who is connected are judged.
+    pub fn paths(&self) -> Vec<PathFigures> {
+        self.cores.iter().flat_map(|core| core.shard.paths()).collect()
     }
 
     pub fn datagram(&mut self, clock: Clock, shard: usize, from: SocketAddr, bytes: &mut [u8]) {

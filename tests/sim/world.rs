@@ -1,12 +1,12 @@
 //! A server of one or more shards, its control, and everyone around it, on one agenda. Whatever happens is decided by the seed.
 
 use crate::candidate::{Candidate, Plan};
-use crate::clock::{Agenda, Clock, Us};
+use crate::clock::{Agenda, Clock, S, Us};
 use crate::endpoint::Incoming;
 use crate::link::LinkSpec;
 use crate::oracle::watch::{self, Limits, Watch};
 use crate::oracle::{Promise, Violation};
-use crate::person::{Person, Side, exam};
+use crate::person::{Person, Side, exam, number_of};
 use crate::proctor::{Proctor, Source};
 use crate::server::Server;
 use crate::trace::Trace;
@@ -116,10 +116,22 @@ impl World {
                     let found = watch.look(self);
                     self.watch = watch;
                     found.into_iter().for_each(|violation| self.report(violation));
+                    if self.clock.now.is_multiple_of(S) {
+                        self.note_paths();
+                    }
                 }
             }
         }
         self.clock.now = until;
+    }
+
+    fn note_paths(&mut self) {
+        for path in self.server.paths() {
+            let number = number_of(path.participant);
+            let (estimate, round_trip) = (path.estimate, path.round_trip);
+            let line = format_args!("path {estimate:?} bit/s, {round_trip:?}");
+            self.trace.note(self.clock.now, number, line);
+        }
     }
 
     pub fn run_for(&mut self, time: Us) {
@@ -314,7 +326,7 @@ impl World {
             let lately = || {
                 withdrawn
                     .get(&source)
-                    .is_some_and(|until| now < until + crate::clock::S)
+                    .is_some_and(|until| now < until + S)
             };
             allowed.contains(&source) || (is_repair && lately())
         });

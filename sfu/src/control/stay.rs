@@ -310,6 +310,7 @@ mod tests {
             },
             round_trip: Some(Duration::from_millis(40)),
             layers: 2,
+            estimate: None,
         }
     }
 

@@ -202,6 +202,7 @@ async fn a_bad_path_is_seen_by_those_who_watch_and_so_is_its_end() {
             },
             round_trip: Some(Duration::from_millis(30)),
             layers: 1,
+            estimate: None,
         };
         let mut state = room.state.lock();
         let member = state.members.get_mut(&id).unwrap();

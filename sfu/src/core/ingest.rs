@@ -103,16 +103,23 @@ impl Shard {
 
     pub(super) fn fan_out(&mut self, now: Instant, publication: u64, layer: Layer, packet: &Packet<'_>) {
         let mut switched = std::mem::take(&mut self.scratch.switched);
+        let mut waits = false;
         for target in self.table.targets(publication) {
             let Some(peer) = self.peers.get_mut(&target.peer) else {
                 continue;
             };
-            if peer.forward(now, target.slot, publication, layer, packet) {
+            let forwarded = peer.forward(now, target.slot, publication, layer, packet);
+            waits |= forwarded.waits;
+            if forwarded.switched {
                 switched.push(*target);
             }
             if !std::mem::replace(&mut peer.is_outgoing, true) {
                 self.outgoing.push(target.peer);
             }
+        }
+        let state = self.publications.get_mut(&publication).filter(|_| waits);
+        if let Some(state) = state.and_then(|known| known.layer_mut(layer)) {
+            state.kept.note_wait(now);
         }
         for Target { peer, slot } in switched.drain(..) {
             let Some(subscriber) = self.peers.get(&peer).map(|peer| peer.participant) else {

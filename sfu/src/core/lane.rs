@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// A picture that waited for longer than this is no longer live. A key frame may take more: without it nothing is shown at all,
 /// and on 150 kbit/s one of text takes that long.
 const MAX_AGE: Duration = Duration::from_millis(1_000);
-const MAX_KEY_AGE: Duration = Duration::from_millis(4_000);
+pub const MAX_KEY_AGE: Duration = Duration::from_millis(4_000);
 /// A lane's share until it is told one, and the least, bits per second.
 pub const LEAST_SHARE: u64 = 10_000;
 

@@ -20,6 +20,8 @@ pub struct PathFigures {
     pub round_trip: Option<Duration>,
     /// Layers whose packets arrive.
     pub layers: u8,
+    /// What the path to one who watches is believed to carry, bits per second; none while nothing speaks for a limit.
+    pub estimate: Option<u64>,
 }
 
 /// A round trip that is longer is a clock that was set, or a lie.
@@ -88,6 +90,7 @@ impl Shard {
                 .filter(|peer| peer.is_connected());
             let round_trips: Vec<Option<Duration>> = peers.map(round_trip).collect();
             let round_trip = *round_trips.iter().max()?;
+            let watching = known.subscribe.and_then(|key| self.peers.get(&key));
             let publications = known
                 .publications
                 .values()
@@ -100,6 +103,7 @@ impl Shard {
                 carried: known.carried,
                 round_trip,
                 layers: layers.count().min(usize::from(u8::MAX)) as u8,
+                estimate: watching.and_then(|peer| peer.estimator.estimate()),
             })
         };
         self.participants.iter().filter_map(of).collect()

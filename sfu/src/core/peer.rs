@@ -52,6 +52,15 @@ pub struct Incoming {
     pub rids: Vec<(String, Layer)>,
 }
 
+/// What became of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Forwarded {
+    /// The slot has switched to the layer with it.
+    pub switched: bool,
+    /// It waits until the path has room for it.
+    pub waits: bool,
+}
+
 /// How a transport's credentials stand.
 pub struct Credentials {
     pub local: IceCredentials,
@@ -198,27 +207,33 @@ impl Peer {
             .unwrap_or(u16::MAX)
     }
 
-    /// Sends a packet of `publication` on a slot if its subscription wants that layer, or queues it on a narrow path. True when
-    /// the slot has switched to the layer with it.
-    pub fn forward(&mut self, now: Instant, slot: u16, publication: u64, layer: Layer, packet: &Packet<'_>) -> bool {
+    /// Sends a packet of `publication` on a slot if its subscription wants that layer, or queues it on a narrow path.
+    pub fn forward(
+        &mut self,
+        now: Instant,
+        slot: u16,
+        publication: u64,
+        layer: Layer,
+        packet: &Packet<'_>,
+    ) -> Forwarded {
         let may_send = self
             .association
             .as_ref()
             .is_some_and(|association| association.may_send(now));
         let Some(at) = self.slots.get_mut(usize::from(slot)).and_then(Option::as_mut) else {
-            return false;
+            return Forwarded::default();
         };
         let carried = at
             .subscription
             .as_mut()
             .filter(|carried| carried.publication == publication);
         let Some(subscription) = carried.filter(|_| may_send) else {
-            return false;
+            return Forwarded::default();
         };
         let source = (publication, layer);
         let (frame, timestamp) = (&packet.meta.frame, packet.meta.timestamp);
         if frame.key && frame.start && !subscription.takes_picture(now, layer, self.pacer.is_clear(slot)) {
-            return false;
+            return Forwarded::default();
         }
         let audio = at.out.config.codec == Codec::Opus;
         let passed = frame.key
@@ -227,11 +242,12 @@ impl Peer {
                 || (!audio && self.pacer.has_passed(slot, source, packet.index)));
         let verdict = subscription.selector.judge(layer, frame, timestamp, passed);
         if verdict == Verdict::Drop {
-            return false;
+            return Forwarded::default();
         }
         let switched = verdict == Verdict::Switch;
         // Audio goes first.
-        if !audio && self.pacer.holds(now) {
+        let waits = !audio && self.pacer.holds(now);
+        if waits {
             if !self.pacer.push(now, slot, source, packet, switched) {
                 let given_up = self.pacer.drop_slot(slot, publication);
                 self.give_up(now, given_up);
@@ -240,7 +256,7 @@ impl Peer {
             self.pacer.begin(now, slot, source, &packet.meta);
             self.write(now, slot, source, packet, switched);
         }
-        switched
+        Forwarded { switched, waits }
     }
 
     /// Whether more waits of a slot than the path takes in a moment.

@@ -205,6 +205,13 @@ impl Receiver {
         }
     }
 
+    /// Whether that packet is missing and still being asked for.
+    pub fn awaits(&self, index: u64) -> bool {
+        self.missing
+            .binary_search_by_key(&index, |missing| missing.index)
+            .is_ok()
+    }
+
     /// Whether more went missing than requests can repair, since the last time this was asked.
     pub fn take_overwhelmed(&mut self) -> bool {
         std::mem::take(&mut self.overwhelmed)

@@ -3,6 +3,7 @@
 //! Payloads lie one behind the other in a ring of bytes that grows as far as a layer's rate needs: once it has its size,
 //! keeping a packet takes no memory from the system.
 
+use crate::core::lane::MAX_KEY_AGE;
 use crate::core::media::{Meta, Packet};
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,6 +16,8 @@ pub const MAX_BYTES: usize = 256 * 1024;
 const MIN_BYTES: usize = 16 * 1024;
 /// A receiver gives a packet up after a second; the rest is for the way there and back.
 const KEEP_FOR: Duration = Duration::from_millis(1_500);
+/// Where packets wait before somebody's narrow path they are lost as much later: a key frame may wait for this long.
+const WAIT: Duration = MAX_KEY_AGE;
 
 #[derive(Debug)]
 struct Kept {
@@ -41,6 +44,8 @@ pub struct RetransmissionBuffer {
     ring: Vec<u8>,
     newest: u64,
     bytes: usize,
+    /// When a packet was last put into a queue before a path.
+    waited: Option<Instant>,
 }
 
 impl RetransmissionBuffer {
@@ -51,8 +56,10 @@ impl RetransmissionBuffer {
             return;
         }
         self.newest = self.newest.max(index);
+        let waits = self.waited.is_some_and(|waited| now < waited + WAIT);
+        let keep_for = if waits { KEEP_FOR + WAIT } else { KEEP_FOR };
         while let Some(oldest) = self.packets.front()
-            && (oldest.at + KEEP_FOR <= now || self.packets.len() >= MAX_PACKETS)
+            && (oldest.at + keep_for <= now || self.packets.len() >= MAX_PACKETS)
         {
             self.forget_oldest();
         }
@@ -79,6 +86,11 @@ impl RetransmissionBuffer {
             start,
             length: payload.len(),
         });
+    }
+
+    /// The newest packet waits before some subscriber's path.
+    pub fn note_wait(&mut self, now: Instant) {
+        self.waited = Some(now);
     }
 
     /// Where `length` bytes fit in one piece; none while packets lie there.
@@ -208,6 +220,32 @@ mod tests {
         slow.clear();
         assert_eq!((slow.capacity(), slow.bytes()), (0, 0));
         assert!(slow.get(749).is_none());
+    }
+
+    #[test]
+    fn what_waits_before_a_narrow_path_is_kept_until_it_can_have_been_lost() {
+        let start = Instant::now();
+        let mut kept = RetransmissionBuffer::default();
+        // 100 kbit/s, of which nothing waits, or something in the second second.
+        let run = |kept: &mut RetransmissionBuffer, waits: bool| {
+            for index in 0..100u64 {
+                kept.keep(at(start, index * 80), index, Meta::default(), &[0; 1_000]);
+                if waits && index == 20 {
+                    kept.note_wait(at(start, index * 80));
+                }
+            }
+        };
+        run(&mut kept, false);
+        assert!(kept.get(99 - 17).is_some() && kept.get(99 - 20).is_none());
+        kept.clear();
+        run(&mut kept, true);
+        assert!(kept.get(99 - 20).is_none(), "nothing has waited for long");
+        kept.clear();
+        for index in 0..70u64 {
+            kept.keep(at(start, index * 80), index, Meta::default(), &[0; 1_000]);
+            kept.note_wait(at(start, index * 80));
+        }
+        assert!(kept.get(69 - 60).is_some());
     }
 
     proptest! {

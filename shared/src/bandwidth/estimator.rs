@@ -37,6 +37,10 @@ const PROBE_AT: f64 = 2.0;
 /// After a probe that found nothing, and after more of them. What came back is used within 10 s all the same.
 const PROBE_AGAIN: Duration = Duration::from_secs(2);
 const PROBE_SELDOM: Duration = Duration::from_millis(4_500);
+/// A path that loses less by this share is another one than that which a cut or a probe measured: it is probed at once.
+const LESS_LOSS: f64 = 0.08;
+/// A probe that passed at this multiple of all that is wanted has found a path that limits nothing.
+const AMPLE: f64 = 1.4;
 /// A limit that held everything that was wanted for so long without congestion is lifted.
 const LIFT: Duration = Duration::from_secs(10);
 /// Windows of the acknowledged rate, microseconds: for growth, and at a cut.
@@ -70,6 +74,8 @@ pub struct PathEstimator {
     before_test: Option<Option<f64>>,
     next_probe: Option<Instant>,
     probe_pause: Option<Duration>,
+    /// The most that the path lost when it was found to be full.
+    lost_then: f64,
     /// Padding can't be sent here.
     starved: bool,
     sufficient_since: Option<Instant>,
@@ -136,6 +142,20 @@ impl PathEstimator {
         let rate = rate.max(FLOOR);
         self.limit = Some(self.limit.map_or(rate, |limit| limit.min(rate)));
         (self.cut, self.grown) = (Some(now), Some(now));
+        self.note_loss();
+    }
+
+    fn note_loss(&mut self) {
+        self.lost_then = self.lost_then.max(self.loss.loss());
+    }
+
+    /// Whether the losses of then are over. True once.
+    fn is_relieved(&mut self) -> bool {
+        let relieved = self.loss.loss() + LESS_LOSS < self.lost_then;
+        if relieved {
+            self.lost_then = 0.0;
+        }
+        relieved
     }
 
     fn overused(&mut self, now: Instant) {
@@ -222,6 +242,7 @@ impl PathEstimator {
     fn probed(&mut self, now: Instant, outcome: Outcome) {
         let limit = self.limit.unwrap_or(f64::MAX);
         match outcome {
+            Outcome::Passed(rate) if rate > self.wanted * AMPLE => self.lift(),
             Outcome::Passed(rate) if rate > limit => {
                 self.limit = Some((rate * 0.95).min(self.wanted).max(limit));
                 if self.full_at.is_some_and(|full| rate > full * (1.0 + NEAR)) {
@@ -245,12 +266,16 @@ impl PathEstimator {
     fn pause_probes(&mut self, now: Instant) {
         let pause = self.probe_pause.map_or(PROBE_AGAIN, |_| PROBE_SELDOM);
         (self.probe_pause, self.next_probe) = (Some(pause), Some(now + pause));
+        self.note_loss();
     }
 
     /// Starts a probe where more is wanted than is known to fit, and nothing speaks against it.
     fn consider_probe(&mut self, now: Instant) {
         let Some(limit) = self.limit else { return };
         let calm = self.delay.queue() < CALM_QUEUE && !self.draining && !self.loss.is_testing();
+        if calm && self.is_relieved() {
+            (self.probe_pause, self.next_probe) = (None, None);
+        }
         let rested = self.cut.is_none_or(|cut| cut + PROBE_AFTER <= now);
         let due = self.next_probe.is_none_or(|at| at <= now);
         if calm && rested && due && !self.probes.is_running() && self.wanted > limit * 1.02 {
@@ -269,9 +294,13 @@ impl PathEstimator {
         if !enough || !calm {
             self.sufficient_since = None;
         } else if *self.sufficient_since.get_or_insert(now) + LIFT <= now {
-            (self.limit, self.sufficient_since, self.full_at) = (None, None, None);
-            (self.probe_pause, self.next_probe) = (None, None);
+            self.lift();
         }
+    }
+
+    fn lift(&mut self) {
+        (self.limit, self.sufficient_since, self.full_at) = (None, None, None);
+        (self.probe_pause, self.next_probe) = (None, None);
     }
 }
 

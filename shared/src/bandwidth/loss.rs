@@ -21,6 +21,9 @@ const REACTION: Duration = Duration::from_millis(300);
 /// Where everything that was sent for so long is lost, the path was gone for a moment, which says nothing of its width: a full
 /// one lets its rate through.
 const OUTAGE: Duration = Duration::from_millis(200);
+/// A test that expected as many losses and has seen no more than this share of them is over, however few packets that were.
+const CLEAR_EXPECTED: f64 = 8.0;
+const CLEAR: f64 = 0.25;
 /// Loss that falls below this share of what it was has been ended by the lower rate.
 const ENDED: f64 = 0.34;
 
@@ -71,6 +74,13 @@ struct Test {
     count: Count,
 }
 
+impl Test {
+    fn is_clear(&self) -> bool {
+        let expected = f64::from(self.count.packets()) * self.loss;
+        expected >= CLEAR_EXPECTED && f64::from(self.count.lost) <= expected * CLEAR
+    }
+}
+
 /// Follows the losses of one path.
 #[derive(Debug, Default)]
 pub(super) struct LossJudge {
@@ -102,7 +112,9 @@ impl LossJudge {
             self.suspected = 0;
         }
         if let Some(test) = self.test {
-            let done = test.count.packets() >= TEST_PACKETS || (test.until <= now && test.count.packets() >= PACKETS);
+            let done = test.count.packets() >= TEST_PACKETS
+                || (test.until <= now && test.count.packets() >= PACKETS)
+                || test.is_clear();
             if !done {
                 return Verdict::Nothing;
             }

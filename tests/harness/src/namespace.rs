@@ -11,6 +11,7 @@ const NUMBERS: u8 = 250;
 pub struct Namespace {
     pub name: String,
     outside: String,
+    inside: String,
     /// Our end of the cable.
     pub outside_address: String,
     /// The other host's.
@@ -69,23 +70,35 @@ impl Namespace {
         let namespace = Self {
             name,
             outside,
+            inside,
             outside_address: format!("198.18.{number}.1"),
             inside_address: format!("198.18.{number}.2"),
         };
         let (outside, address) = (namespace.outside.as_str(), namespace.outside_address.as_str());
         ip(&["address", "add", &format!("{address}/24"), "dev", outside])?;
         ip(&["link", "set", outside, "up"])?;
-        let within = |arguments: &[&str]| ip(&[&["-n", &namespace.name], arguments].concat());
-        within(&[
-            "address",
-            "add",
-            &format!("{}/24", namespace.inside_address),
-            "dev",
-            &inside,
-        ])?;
-        within(&["link", "set", &inside, "up"])?;
-        within(&["link", "set", "lo", "up"])?;
+        namespace.address("add", &namespace.inside_address)?;
+        namespace.within(&["link", "set", &namespace.inside, "up"])?;
+        namespace.within(&["link", "set", "lo", "up"])?;
         Ok(namespace)
+    }
+
+    fn within(&self, arguments: &[&str]) -> Result<()> {
+        ip(&[&["-n", &self.name], arguments].concat())
+    }
+
+    fn address(&self, what: &str, address: &str) -> Result<()> {
+        self.within(&["address", what, &format!("{address}/24"), "dev", &self.inside])
+    }
+
+    /// The other host gets another address of the same network, and its old one is gone: as when it changes from one network to
+    /// another.
+    pub fn change_address(&mut self) -> Result<()> {
+        let new = format!("{}.3", self.outside_address.trim_end_matches(".1"));
+        let old = std::mem::replace(&mut self.inside_address, new);
+        // The old one first: what is added beside it would be a second one that goes with it.
+        self.address("delete", &old)?;
+        self.address("add", &self.inside_address)
     }
 
     /// A command that runs inside.
