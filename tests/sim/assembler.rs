@@ -26,6 +26,10 @@ pub struct Assembler {
     /// The next frame's first packet; none while a key frame is awaited.
     next: Option<u64>,
     blocked: Option<Us>,
+    /// When the newest packet came.
+    heard: Option<Us>,
+    /// As of the last tick.
+    key_comes: bool,
 }
 
 impl Assembler {
@@ -35,23 +39,49 @@ impl Assembler {
             return Vec::new();
         }
         self.parts.insert(index, part);
+        self.heard = Some(now);
         if self.parts.len() > MAX_PARTS {
             self.give_up();
         }
         self.drain(now)
     }
 
-    /// Gives up on a gap that has lasted.
-    pub fn tick(&mut self, now: Us) -> Vec<Part> {
-        if self.blocked.is_some_and(|since| since + GAP_WAIT <= now) {
+    /// Gives up on a gap that has lasted; a key frame is waited for as long as what it lacks is asked for.
+    pub fn tick(&mut self, now: Us, awaits: impl Fn(u64) -> bool) -> Vec<Part> {
+        let lasted = self.blocked.is_some_and(|since| since + GAP_WAIT <= now);
+        self.key_comes = self.next.is_none() && self.comes(now, awaits);
+        if lasted && !self.key_comes {
             self.give_up();
         }
         self.drain(now)
     }
 
-    /// Only a key frame helps.
+    /// Only a key frame helps, and none is on its way.
     pub fn wants_key(&self) -> bool {
-        self.next.is_none()
+        self.next.is_none() && !self.key_comes
+    }
+
+    /// Whether the rest of the first key frame that has begun to arrive may still come.
+    fn comes(&self, now: Us, awaits: impl Fn(u64) -> bool) -> bool {
+        let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.frame.key) else {
+            return false;
+        };
+        let of_it = self
+            .parts
+            .range(first..)
+            .take_while(|(_, other)| other.timestamp == part.timestamp);
+        let (mut next, mut ends) = (first, false);
+        for (&at, other) in of_it {
+            if (next..at).any(|index| !awaits(index)) {
+                return false;
+            }
+            (next, ends) = (at + 1, other.frame.end);
+        }
+        let begins = part.frame.start || awaits(first - 1);
+        let newest =
+            self.parts.range(next..).next().is_none() && self.heard.is_some_and(|heard| now < heard + GAP_WAIT);
+        let goes_on = ends || awaits(next) || newest;
+        begins && goes_on
     }
 
     pub fn held(&self) -> usize {
@@ -95,6 +125,25 @@ impl Assembler {
         None
     }
 
+    /// The first whole key frame behind `start`.
+    fn later_key(&self, start: u64) -> Option<u64> {
+        let begins = |part: &Part| part.frame.key && part.frame.start;
+        let mut keys = self.parts.range(start + 1..).filter(|(_, part)| begins(part));
+        keys.find(|(at, _)| self.complete(**at).is_some()).map(|(at, _)| *at)
+    }
+
+    /// Whether something is missing behind `start`, or its frame ended without its end.
+    fn has_gap(&self, start: u64) -> bool {
+        let mut behind = self.parts.range(start..);
+        let Some((&last, _)) = self.parts.last_key_value() else {
+            return false;
+        };
+        let held = behind.clone().count() as u64;
+        let timestamp = self.parts.get(&start).map(|first| first.timestamp);
+        let torn = timestamp.is_some_and(|first| behind.any(|(_, part)| part.timestamp != first));
+        torn || last + 1 - start.min(last + 1) != held
+    }
+
     fn drain(&mut self, now: Us) -> Vec<Part> {
         let mut shown = Vec::new();
         while let Some(start) = self.next.or_else(|| self.key_from(0)) {
@@ -105,14 +154,12 @@ impl Assembler {
                 continue;
             }
             // A whole key frame behind the gap makes waiting for the repair pointless.
-            if let Some(key) = self.key_from(start + 1).filter(|key| self.complete(*key).is_some()) {
+            if let Some(key) = self.later_key(start) {
                 self.parts = self.parts.split_off(&key);
                 self.next = Some(key);
                 continue;
             }
-            let later = self.parts.range(start..).next_back().map(|(at, _)| *at);
-            let held = self.parts.range(start..).count() as u64;
-            if later.is_some_and(|later| later - start + 1 > held) {
+            if self.has_gap(start) {
                 self.blocked.get_or_insert(now);
             } else {
                 self.blocked = None;
@@ -171,7 +218,7 @@ mod tests {
         assert!(assembler.push(0, 100, part(1, true, (0, 2))).is_empty());
         assert_eq!(frames(&assembler.push(0, 101, part(1, true, (1, 2)))), [1]);
         assert!(assembler.push(0, 103, part(3, false, (0, 1))).is_empty());
-        assert!(assembler.tick(300 * MS).is_empty());
+        assert!(assembler.tick(300 * MS, |_| false).is_empty());
         assert_eq!(frames(&assembler.push(310 * MS, 102, part(2, false, (0, 1)))), [2, 3]);
     }
 
@@ -181,13 +228,13 @@ mod tests {
         assembler.push(0, 1, part(0, true, (0, 1)));
         assert!(assembler.push(0, 3, part(2, false, (0, 1))).is_empty());
         assert!(!assembler.wants_key());
-        assert!(assembler.tick(GAP_WAIT).is_empty());
+        assert!(assembler.tick(GAP_WAIT, |_| false).is_empty());
         assert!(assembler.wants_key());
         assert!(assembler.push(GAP_WAIT, 4, part(3, false, (0, 1))).is_empty());
         assert_eq!(frames(&assembler.push(GAP_WAIT, 5, part(4, true, (0, 1)))), [4]);
         // A key frame's rest is kept until its beginning comes, whatever is given up meanwhile.
         assert!(assembler.push(GAP_WAIT, 8, part(6, true, (1, 2))).is_empty());
-        assert!(assembler.tick(2 * GAP_WAIT).is_empty());
+        assert!(assembler.tick(2 * GAP_WAIT, |_| false).is_empty());
         assert!(assembler.wants_key());
         assert_eq!(frames(&assembler.push(2 * GAP_WAIT, 7, part(6, true, (0, 2)))), [6]);
         assert!(assembler.push(2 * GAP_WAIT, 10, part(8, false, (0, 1))).is_empty());

@@ -58,6 +58,11 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether that is or was its address: each transport of a person has a port of its own, and keeps it when it moves.
+    pub fn has_had(&self, address: SocketAddr) -> bool {
+        address.port() == self.address.port()
+    }
+
     pub fn new(seed: [u8; 32], transport: TransportId, address: SocketAddr, local: IceCredentials, now: Us) -> Self {
         Self {
             transport,

@@ -227,7 +227,7 @@ impl Proctor {
             if slot.is_audio {
                 continue;
             }
-            let shown = slot.assembler.tick(now);
+            let shown = slot.assembler.tick(now, |index| slot.receiver.awaits(index));
             if slot.receiver.next_request().is_some_and(|due| due <= clock.instant()) {
                 let mut lost = Vec::new();
                 slot.receiver.requests(clock.instant(), &mut lost);

@@ -293,11 +293,11 @@ impl World {
         }
     }
 
-    /// Shows the egress oracle what leaves for a person.
+    /// Shows the egress oracle what leaves for a person, also for an address that the transport has left meanwhile.
     fn observe(&mut self, number: u16, to: SocketAddr, datagram: &[u8]) {
         let now = self.clock.now;
         let person = &mut self.people[usize::from(number)];
-        let Some(endpoint) = person.endpoint.as_mut().filter(|endpoint| endpoint.address == to) else {
+        let Some(endpoint) = person.endpoint.as_mut().filter(|endpoint| endpoint.has_had(to)) else {
             return;
         };
         if classify(datagram) != Some(DatagramKind::Rtp) {
@@ -323,11 +323,7 @@ impl World {
         let (allowed, withdrawn) = (&person.allowed, &person.withdrawn);
         let judged = person.egress.see(&packet, |mark, is_repair| {
             let source: Source = (mark.person, mark.publication);
-            let lately = || {
-                withdrawn
-                    .get(&source)
-                    .is_some_and(|until| now < until + S)
-            };
+            let lately = || withdrawn.get(&source).is_some_and(|until| now < until + S);
             allowed.contains(&source) || (is_repair && lately())
         });
         if let Err((promise, what)) = judged {
