@@ -17,6 +17,7 @@ pub mod integrity;
 pub mod intent;
 pub mod limits;
 mod link;
+pub mod losses;
 pub mod office;
 pub mod oidc;
 pub mod participation;

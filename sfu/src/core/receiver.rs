@@ -1,22 +1,12 @@
 //! What arrives on one layer: which packets are new, which are missing, and what a receiver report says of it.
 //!
-//! Missing packets are asked for by RTX-aware NACK: once they are not just reordered, again after a round trip, a bounded
-//! number of times. A recovered packet counts once, however often it comes.
+//! Missing packets are asked for by RTX-aware NACK ([`Losses`]). A recovered packet counts once, however often it comes.
 
 use crate::core::rtcp::ReportBlock;
 use crate::core::rtp::unwrap_sequence;
-use std::time::{Duration, Instant};
+use invigil_shared::losses::Losses;
+use std::time::Instant;
 
-/// Reordering on real paths is shorter than this; asking at once would double packets that are merely late.
-const REORDER: Duration = Duration::from_millis(8);
-/// Between two requests for one packet, at least, whatever the round trip seems to be.
-const RETRY_MIN: Duration = Duration::from_millis(20);
-/// A picture is shown within a second or not at all.
-const GIVE_UP_AFTER: Duration = Duration::from_millis(1_000);
-/// Requests for one packet.
-const MAX_TRIES: u8 = 8;
-/// Packets asked for at a time; more missing ones are cheaper repaired by a key frame.
-const MAX_MISSING: usize = 192;
 /// A jump of this many packets is a restarted sender, not loss.
 const RESTART_JUMP: u64 = 3_000;
 /// Packets that duplicates are recognised among.
@@ -29,16 +19,6 @@ pub enum Arrival {
     New { index: u64, restarted: bool },
     /// Seen before, or too old to matter.
     Stale,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Missing {
-    index: u64,
-    since: Instant,
-    /// When to ask next.
-    due: Instant,
-    asked: Option<Instant>,
-    tries: u8,
 }
 
 /// The receiving side of one SSRC.
@@ -55,11 +35,8 @@ pub struct Receiver {
     /// RFC 3550 section 6.4.1, in timestamp units times 16.
     jitter: u64,
     transit: Option<(Instant, u32)>,
-    /// From the lowest index up; the memory is kept.
-    missing: Vec<Missing>,
-    rtt: Duration,
+    losses: Losses,
     sender_report: Option<(u32, Instant)>,
-    overwhelmed: bool,
 }
 
 impl Receiver {
@@ -76,10 +53,8 @@ impl Receiver {
             received_prior: 0,
             jitter: 0,
             transit: None,
-            missing: Vec::new(),
-            rtt: Duration::from_millis(100),
+            losses: Losses::default(),
             sender_report: None,
-            overwhelmed: false,
         }
     }
 
@@ -117,7 +92,7 @@ impl Receiver {
             }
             if restarted {
                 self.seen = [0; (WINDOW / 64) as usize];
-                self.missing.clear();
+                self.losses.clear();
                 // Expected counts go on from here, as if nothing was between.
                 self.first += gap;
             } else {
@@ -125,7 +100,9 @@ impl Receiver {
                     let (word, bit) = self.bit(skipped);
                     *word &= !bit;
                 }
-                self.note_gap(now, top + 1, index);
+                if self.recovers {
+                    self.losses.note_gap(now, top + 1, index);
+                }
             }
             self.top = Some(index);
             self.mark(index);
@@ -138,39 +115,12 @@ impl Receiver {
         if top - index >= WINDOW || !self.mark(index) {
             return Arrival::Stale;
         }
-        if let Ok(at) = self.missing.binary_search_by_key(&index, |missing| missing.index) {
-            let missing = self.missing.remove(at);
-            if let (true, 1, Some(asked)) = (recovered, missing.tries, missing.asked) {
-                // Asked once and answered: a round trip with no doubt which request it answers (Karn).
-                let sample = now
-                    .saturating_duration_since(asked)
-                    .clamp(Duration::from_millis(1), Duration::from_secs(2));
-                self.rtt = (self.rtt * 7 + sample) / 8;
-            }
-        }
+        self.losses.arrived(now, index, recovered);
         self.received += 1;
         Arrival::New {
             index,
             restarted: false,
         }
-    }
-
-    fn note_gap(&mut self, now: Instant, from: u64, to: u64) {
-        if !self.recovers {
-            return;
-        }
-        if to - from + self.missing.len() as u64 > MAX_MISSING as u64 {
-            self.missing.clear();
-            self.overwhelmed = true;
-            return;
-        }
-        self.missing.extend((from..to).map(|index| Missing {
-            index,
-            since: now,
-            due: now + REORDER,
-            asked: None,
-            tries: 0,
-        }));
     }
 
     fn update_jitter(&mut self, now: Instant, timestamp: u32) {
@@ -187,34 +137,22 @@ impl Receiver {
 
     /// When [`Self::requests`] has something to say.
     pub fn next_request(&self) -> Option<Instant> {
-        self.missing.iter().map(|missing| missing.due).min()
+        self.losses.next_request()
     }
 
     /// Appends the sequence numbers to ask for now; forgets those not worth asking for any more.
     pub fn requests(&mut self, now: Instant, into: &mut Vec<u16>) {
-        let retry = (self.rtt + self.rtt / 4).max(RETRY_MIN);
-        self.missing
-            .retain(|missing| missing.tries < MAX_TRIES && missing.since + GIVE_UP_AFTER > now);
-        for missing in &mut self.missing {
-            if missing.due <= now {
-                missing.due = now + retry;
-                missing.asked = Some(now);
-                missing.tries += 1;
-                into.push(missing.index as u16);
-            }
-        }
+        self.losses.requests(now, into);
     }
 
     /// Whether that packet is missing and still being asked for.
     pub fn awaits(&self, index: u64) -> bool {
-        self.missing
-            .binary_search_by_key(&index, |missing| missing.index)
-            .is_ok()
+        self.losses.awaits(index)
     }
 
     /// Whether more went missing than requests can repair, since the last time this was asked.
     pub fn take_overwhelmed(&mut self) -> bool {
-        std::mem::take(&mut self.overwhelmed)
+        self.losses.take_overwhelmed()
     }
 
     /// Notes a sender report: the middle 32 bits of its NTP time (RFC 3550 section 6.4.1).
@@ -259,6 +197,8 @@ impl Receiver {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use invigil_shared::losses::MAX_TRIES;
+    use std::time::Duration;
 
     fn at(start: Instant, ms: u64) -> Instant {
         start + Duration::from_millis(ms)

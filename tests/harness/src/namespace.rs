@@ -94,7 +94,8 @@ impl Namespace {
     /// The other host gets another address of the same network, and its old one is gone: as when it changes from one network to
     /// another.
     pub fn change_address(&mut self) -> Result<()> {
-        let new = format!("{}.3", self.outside_address.trim_end_matches(".1"));
+        let (network, _) = self.outside_address.rsplit_once('.').context("no IPv4 address")?;
+        let new = format!("{network}.3");
         let old = std::mem::replace(&mut self.inside_address, new);
         // The old one first: what is added beside it would be a second one that goes with it.
         self.address("delete", &old)?;

@@ -19,7 +19,7 @@ pub const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
 pub const PAYLOAD_MTU: usize = 1150;
 /// Packets that the frame assembler holds per slot: a key frame of 400 KB, and reordering.
 pub const MAX_ASSEMBLY_PACKETS: usize = 512;
-/// How long a gap is waited for (retransmissions come in one or two round trips) before the frame is given up.
+/// How long a gap is waited for (retransmissions come in one or two round trips) before the frame is given up; a key frame longer.
 pub const MAX_GAP_WAIT: Duration = Duration::from_millis(400);
 /// A key frame is asked for at most this often per slot: a round trip and an encode.
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(400);

@@ -48,6 +48,11 @@ impl Part {
         }
     }
 
+    /// Whether it is of a key frame, wherever in it.
+    fn is_of_key(&self) -> bool {
+        self.info.is_some_and(|info| info.key) || self.begins_key()
+    }
+
     fn nal_types(&self) -> impl Iterator<Item = u8> {
         let first = self.payload.first().map_or(0, |b| b & 0x1f);
         let inner = match first {
@@ -69,6 +74,10 @@ pub(crate) struct FrameAssembler {
     next: Option<u64>,
     /// Since when packets behind a gap wait.
     blocked: Option<Instant>,
+    /// When the newest packet came.
+    heard: Option<Instant>,
+    /// The rest of a key frame may still come, as of the last tick.
+    key_comes: bool,
     /// Pictures given up.
     pub lost: u64,
 }
@@ -83,9 +92,9 @@ impl FrameAssembler {
         };
     }
 
-    /// A key frame is needed before anything can leave.
+    /// A key frame is needed before anything can leave, and none is on its way.
     pub fn wants_key(&self) -> bool {
-        self.next.is_none()
+        self.next.is_none() && !self.key_comes
     }
 
     /// Takes a packet; pictures that are complete now come out in order.
@@ -101,21 +110,46 @@ impl FrameAssembler {
             return Vec::new(); // of a picture that has left or was given up
         }
         self.parts.entry(index).or_insert(part);
+        self.heard = Some(now);
         if self.parts.len() > MAX_ASSEMBLY_PACKETS {
             self.give_up();
         }
         self.drain(now)
     }
 
-    /// Gives up on a gap that has lasted; call it now and then.
-    pub fn tick(&mut self, now: Instant) -> Vec<AccessUnit> {
-        if self
+    /// Gives up on a gap that has lasted; call it now and then. `awaits` knows of a packet that did not come whether it is still
+    /// asked for: a key frame is waited for as long as all that it lacks is, because another one would have to come whole as well.
+    pub fn tick(&mut self, now: Instant, awaits: impl Fn(u16) -> bool) -> Vec<AccessUnit> {
+        self.key_comes = self.next.is_none() && self.completes(now, awaits);
+        let lasted = self
             .blocked
-            .is_some_and(|since| now.saturating_duration_since(since) >= MAX_GAP_WAIT)
-        {
+            .is_some_and(|since| now.saturating_duration_since(since) >= MAX_GAP_WAIT);
+        if lasted && !self.key_comes {
             self.give_up();
         }
         self.drain(now)
+    }
+
+    /// Whether the rest of the first key frame that has begun to arrive may still come.
+    fn completes(&self, now: Instant, awaits: impl Fn(u16) -> bool) -> bool {
+        let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.is_of_key()) else {
+            return false;
+        };
+        let awaits = |index: u64| awaits(index as u16);
+        let (mut next, mut ends) = (first, false);
+        let same = |(_, other): &(&u64, &Part)| other.timestamp == part.timestamp;
+        for (&index, other) in self.parts.range(first..).take_while(same) {
+            if (next..index).any(|missing| !awaits(missing)) {
+                return false;
+            }
+            (next, ends) = (index + 1, other.ends());
+        }
+        let is_newest = self.parts.range(next..).next().is_none();
+        let flows = self
+            .heard
+            .is_some_and(|heard| now.saturating_duration_since(heard) < MAX_GAP_WAIT);
+        let begins = part.begins_key() || awaits(first.saturating_sub(1));
+        begins && (ends || awaits(next) || (is_newest && flows))
     }
 
     fn skip(&mut self, sequence: u16, now: Instant) -> Vec<AccessUnit> {

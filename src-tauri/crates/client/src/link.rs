@@ -14,6 +14,8 @@ use invigil_shared::id::RequestId;
 use invigil_shared::limits::{MAX_CLIENT_QUEUE, MAX_SDP, MAX_WRITE_BUFFER};
 use invigil_shared::signal::{ClientFrame, ClientMessage, ServerMessage};
 use std::collections::HashMap;
+use std::io;
+use std::net::{IpAddr, UdpSocket};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -29,6 +31,10 @@ type Answer = Result<ServerMessage, ClientError>;
 
 /// tungstenite's default would allocate 128 KiB a connection; our frames are small but for SDP.
 const READ_BUFFER: usize = 16 * 1024;
+
+/// Between looks whether this computer still has the address that the connection leaves by. Gone at two of them: on another
+/// network nothing comes back to it, and waiting for [`LINK_SILENCE`] would cost ten seconds of pictures.
+const ADDRESS_LOOK: Duration = Duration::from_millis(500);
 
 /// What a link hands on.
 #[derive(Debug)]
@@ -118,6 +124,12 @@ impl Link {
     }
 }
 
+/// Whether this computer has that address now. Nothing is sent.
+fn has_address(address: IpAddr) -> bool {
+    let bound = UdpSocket::bind((address, 0));
+    bound.map_or_else(|error| error.kind() != io::ErrorKind::AddrNotAvailable, |_| true)
+}
+
 fn closed() -> ClientError {
     ClientError::Unreachable("the link closed".to_owned())
 }
@@ -170,6 +182,9 @@ impl Task {
         // The first pings come close together: the shortest round trip of a few is a good clock at once.
         let mut pings = 0u32;
         let mut next_ping = tokio::time::Instant::now();
+        let leaves_by = self.socket.get_ref().get_ref().0.local_addr().ok();
+        let mut address_look = tokio::time::interval(ADDRESS_LOOK);
+        let mut gone = 0;
         loop {
             let silence = tokio::time::Instant::from_std(heard + LINK_SILENCE);
             let alive = tokio::select! {
@@ -193,6 +208,11 @@ impl Task {
                     self.request(ping, None, None).await
                 }
                 () = tokio::time::sleep_until(silence) => false,
+                _ = address_look.tick() => {
+                    let has = leaves_by.is_none_or(|address| has_address(address.ip()));
+                    gone = if has { 0 } else { gone + 1 };
+                    gone < 2
+                }
             };
             if !alive {
                 break;
@@ -286,5 +306,17 @@ impl Task {
         }
         let hand_on = self.incoming.send(Incoming::Message(Box::new(frame.message)));
         matches!(tokio::time::timeout(LINK_SILENCE, hand_on).await, Ok(Ok(())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_known_as_long_as_this_computer_has_it() {
+        assert!(has_address("127.0.0.1".parse().unwrap()));
+        // For documentation only (RFC 5737): nobody has it.
+        assert!(!has_address("192.0.2.1".parse().unwrap()));
     }
 }

@@ -6,6 +6,7 @@ use crate::frame_assembler::{AccessUnit, FrameAssembler, Part};
 use crate::keeper::{KeeperEvent, Role};
 use crate::link::Link;
 use crate::media::FrameTransform;
+use crate::peer::nack::LossLogs;
 use crate::peer::{Peer, Way, media_error};
 use crate::proctor::ProctorEvent;
 use crate::slots::{MAX_POOLS, POOL, is_video};
@@ -181,6 +182,7 @@ impl Role for SubscribeRole {
             events: self.events.clone(),
             transform: self.transform.clone(),
             info_id: peer.frame_info_id,
+            losses: peer.losses.clone(),
         };
         self.tasks.spawn(reader.run(peer.slots.clone()));
     }
@@ -193,6 +195,7 @@ struct Reader {
     transform: Arc<dyn FrameTransform>,
     /// Number of the FrameInfo extension.
     info_id: u8,
+    losses: LossLogs,
 }
 
 impl Reader {
@@ -255,7 +258,11 @@ impl Reader {
                     };
                     assembler.push(part, now)
                 }
-                None => assembler.tick(now),
+                None => {
+                    let losses = self.losses.lock();
+                    let log = losses.get(&ssrc);
+                    assembler.tick(now, |sequence| log.is_some_and(|log| log.awaits(sequence)))
+                }
             };
             let Some(source) = binding.bound else { continue };
             for unit in units {

@@ -96,7 +96,7 @@ fn a_hole_that_stays_waits_for_the_next_key_frame() {
     units.extend(push_all(&mut assembler, torn, now));
     assert_eq!(units.len(), 2);
     assert!(!assembler.wants_key(), "a repair may still come");
-    units.extend(assembler.tick(now + MAX_GAP_WAIT));
+    units.extend(assembler.tick(now + MAX_GAP_WAIT, |_| false));
     assert!(assembler.wants_key());
     units.extend(push_all(
         &mut assembler,
@@ -107,6 +107,41 @@ fn a_hole_that_stays_waits_for_the_next_key_frame() {
         units.iter().map(|u| u.timestamp / 3_000).collect::<Vec<_>>(),
         [0, 1, 8, 9, 10, 11]
     );
+}
+
+#[test]
+fn a_key_frame_is_waited_for_as_long_as_what_it_lacks_is_asked_for() {
+    let pictures = stream(6, &[0, 5], 40_000, 1, true);
+    let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+    let at = |ms| now + Duration::from_millis(ms);
+    let key = &pictures[0].1;
+    // Its first packet and one in the middle are lost; deltas follow it.
+    let (start, middle) = (key[0].clone(), key[10].clone());
+    let here = key[1..10].iter().chain(&key[11..]).chain(&pictures[1].1).cloned();
+    push_all(&mut assembler, here, now);
+    let missing = [start.sequence, middle.sequence];
+    for ms in [0, 300, 600] {
+        assert_eq!(assembler.tick(at(ms), |number| missing.contains(&number)), []);
+        assert!(!assembler.wants_key(), "another one would have to come whole as well");
+    }
+    assembler.push(middle, at(610));
+    assert_eq!(assembler.push(start, at(620)).len(), 2, "it and what stands on it");
+
+    // No longer asked for: another one is needed.
+    let mut assembler = FrameAssembler::default();
+    push_all(&mut assembler, key[..10].iter().chain(&key[11..]).cloned(), now);
+    assembler.tick(at(50), |number| number == key[10].sequence);
+    assert!(!assembler.wants_key());
+    assembler.tick(at(100), |_| false);
+    assert!(assembler.wants_key());
+
+    // Its end is on its way as long as packets come.
+    let mut assembler = FrameAssembler::default();
+    push_all(&mut assembler, key[..10].iter().cloned(), now);
+    assembler.tick(at(50), |_| false);
+    assert!(!assembler.wants_key());
+    assembler.tick(now + MAX_GAP_WAIT, |_| false);
+    assert!(assembler.wants_key());
 }
 
 #[test]
@@ -147,7 +182,7 @@ proptest! {
             now += Duration::from_millis(wait);
             let info = info.and_then(|d| FrameInfo::read(&[d[0] & !8, d[1]]));
             assembler.push(Part { sequence, timestamp, marker, info, payload: payload.into() }, now);
-            assembler.tick(now);
+            assembler.tick(now, |number| number % 3 == 0);
             prop_assert!(assembler.parts.len() <= MAX_ASSEMBLY_PACKETS);
         }
     }
@@ -176,7 +211,7 @@ proptest! {
                 continue;
             }
             let mut units = assembler.push(part, now);
-            units.extend(assembler.tick(now));
+            units.extend(assembler.tick(now, |number| number % 3 == 0));
             for unit in units {
                 prop_assert_eq!(&unit.data[..], &whole[&unit.timestamp][..]);
                 let follows = previous.is_some_and(|p| unit.timestamp == p + 3_000);

@@ -84,6 +84,8 @@ pub(crate) struct Peer {
     pub frame_info_id: u8,
     /// Receiving transceivers by slot.
     pub slots: Arc<Mutex<HashMap<RTCRtpTransceiverId, u16>>>,
+    /// What received video streams lack.
+    pub losses: nack::LossLogs,
 }
 
 struct Handler {
@@ -207,6 +209,7 @@ impl Peer {
             None => bind,
         };
         let (sender, events) = mpsc::channel(MAX_PEER_EVENTS);
+        let losses = nack::LossLogs::default();
         let registry = match way {
             Way::Send => {
                 let responder = responder::NackResponder::new(path.clone());
@@ -220,7 +223,10 @@ impl Peer {
                 }
             }
             Way::Receive => configure_rtcp_reports(Registry::new())
-                .with(Slot::NackGenerator, nack::NackGenerator::new(rand::random()))
+                .with(
+                    Slot::NackGenerator,
+                    nack::NackGenerator::new(rand::random(), losses.clone()),
+                )
                 .with(
                     Slot::TwccReceiver,
                     TwccReceiverBuilder::new().with_interval(TWCC_INTERVAL).build(),
@@ -273,6 +279,7 @@ impl Peer {
             offer: String::new(),
             frame_info_id: 0,
             slots: Arc::default(),
+            losses,
         })
     }
 

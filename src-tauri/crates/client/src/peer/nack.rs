@@ -1,109 +1,90 @@
 //! Asks for lost video packets (RFC 4585 section 6.2.1). The stock generator does not know RTX and asked on for packets that
 //! had come back; this one counts a retransmission (RFC 4588) as the packet that it repairs.
 
+use invigil_shared::losses::Losses;
+use parking_lot::Mutex;
 use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
 use rtc::sansio::Protocol;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often gaps are looked at; also the reordering that is tolerated before asking.
+/// How often gaps are looked at.
 const TICK: Duration = Duration::from_millis(10);
-/// Between two requests for one packet: a round trip on a fair path.
-const AGAIN: Duration = Duration::from_millis(50);
-/// Requests for one packet: 400 ms, then a key frame is the better answer.
-const MAX_REQUESTS: u8 = 8;
-/// A jump that is longer is a pause or a new beginning, not loss.
-const MAX_GAP: u32 = 256;
-/// Missing packets that are remembered per stream.
-const MAX_MISSING: usize = 512;
 
-#[derive(Debug)]
-struct Missing {
-    requests: u8,
-    due: Instant,
-}
-
-/// What one stream has and lacks. Pure: the time is an argument.
+/// What one stream lacks, by its sequence numbers.
 #[derive(Debug, Default)]
 pub(crate) struct LossLog {
-    /// Highest extended sequence number.
-    highest: Option<u32>,
-    missing: BTreeMap<u32, Missing>,
+    highest: Option<u64>,
+    losses: Losses,
 }
 
 impl LossLog {
-    /// Takes a sequence number that arrived, by itself or inside a retransmission.
-    pub fn arrived(&mut self, sequence: u16, now: Instant) {
+    /// Takes a sequence number that arrived, by itself or (`repaired`) inside a retransmission.
+    pub fn arrived(&mut self, sequence: u16, repaired: bool, now: Instant) {
         let Some(highest) = self.highest else {
             // Far from zero, so that an early packet of before the first one has a number as well.
-            self.highest = Some(0x0001_0000 | u32::from(sequence));
+            self.highest = Some(0x0001_0000 | u64::from(sequence));
             return;
         };
-        let distance = sequence.wrapping_sub(highest as u16) as i16;
-        let extended = highest.wrapping_add_signed(i32::from(distance));
-        if distance <= 0 {
-            self.missing.remove(&extended);
+        let index = extend(highest, sequence);
+        if index <= highest {
+            self.losses.arrived(now, index, repaired);
             return;
         }
-        let gap = extended.wrapping_sub(highest) - 1;
-        if gap > MAX_GAP {
-            self.missing.clear();
-        } else {
-            for lost in highest.wrapping_add(1)..extended {
-                self.missing.insert(
-                    lost,
-                    Missing {
-                        requests: 0,
-                        due: now + TICK,
-                    },
-                );
-            }
+        if index > highest + 1 {
+            // More than can be repaired is a pause or a new beginning: the assembler asks for a key frame.
+            self.losses.note_gap(now, highest + 1, index);
         }
-        while self.missing.len() > MAX_MISSING {
-            self.missing.pop_first();
-        }
-        self.highest = Some(extended);
+        self.highest = Some(index);
     }
 
     /// What to ask for now.
     pub fn due(&mut self, now: Instant) -> Vec<u16> {
-        self.missing.retain(|_, m| m.requests < MAX_REQUESTS);
         let mut sequences = Vec::new();
-        for (extended, missing) in &mut self.missing {
-            if missing.due <= now {
-                missing.requests += 1;
-                missing.due = now + AGAIN;
-                sequences.push(*extended as u16);
-            }
-        }
+        self.losses.requests(now, &mut sequences);
         sequences
     }
 
+    /// Whether that packet is missing and still being asked for.
+    pub fn awaits(&self, sequence: u16) -> bool {
+        self.highest
+            .is_some_and(|highest| self.losses.awaits(extend(highest, sequence)))
+    }
+
     pub fn is_complete(&self) -> bool {
-        self.missing.is_empty()
+        self.losses.is_empty()
     }
 }
+
+/// The number with these lower bits that is nearest to `highest`.
+fn extend(highest: u64, sequence: u16) -> u64 {
+    highest.saturating_add_signed(i64::from(sequence.wrapping_sub(highest as u16) as i16))
+}
+
+/// The losses of a transport's streams, by primary SSRC: bounded by the negotiated m-lines. Kept by the interceptor, and asked by
+/// whoever waits for a picture.
+pub(crate) type LossLogs = Arc<Mutex<HashMap<u32, LossLog>>>;
 
 /// The interceptor: belongs into `Slot::NackGenerator`.
 pub(crate) struct NackGenerator {
     sender_ssrc: u32,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
-    /// By primary SSRC. Bounded by the negotiated m-lines.
-    logs: HashMap<u32, LossLog>,
+    logs: LossLogs,
     /// RTX SSRC to primary.
     repairs: HashMap<u32, u32>,
     next: Option<Instant>,
 }
 
 impl NackGenerator {
-    pub fn new(sender_ssrc: u32) -> Self {
+    pub fn new(sender_ssrc: u32, logs: LossLogs) -> Self {
         Self {
             sender_ssrc,
             reads: VecDeque::new(),
             writes: VecDeque::new(),
-            logs: HashMap::new(),
+            logs,
             repairs: HashMap::new(),
             next: None,
         }
@@ -120,15 +101,17 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for NackGenerator {
     fn handle_read(&mut self, message: TaggedPacket) -> Result<(), Self::Error> {
         if let Packet::Rtp(packet) = &message.message.packet {
             let ssrc = packet.header.ssrc;
-            let sequence = if self.logs.contains_key(&ssrc) {
-                Some((ssrc, packet.header.sequence_number))
-            } else {
+            let mut logs = self.logs.lock();
+            let (primary, sequence, repaired) = match self.repairs.get(&ssrc) {
                 // RFC 4588 section 4: the first two bytes are the original's number.
-                let original = packet.payload.first_chunk::<2>().map(|b| u16::from_be_bytes(*b));
-                self.repairs.get(&ssrc).copied().zip(original)
+                Some(primary) => {
+                    let original = packet.payload.first_chunk::<2>();
+                    (*primary, original.map(|bytes| u16::from_be_bytes(*bytes)), true)
+                }
+                None => (ssrc, Some(packet.header.sequence_number), false),
             };
-            if let Some((log, sequence)) = sequence.and_then(|(s, q)| Some((self.logs.get_mut(&s)?, q))) {
-                log.arrived(sequence, message.now);
+            if let (Some(log), Some(sequence)) = (logs.get_mut(&primary), sequence) {
+                log.arrived(sequence, repaired, message.now);
                 if !log.is_complete() && self.next.is_none() {
                     self.next = Some(message.now + TICK);
                 }
@@ -156,7 +139,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for NackGenerator {
             return Ok(());
         }
         let mut requests: Vec<Box<dyn rtc::rtcp::Packet>> = Vec::new();
-        for (ssrc, log) in &mut self.logs {
+        let mut logs = self.logs.lock();
+        for (ssrc, log) in logs.iter_mut() {
             let sequences = log.due(now);
             if !sequences.is_empty() {
                 requests.push(Box::new(TransportLayerNack {
@@ -166,7 +150,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for NackGenerator {
                 }));
             }
         }
-        let waiting = self.logs.values().any(|log| !log.is_complete());
+        let waiting = logs.values().any(|log| !log.is_complete());
         self.next = waiting.then(|| now + TICK);
         if !requests.is_empty() {
             self.writes.push_back(TaggedPacket {
@@ -192,15 +176,16 @@ impl Interceptor for NackGenerator {
         if repair || !info.mime_type.to_ascii_lowercase().starts_with("video/") {
             return;
         }
-        self.logs.entry(info.ssrc).or_default();
+        let mut logs = self.logs.lock();
+        logs.entry(info.ssrc).or_default();
         if let Some(rtx) = info.ssrc_rtx {
-            self.logs.remove(&rtx);
+            logs.remove(&rtx);
             self.repairs.insert(rtx, info.ssrc);
         }
     }
 
     fn unbind_remote_stream(&mut self, info: &StreamInfo) {
-        self.logs.remove(&info.ssrc);
+        self.logs.lock().remove(&info.ssrc);
         self.repairs.retain(|_, primary| *primary != info.ssrc);
     }
 }
@@ -208,35 +193,28 @@ impl Interceptor for NackGenerator {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use invigil_shared::losses::{MAX_MISSING, REORDER};
     use proptest::prelude::*;
 
     #[test]
     fn a_gap_is_asked_for_until_it_is_repaired() {
         let (mut log, t) = (LossLog::default(), Instant::now());
-        [65_533u16, 65_534, 1, 2].iter().for_each(|&s| log.arrived(s, t));
+        [65_533u16, 65_534, 1, 2].iter().for_each(|&s| log.arrived(s, false, t));
         assert_eq!(log.due(t + TICK), [65_535, 0]);
         assert_eq!(log.due(t + TICK * 2), [] as [u16; 0]);
-        log.arrived(0, t + TICK * 3);
-        assert_eq!(log.due(t + TICK + AGAIN), [65_535]);
-        log.arrived(65_535, t + AGAIN * 2);
-        assert!(log.is_complete());
-    }
-
-    #[test]
-    fn a_packet_that_never_comes_is_given_up() {
-        let (mut log, t) = (LossLog::default(), Instant::now());
-        log.arrived(1, t);
-        log.arrived(3, t);
-        let asked: usize = (1..100).map(|n| log.due(t + AGAIN * n).len()).sum();
-        assert_eq!(asked, usize::from(MAX_REQUESTS));
+        assert!(log.awaits(0) && log.awaits(65_535) && !log.awaits(1));
+        log.arrived(0, true, t + TICK * 3);
+        assert!(!log.awaits(0));
+        assert_eq!(log.due(t + Duration::from_millis(150)), [65_535]);
+        log.arrived(65_535, true, t + Duration::from_millis(160));
         assert!(log.is_complete());
     }
 
     #[test]
     fn a_pause_is_not_loss() {
         let (mut log, t) = (LossLog::default(), Instant::now());
-        log.arrived(1, t);
-        log.arrived(2_000, t);
+        log.arrived(1, false, t);
+        log.arrived(2_000, false, t);
         assert!(log.is_complete());
     }
 
@@ -245,16 +223,16 @@ mod tests {
         fn any_order_stays_bounded(sequences in prop::collection::vec(any::<u16>(), 0..2_000)) {
             let (mut log, t) = (LossLog::default(), Instant::now());
             for s in sequences {
-                log.arrived(s, t);
-                prop_assert!(log.missing.len() <= MAX_MISSING);
+                log.arrived(s, false, t);
             }
+            prop_assert!(log.due(t + REORDER).len() <= MAX_MISSING);
         }
 
         #[test]
         fn what_arrived_is_never_asked_for(lost in prop::collection::btree_set(1u16..500, 0..60), start in any::<u16>()) {
             let (mut log, t) = (LossLog::default(), Instant::now());
-            (0..501u16).filter(|n| !lost.contains(n)).for_each(|n| log.arrived(start.wrapping_add(n), t));
-            let asked: Vec<u16> = log.due(t + AGAIN).into_iter().map(|s| s.wrapping_sub(start)).collect();
+            (0..501u16).filter(|n| !lost.contains(n)).for_each(|n| log.arrived(start.wrapping_add(n), false, t));
+            let asked: Vec<u16> = log.due(t + REORDER).into_iter().map(|s| s.wrapping_sub(start)).collect();
             prop_assert_eq!(asked, lost.into_iter().collect::<Vec<_>>());
         }
     }
