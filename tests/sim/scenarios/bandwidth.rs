@@ -2,13 +2,14 @@
 //! comes back whole. A screen's picture that stands by itself is 300 kbit here: beside sound and face, 150 kbit/s carry one of
 //! them each 8 to 15 seconds, and no more than that is asked for.
 
-use super::{GOOD, POOL, focus};
-use crate::candidate::usual;
+use super::{GOOD, POOL, focus, tile};
+use crate::candidate::{camera, usual};
 use crate::clock::{MS, S};
 use crate::link::LinkSpec;
 use crate::oracle::pictures::{Seen, seen};
-use crate::proctor::Shown;
+use crate::proctor::{Shown, Want};
 use crate::world::World;
+use invigil_shared::intent::Priority;
 use invigil_shared::publication::{Layer, PublicationKey};
 
 /// Half a second of it waits before a bottleneck.
@@ -94,4 +95,53 @@ fn what_does_not_fit_does_not_come_through() {
         camera.longest_gap > 2.0 && screen.longest_gap > 20.0,
         "{camera:?}, {screen:?}"
     );
+}
+
+/// Six faces on a path that carries three: who is flagged or speaks keeps theirs, also when that is somebody else now.
+#[test]
+fn who_is_flagged_or_speaks_keeps_their_picture() {
+    for seed in 1..=6 {
+        let mut world = World::new(seed, 1);
+        world.limits.still = 60 * S;
+        for _ in 0..6 {
+            world.candidate(1, GOOD, vec![camera()]);
+        }
+        let proctor = world.proctor(1, path(400_000), POOL);
+        let wall = |important: u16| -> Vec<Want> {
+            let priority = |who| {
+                if who == important {
+                    Priority::Flagged
+                } else {
+                    Priority::Tile
+                }
+            };
+            (0..6u16)
+                .map(|who| Want {
+                    priority: priority(who),
+                    ..tile(who, who)
+                })
+                .collect()
+        };
+        let mut run = |important: u16| -> Vec<Seen> {
+            world.want(proctor, wall(important));
+            world.run_for(20 * S);
+            let shown = &world.people[usize::from(proctor)].proctor().unwrap().shown;
+            let end = world.clock.now;
+            let of = |who| shown.get(&(who, PublicationKey::CAMERA)).map_or(&[][..], Vec::as_slice);
+            (0..6u16).map(|who| seen(of(who), end - 12 * S, end)).collect()
+        };
+        for important in [5, 2] {
+            let all = run(important);
+            let best = all[usize::from(important)];
+            assert!(
+                best.fps > 7.0 && best.longest_gap < 1.0,
+                "seed {seed}: {best:?} of {all:?}"
+            );
+            let poorest = all.iter().map(|seen| seen.fps).fold(f64::MAX, f64::min);
+            assert!(poorest < 4.0, "seed {seed}: the path was not narrow: {all:?}");
+        }
+        if let Err(broken) = world.verdict() {
+            panic!("{broken}");
+        }
+    }
 }
