@@ -37,7 +37,7 @@ const PROBE_AT: f64 = 2.0;
 /// After a probe that found nothing, and after more of them. What came back is used within 10 s all the same.
 const PROBE_AGAIN: Duration = Duration::from_secs(2);
 const PROBE_SELDOM: Duration = Duration::from_millis(4_500);
-/// A path that loses less by this share is another one than that which a cut or a probe measured: it is probed at once.
+/// A path that loses less by this share than at its worst is another one than that which was found to be full: it is probed at once.
 const LESS_LOSS: f64 = 0.08;
 /// A probe that passed at this multiple of all that is wanted has found a path that limits nothing.
 const AMPLE: f64 = 1.4;
@@ -74,8 +74,8 @@ pub struct PathEstimator {
     before_test: Option<Option<f64>>,
     next_probe: Option<Instant>,
     probe_pause: Option<Duration>,
-    /// The most that the path lost when it was found to be full.
-    lost_then: f64,
+    /// The most that the path has lost since it is limited.
+    most_lost: f64,
     /// Padding can't be sent here.
     starved: bool,
     sufficient_since: Option<Instant>,
@@ -142,19 +142,13 @@ impl PathEstimator {
         let rate = rate.max(FLOOR);
         self.limit = Some(self.limit.map_or(rate, |limit| limit.min(rate)));
         (self.cut, self.grown) = (Some(now), Some(now));
-        self.note_loss();
     }
 
-    fn note_loss(&mut self) {
-        self.lost_then = self.lost_then.max(self.loss.loss());
-    }
-
-    /// Whether the losses of then are over. True once.
+    /// Whether what the path lost while it was limited is over. True once.
     fn is_relieved(&mut self) -> bool {
-        let relieved = self.loss.loss() + LESS_LOSS < self.lost_then;
-        if relieved {
-            self.lost_then = 0.0;
-        }
+        let lost = self.loss.loss();
+        let relieved = lost + LESS_LOSS < self.most_lost;
+        self.most_lost = if relieved { lost } else { self.most_lost.max(lost) };
         relieved
     }
 
@@ -266,14 +260,13 @@ impl PathEstimator {
     fn pause_probes(&mut self, now: Instant) {
         let pause = self.probe_pause.map_or(PROBE_AGAIN, |_| PROBE_SELDOM);
         (self.probe_pause, self.next_probe) = (Some(pause), Some(now + pause));
-        self.note_loss();
     }
 
     /// Starts a probe where more is wanted than is known to fit, and nothing speaks against it.
     fn consider_probe(&mut self, now: Instant) {
         let Some(limit) = self.limit else { return };
         let calm = self.delay.queue() < CALM_QUEUE && !self.draining && !self.loss.is_testing();
-        if calm && self.is_relieved() {
+        if self.is_relieved() {
             (self.probe_pause, self.next_probe) = (None, None);
         }
         let rested = self.cut.is_none_or(|cut| cut + PROBE_AFTER <= now);
@@ -299,7 +292,7 @@ impl PathEstimator {
     }
 
     fn lift(&mut self) {
-        (self.limit, self.sufficient_since, self.full_at) = (None, None, None);
+        (self.limit, self.sufficient_since, self.full_at, self.most_lost) = (None, None, None, 0.0);
         (self.probe_pause, self.next_probe) = (None, None);
     }
 }
