@@ -49,7 +49,7 @@ impl Assembler {
     /// Gives up on a gap that has lasted; a key frame is waited for as long as what it lacks is asked for.
     pub fn tick(&mut self, now: Us, awaits: impl Fn(u64) -> bool) -> Vec<Part> {
         let lasted = self.blocked.is_some_and(|since| since + GAP_WAIT <= now);
-        self.key_comes = self.next.is_none() && self.comes(now, awaits);
+        self.key_comes = self.comes(now, awaits);
         if lasted && !self.key_comes {
             self.give_up();
         }
@@ -61,7 +61,7 @@ impl Assembler {
         self.next.is_none() && !self.key_comes
     }
 
-    /// Whether the rest of the first key frame that has begun to arrive may still come.
+    /// Whether the rest of a key frame that has begun to arrive, and that nothing else has to come before, may still come.
     fn comes(&self, now: Us, awaits: impl Fn(u64) -> bool) -> bool {
         let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.frame.key) else {
             return false;

@@ -37,6 +37,8 @@ const PROBE_AT: f64 = 2.0;
 /// After a probe that found nothing, and after more of them. What came back is used within 10 s all the same.
 const PROBE_AGAIN: Duration = Duration::from_secs(2);
 const PROBE_SELDOM: Duration = Duration::from_millis(4_500);
+/// After one whose reports were lost, which says nothing.
+const PROBE_REPEAT: Duration = Duration::from_millis(300);
 /// A path that loses less by this share than at its worst is another one than that which was found to be full: it is probed at once.
 const LESS_LOSS: f64 = 0.08;
 /// A probe that passed at this multiple of all that is wanted has found a path that limits nothing.
@@ -249,10 +251,11 @@ impl PathEstimator {
                 self.grown = Some(now);
                 self.pause_probes(now);
             }
-            Outcome::Nothing { starved } => {
-                self.starved |= starved;
+            Outcome::Nothing { starved: true } => {
+                self.starved = true;
                 self.pause_probes(now);
             }
+            Outcome::Nothing { starved: false } => self.next_probe = Some(now + PROBE_REPEAT),
             Outcome::Passed(_) | Outcome::Full(_) => self.pause_probes(now),
         }
     }

@@ -18,6 +18,8 @@ const STARVED: Duration = Duration::from_millis(700);
 const REPORTED: Duration = Duration::from_millis(500);
 /// Packets that arrived spread wider than this share says have waited for each other: the path is full.
 const SPREAD: f64 = 0.9;
+/// As much more, seconds, is a path's jitter.
+const JITTER: f64 = 0.008;
 /// The largest piece of padding at a time.
 const PIECE: f64 = 1_200.0;
 
@@ -157,7 +159,7 @@ impl Cluster {
         if sent_span <= 0.0 || bits <= 0.0 {
             return None;
         }
-        if arrived_span <= 0.0 || sent_span >= arrived_span * SPREAD {
+        if arrived_span <= 0.0 || sent_span >= (arrived_span - JITTER).max(0.0) * SPREAD {
             // What was lost on the way was sent all the same.
             let all = self.sent_bytes * 8.0 / self.last_sent.saturating_duration_since(self.started).as_secs_f64();
             return Some(Outcome::Passed(all.min(self.rate)));

@@ -120,7 +120,7 @@ impl FrameAssembler {
     /// Gives up on a gap that has lasted; call it now and then. `awaits` knows of a packet that did not come whether it is still
     /// asked for: a key frame is waited for as long as all that it lacks is, because another one would have to come whole as well.
     pub fn tick(&mut self, now: Instant, awaits: impl Fn(u16) -> bool) -> Vec<AccessUnit> {
-        self.key_comes = self.next.is_none() && self.completes(now, awaits);
+        self.key_comes = self.completes(now, awaits);
         let lasted = self
             .blocked
             .is_some_and(|since| now.saturating_duration_since(since) >= MAX_GAP_WAIT);
@@ -130,11 +130,14 @@ impl FrameAssembler {
         self.drain(now)
     }
 
-    /// Whether the rest of the first key frame that has begun to arrive may still come.
+    /// Whether the rest of a key frame that has begun to arrive, and that nothing else has to come before, may still come.
     fn completes(&self, now: Instant, awaits: impl Fn(u16) -> bool) -> bool {
         let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.is_of_key()) else {
             return false;
         };
+        if self.next.is_some() && self.parts.first_key_value().is_some_and(|(&index, _)| index != first) {
+            return false;
+        }
         let awaits = |index: u64| awaits(index as u16);
         let (mut next, mut ends) = (first, false);
         let same = |(_, other): &(&u64, &Part)| other.timestamp == part.timestamp;

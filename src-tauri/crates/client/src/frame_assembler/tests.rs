@@ -127,6 +127,19 @@ fn a_key_frame_is_waited_for_as_long_as_what_it_lacks_is_asked_for() {
     assembler.push(middle, at(610));
     assert_eq!(assembler.push(start, at(620)).len(), 2, "it and what stands on it");
 
+    // The same for one that a picture which was shown stands before.
+    let other = &pictures[5].1;
+    let between = pictures[2..5].iter().flat_map(|p| p.1.clone());
+    push_all(
+        &mut assembler,
+        between.chain(other[..5].iter().chain(&other[6..]).cloned()),
+        at(700),
+    );
+    for ms in [700, 1_000, 1_300] {
+        assert_eq!(assembler.tick(at(ms), |number| number == other[5].sequence), []);
+    }
+    assert_eq!(assembler.push(other[5].clone(), at(1_310)).len(), 1);
+
     // No longer asked for: another one is needed.
     let mut assembler = FrameAssembler::default();
     push_all(&mut assembler, key[..10].iter().chain(&key[11..]).cloned(), now);
