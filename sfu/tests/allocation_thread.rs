@@ -1,5 +1,5 @@
-//! A shard's thread on real sockets takes no memory while media flows: not for receiving, sending and waiting, nor for ticks
-//! and reports in between.
+//! The threads of shards on real sockets take no memory while media flows: not for receiving, sending and waiting, nor for ticks
+//! and reports in between, nor for what one shard passes on to the other.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)] // clippy.toml bans clocks and locks in `core` only
 #![cfg(target_os = "linux")] // the thread is found by /proc
 #![allow(clippy::unwrap_used, clippy::expect_used)] // what a test can't have, it fails on
@@ -14,6 +14,7 @@ pub(crate) use invigil_sfu::core;
 use crate::core::io::{Command, Direction, Profile, Reply};
 use crate::core::transport::credentials::IceCredentials;
 use invigil_sfu::shard::{ShardConfig, ShardHandle, ShardId, generate_certificate, spawn};
+use invigil_shared::binding::BindingState;
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::id::TransportId;
 use invigil_shared::publication::{Layer, PublicationKey};
@@ -78,41 +79,54 @@ impl Live {
     }
 }
 
-#[test]
-fn a_shards_thread_takes_no_memory_while_media_flows() {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let config = ShardConfig {
-        id: ShardId(7),
+fn config(number: u16) -> ShardConfig {
+    ShardConfig {
+        id: ShardId(number),
         bind: vec!["127.0.0.1:0".parse().unwrap()],
         announce: vec![],
         segments: true,
         certificate: generate_certificate().unwrap(),
         seed: [9; 32],
+    }
+}
+
+/// Somebody who wants the camera, which the shard knows of.
+fn watcher(runtime: &Runtime, handle: &ShardHandle, who: u8) -> Live {
+    let live = Live::join(runtime, handle, who, Direction::Subscribe, &pool(2));
+    let wish = Command::SetIntents {
+        subscriber: person(who),
+        revision: 1,
+        intents: vec![intent(1, camera(1), Layer::Low)],
     };
+    let Ok(Reply::Bindings(bindings)) = runtime.block_on(handle.request(wish)) else {
+        panic!("no bindings")
+    };
+    assert_eq!(bindings[0].state, BindingState::WaitingKeyFrame);
+    live
+}
+
+#[test]
+fn the_threads_of_two_shards_take_no_memory_while_media_flows() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let (sender, mut events) = mpsc::channel(256);
-    let (handle, thread) = spawn(&[config], &sender).unwrap().remove(0);
-    let mut publisher = Live::join(&runtime, &handle, 1, Direction::Publish, &publisher_media());
+    let started = spawn(&[config(7), config(8)], &sender).unwrap();
+    let (own, other) = (&started[0].0, &started[1].0);
+    let mut publisher = Live::join(&runtime, own, 1, Direction::Publish, &publisher_media());
     let publish = Command::Publish {
         participant: person(1),
         publication: PublicationKey::CAMERA,
         codec: "video/H264".into(),
         layers: vec![layer(Layer::Low, 77)],
     };
-    runtime.block_on(handle.request(publish)).unwrap();
-    let mut subscribers: Vec<Live> = (101..104)
-        .map(|who| {
-            let live = Live::join(&runtime, &handle, who, Direction::Subscribe, &pool(2));
-            let wish = Command::SetIntents {
-                subscriber: person(who),
-                revision: 1,
-                intents: vec![intent(1, camera(1), Layer::Low)],
-            };
-            runtime.block_on(handle.request(wish)).unwrap();
-            live
-        })
+    runtime.block_on(own.request(publish)).unwrap();
+    let mut subscribers: Vec<Live> = [(101, own), (102, own), (103, other), (104, other)]
+        .into_iter()
+        .map(|(who, handle)| watcher(&runtime, handle, who))
         .collect();
-    let (mut sequence, mut bursts, mut began, mut watched) = (0u16, 0, Instant::now(), false);
-    while !watched || bursts < BURSTS || began.elapsed() < AT_LEAST {
+    let (mut sequence, mut bursts, mut began) = (0u16, 0u64, Instant::now());
+    let mut waiting = vec!["shard-8", "shard-7"];
+    let mut watched: Option<&str> = None;
+    loop {
         for place in 0..BURST {
             sequence = sequence.wrapping_add(1);
             let frame = FrameInfo {
@@ -134,15 +148,24 @@ fn a_shards_thread_takes_no_memory_while_media_flows() {
             }
         }
         bursts += 1;
-        if !watched && bursts >= WARM_UP && began.elapsed() >= AT_LEAST {
-            while events.try_recv().is_ok() {}
-            counting::watch_thread("shard-7");
-            (bursts, began, watched) = (0, Instant::now(), true);
+        let enough = if watched.is_some() { BURSTS } else { WARM_UP };
+        if bursts < enough || began.elapsed() < AT_LEAST {
+            continue;
         }
+        if let Some(name) = watched.take() {
+            let (count, first) = counting::taken_by_thread();
+            assert_eq!(count, 0, "the thread of {name} took memory, first here:\n{first}");
+        }
+        let Some(name) = waiting.pop() else { break };
+        while events.try_recv().is_ok() {}
+        counting::watch_thread(name);
+        (bursts, began, watched) = (0, Instant::now(), Some(name));
     }
-    let (count, first) = counting::taken_by_thread();
-    assert_eq!(count, 0, "the shard's thread took memory, first here:\n{first}");
-    handle.stop();
-    drop(handle);
-    thread.join().unwrap();
+    for (handle, _) in &started {
+        handle.stop();
+    }
+    for (handle, thread) in started {
+        drop(handle);
+        thread.join().unwrap();
+    }
 }
