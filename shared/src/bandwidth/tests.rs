@@ -65,6 +65,25 @@ fn it_backs_off_within_a_second_and_comes_back_within_ten() {
 }
 
 #[test]
+fn a_path_that_loses_no_more_is_found_to_be_wide_within_three_seconds() {
+    for seed in SEEDS {
+        let mut model = Model::new(1e6, seed);
+        model.run(10, |_| Path {
+            loss: 0.3,
+            ..Path::of(500e3)
+        });
+        let then = model.estimator.estimate();
+        assert!(then.is_some_and(|bps| bps < 600_000), "seed {seed}: {then:?}");
+        let seconds = model.run(3, |_| Path::of(20e6));
+        let now = model.estimator.estimate();
+        assert!(
+            now.is_none_or(|bps| bps > 900_000),
+            "seed {seed}: {now:?} in {seconds:?}"
+        );
+    }
+}
+
+#[test]
 fn random_loss_without_a_queue_costs_no_rate() {
     for seed in SEEDS {
         for loss in [0.05, 0.1, 0.2] {
