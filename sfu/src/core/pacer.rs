@@ -80,9 +80,16 @@ impl Pacer {
         }
     }
 
-    /// What a slot was granted, bits per second.
+    /// What a slot was granted, bits per second. What it is ahead of its turn was reckoned with what it had before: as it is, a
+    /// packet that left with next to nothing would keep the slot waiting behind hundreds of the others.
     pub fn grant(&mut self, slot: u16, share: u64) {
-        self.lane(slot).share = share.max(LEAST_SHARE);
+        let turn = self.turn;
+        let lane = self.lane(slot);
+        let before = std::mem::replace(&mut lane.share, share.max(LEAST_SHARE));
+        if let Some(ahead) = lane.turn.checked_sub(turn) {
+            let ahead = u128::from(ahead) * u128::from(before) / u128::from(lane.share);
+            lane.turn = turn.saturating_add(u64::try_from(ahead).unwrap_or(u64::MAX));
+        }
     }
 
     fn lane(&mut self, slot: u16) -> &mut Lane {
@@ -474,6 +481,29 @@ mod tests {
         push(&mut pacer, later, 1, &packet(6, 2, true, &[1; 1_000]));
         let left = run(&mut pacer, later, Duration::from_millis(200));
         assert!(left[..2].iter().any(|left| left.0 == 1), "{left:?}");
+    }
+
+    #[test]
+    fn who_is_granted_more_does_not_wait_for_what_it_sent_with_less() {
+        let now = Instant::now();
+        let mut pacer = Pacer::default();
+        pacer.follow(Some(100_000), true);
+        pacer.grant(0, 1_000_000);
+        for index in 0..60 {
+            push(&mut pacer, now, 0, &packet(index, 1, true, &[0; 1_000]));
+        }
+        // The other slot has next to nothing, sends one packet with it, and is then granted as much as the first.
+        push(&mut pacer, now, 1, &packet(0, 1, true, &[1; 1_000]));
+        let left = run(&mut pacer, now, Duration::from_millis(200));
+        assert!(left.iter().any(|left| left.0 == 1), "{left:?}");
+        pacer.grant(1, 1_000_000);
+        let later = now + Duration::from_millis(200);
+        for index in 1..9 {
+            push(&mut pacer, later, 1, &packet(index, 2, true, &[1; 1_000]));
+        }
+        let left = run(&mut pacer, later, Duration::from_millis(800));
+        let of_second = left.iter().filter(|left| left.0 == 1).count();
+        assert!((4..=6).contains(&of_second), "every other one: {left:?}");
     }
 
     #[test]
