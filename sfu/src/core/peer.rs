@@ -28,9 +28,11 @@ pub const MAX_STREAMS: usize = 48;
 /// A compound is sent before it grows past a datagram.
 const RTCP_FULL: usize = 400;
 /// Retransmissions to a subscriber in a second, while nothing is known of a limit: this many bytes, or half of what was sent in
-/// the second before. On a narrow path a share of the estimate: a fifth of the packets lost needs a quarter more.
+/// the second before. On a narrow path a share of the estimate: a fifth of the packets lost needs a quarter more, and where more
+/// is lost as much more as makes up for it, for without them no large picture would ever come whole.
 const RTX_FLOOR: u64 = 64 * 1024;
 const RTX_SHARE: f64 = 0.3;
+const RTX_SHARE_MOST: f64 = 0.6;
 
 /// What waits of a slot that goes down to a lower layer is sent all the same if it takes no longer than this.
 const BEHIND: Duration = Duration::from_millis(300);
@@ -470,7 +472,7 @@ impl Peer {
     fn may_retransmit(&mut self, now: Instant, bytes: u64) -> bool {
         let (_, sent, again, before) = *self.window(now);
         let budget = match self.estimator.estimate() {
-            Some(estimate) => (estimate as f64 / 8.0 * RTX_SHARE) as u64,
+            Some(estimate) => (estimate as f64 / 8.0 * rtx_share(self.estimator.state().lost)) as u64,
             None => RTX_FLOOR.max(sent.max(before) / 2),
         };
         again + bytes <= budget
@@ -521,6 +523,12 @@ impl Peer {
 }
 
 /// Writes a packet into the batch and seals it there.
+/// The share of a narrow path's estimate that retransmissions may have where this share of all packets is lost: so much of what
+/// leaves is lost and has to leave again, in one second more than in another.
+fn rtx_share(lost: f64) -> f64 {
+    (lost * 1.5).clamp(RTX_SHARE, RTX_SHARE_MOST)
+}
+
 fn send(
     association: &mut Association,
     batch: &mut TransmitBatch,
