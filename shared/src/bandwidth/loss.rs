@@ -13,6 +13,8 @@ const PACKETS: u32 = 40;
 const SUSPECT: f64 = 0.08;
 /// Windows in which it has to be seen.
 const SUSPECT_WINDOWS: u32 = 2;
+/// Loss that falls below this share of what was suspected goes by itself: a test would take the credit for it.
+const FALLS: f64 = 0.5;
 /// A test needs as many packets to tell a third of the loss from all of it, and ends after this time in any case.
 const TEST_PACKETS: u32 = 100;
 const TEST_AT_MOST: Duration = Duration::from_secs(3);
@@ -140,11 +142,12 @@ impl LossJudge {
             self.suspected = 0;
             return Verdict::Nothing;
         }
-        self.suspicion = if self.suspected == 0 {
-            loss
+        let falls = loss < self.suspicion * FALLS;
+        if self.suspected == 0 || falls {
+            (self.suspicion, self.suspected) = (loss, 0);
         } else {
-            (self.suspicion + loss) / 2.0
-        };
+            self.suspicion = (self.suspicion + loss) / 2.0;
+        }
         self.suspected += 1;
         if self.suspected < SUSPECT_WINDOWS {
             return Verdict::Nothing;
@@ -247,6 +250,23 @@ mod tests {
     fn loss_that_the_lower_rate_ends_is_congestion() {
         let verdicts = run(5_000, false, |_, testing| if testing { 0 } else { 6 });
         assert_eq!((verdicts[0].1, verdicts[1].1), (Verdict::Test, Verdict::Congestion));
+    }
+
+    #[test]
+    fn loss_that_is_going_is_not_tested() {
+        // Two fifths of one window, a tenth of the next: what is left of it.
+        let going = |ms: u64, _| match ms {
+            1_000..1_500 => 2,
+            1_500..2_000 => 10,
+            _ => 0,
+        };
+        assert_eq!(run(5_000, false, going), []);
+        let staying = |ms: u64, _| match ms {
+            1_000..1_500 => 2,
+            1_500..2_500 => 3,
+            _ => 0,
+        };
+        assert_eq!(run(5_000, false, staying)[0].1, Verdict::Test);
     }
 
     #[test]
