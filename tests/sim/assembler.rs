@@ -6,8 +6,9 @@ use crate::mark::Mark;
 use invigil_shared::frame_info::FrameInfo;
 use std::collections::BTreeMap;
 
-/// As the client has it (`bounds::MAX_GAP_WAIT`).
+/// As the client has them (`bounds::MAX_GAP_WAIT`, `bounds::MAX_GAP_PATIENCE`).
 const GAP_WAIT: Us = 400 * MS;
+const GAP_PATIENCE: Us = 1_000 * MS;
 /// As the client has it.
 const MAX_PARTS: usize = 512;
 
@@ -26,6 +27,8 @@ pub struct Assembler {
     /// The next frame's first packet; none while a key frame is awaited.
     next: Option<u64>,
     blocked: Option<Us>,
+    /// A gap has lasted: a key frame would help, and so would a repair.
+    late: bool,
     /// When the newest packet came.
     heard: Option<Us>,
     /// As of the last tick.
@@ -48,17 +51,19 @@ impl Assembler {
 
     /// Gives up on a gap that has lasted; a key frame is waited for as long as what it lacks is asked for.
     pub fn tick(&mut self, now: Us, awaits: impl Fn(u64) -> bool) -> Vec<Part> {
-        let lasted = self.blocked.is_some_and(|since| since + GAP_WAIT <= now);
+        let waited = self.blocked.map_or(0, |since| now - since);
+        self.late = waited >= GAP_WAIT;
         self.key_comes = self.comes(now, awaits);
-        if lasted && !self.key_comes {
+        let patience = if self.next.is_some() { GAP_PATIENCE } else { GAP_WAIT };
+        if waited >= patience && !self.key_comes {
             self.give_up();
         }
         self.drain(now)
     }
 
-    /// Only a key frame helps, and none is on its way.
+    /// A key frame would help, and none is on its way.
     pub fn wants_key(&self) -> bool {
-        self.next.is_none() && !self.key_comes
+        (self.next.is_none() || self.late) && !self.key_comes
     }
 
     /// Whether the rest of a key frame that has begun to arrive, and that nothing else has to come before, may still come.
@@ -95,7 +100,7 @@ impl Assembler {
             .next
             .or_else(|| self.key_from(0))
             .map_or(0, |incomplete| incomplete + 1);
-        (self.next, self.blocked) = (None, None);
+        (self.next, self.blocked, self.late) = (None, None, false);
         match self.key_from(from) {
             Some(key) => self.parts = self.parts.split_off(&key),
             None if awaits_key => self.parts.clear(),
@@ -150,7 +155,7 @@ impl Assembler {
             if let Some(end) = self.complete(start) {
                 shown.extend(self.parts.get(&start));
                 self.parts = self.parts.split_off(&(end + 1));
-                (self.next, self.blocked) = (Some(end + 1), None);
+                (self.next, self.blocked, self.late) = (Some(end + 1), None, false);
                 continue;
             }
             // A whole key frame behind the gap makes waiting for the repair pointless.
@@ -162,7 +167,7 @@ impl Assembler {
             if self.has_gap(start) {
                 self.blocked.get_or_insert(now);
             } else {
-                self.blocked = None;
+                (self.blocked, self.late) = (None, false);
             }
             break;
         }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 /// As the client has them.
 const TICK: Us = 10 * MS;
 const FEEDBACK: Us = 50 * MS;
-const KEYFRAME_INTERVAL: Us = 400 * MS;
+const KEYFRAME_INTERVAL: Us = 200 * MS;
 /// A compound is sent before it grows past a datagram.
 const RTCP_FULL: usize = 900;
 /// Our SSRC in RTCP.

@@ -133,7 +133,9 @@ impl Shard {
         let Some(subscription) = slot.and_then(|slot| slot.subscription.as_ref()) else {
             return;
         };
-        if subscription.selector.is_thinned() || peer.pacer.has_key_frame(position as u16) {
+        let is_on_its_way = peer.pacer.has_key_frame(position as u16)
+            || subscription.crosses_key_frame(now, peer.estimator.round_trip());
+        if subscription.selector.is_thinned() || is_on_its_way {
             // Pictures come as often as they fit, each of them a key frame; or one is on its way, and a second would only keep
             // the path from the rest.
             return;

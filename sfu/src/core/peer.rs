@@ -359,6 +359,9 @@ impl Peer {
         if place.late && !slot.out.has_rtx() {
             return;
         }
+        if packet.meta.frame.key {
+            carried.key_left = Some(now);
+        }
         slot.report_at.get_or_insert(now + Duration::from_millis(100));
         let wire = packet.payload.len() + PACKET_OVERHEAD;
         send(association, &mut self.batch, |batch| {

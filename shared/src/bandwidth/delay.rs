@@ -31,11 +31,13 @@ const QUEUE_SEEN: Duration = Duration::from_millis(20);
 /// A queue of this length that stays is congestion, whatever the trend says.
 const QUEUE_LONG: Duration = Duration::from_millis(90);
 const QUEUE_STAYS: Duration = Duration::from_millis(100);
-/// A shorter one that neither grows nor shrinks for a while, by more than this, is none: the path has become longer. A sender who
-/// waits for it to drain would wait until the best delay is forgotten.
+/// A shorter one whose best moments neither grow nor shrink, by more than this from one piece of time to the next, is none: the
+/// path has become longer. One of our own would drain, because less is sent after it was found. A sender who waited for it would
+/// wait until the best delay is forgotten.
 const STANDING: Duration = Duration::from_millis(40);
-const STANDS_STILL: Duration = Duration::from_millis(12);
-const STANDS_FOR: Duration = Duration::from_millis(1_500);
+const STANDS_STILL: Duration = Duration::from_millis(4);
+const STANDING_PIECE: Duration = Duration::from_millis(350);
+const STANDING_PIECES: u32 = 3;
 /// The best delay is looked for in this time, and in that before: clocks drift apart by less than a millisecond in it.
 const BASE_WINDOW: Duration = Duration::from_secs(10);
 
@@ -56,6 +58,16 @@ struct Group {
     arrived_us: i64,
 }
 
+/// Pieces of time through which a queue has stood still.
+#[derive(Clone, Copy, Debug)]
+struct Standing {
+    since: Instant,
+    /// The shortest queue of this piece, and of the one before.
+    least: Duration,
+    before: Option<Duration>,
+    pieces: u32,
+}
+
 /// Follows the delays of one path.
 #[derive(Debug)]
 pub(super) struct DelayDetector {
@@ -65,8 +77,7 @@ pub(super) struct DelayDetector {
     /// Since when the queue has been long; and, by the receiver's clock, since when there has been one.
     long_since: Option<Instant>,
     busy_since: Option<i64>,
-    /// Since when the queue stands still, and between which lengths.
-    standing: Option<(Instant, Duration, Duration)>,
+    standing: Option<Standing>,
     group: Option<Group>,
     before: Option<Group>,
     accumulated: f64,
@@ -144,15 +155,25 @@ impl DelayDetector {
             self.standing = None;
             return false;
         }
-        let (since, least, most) = self.standing.unwrap_or((now, queue, queue));
-        let (least, most) = (least.min(queue), most.max(queue));
-        let is_still = most - least <= STANDS_STILL;
-        self.standing = Some(if is_still {
-            (since, least, most)
-        } else {
-            (now, queue, queue)
-        });
-        is_still && since + STANDS_FOR <= now
+        let fresh = Standing {
+            since: now,
+            least: queue,
+            before: None,
+            pieces: 0,
+        };
+        let standing = self.standing.get_or_insert(fresh);
+        standing.least = standing.least.min(queue);
+        if now < standing.since + STANDING_PIECE {
+            return false;
+        }
+        let is_still = |before: Duration| standing.least.abs_diff(before) <= STANDS_STILL;
+        standing.pieces = match standing.before {
+            Some(before) if is_still(before) => standing.pieces + 1,
+            _ => 1,
+        };
+        (standing.since, standing.before) = (now, Some(standing.least));
+        standing.least = Duration::MAX;
+        standing.pieces >= STANDING_PIECES
     }
 
     /// How long packets wait in the path.

@@ -37,8 +37,10 @@ const PROBE_AT: f64 = 2.0;
 /// After a probe that found nothing, and after more of them. What came back is used within 10 s all the same.
 const PROBE_AGAIN: Duration = Duration::from_secs(2);
 const PROBE_SELDOM: Duration = Duration::from_millis(4_500);
-/// After one whose reports were lost, which says nothing.
+/// After one whose reports were lost, which says nothing, or that found much.
 const PROBE_REPEAT: Duration = Duration::from_millis(300);
+/// A probe that found this much more than was known, and the path full all the same, may have seen its jitter: it is repeated.
+const MUCH: f64 = 1.5;
 /// A path that loses less by this share than at its worst is another one than that which was found to be full: it is probed at once.
 const LESS_LOSS: f64 = 0.08;
 /// A probe that passed at this multiple of all that is wanted has found a path that limits nothing.
@@ -249,7 +251,11 @@ impl PathEstimator {
             Outcome::Full(rate) if rate * BACK_OFF > limit => {
                 self.limit = Some((rate * BACK_OFF).min(self.wanted).max(limit));
                 self.grown = Some(now);
-                self.pause_probes(now);
+                if rate * BACK_OFF > limit * MUCH {
+                    self.next_probe = Some(now + PROBE_REPEAT);
+                } else {
+                    self.pause_probes(now);
+                }
             }
             Outcome::Nothing { starved: true } => {
                 self.starved = true;

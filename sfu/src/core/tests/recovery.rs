@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::core::io::{Command, Direction, Event, Reply};
-use crate::core::rtcp::{Item, nacked, parse, write_nack};
+use crate::core::rtcp::{Item, nacked, parse, write_nack, write_pli};
 use invigil_shared::error::ErrorCode;
 use invigil_shared::publication::{Layer, PublicationKey};
 
@@ -78,21 +78,49 @@ fn a_publishers_loss_is_asked_for_and_its_repair_reaches_the_subscriber() {
     assert_eq!(last.payload()[..2], (first + 2).to_be_bytes());
 }
 
+/// What a publisher was asked key frames of, since its RTCP was looked at last.
+fn asked(world: &World, publisher: usize) -> Vec<u32> {
+    let mut media = vec![];
+    for compound in &world.peers[publisher].rtcp {
+        parse(compound, |item| {
+            if let Item::KeyFrame { media: ssrc } = item {
+                media.push(ssrc);
+            }
+        });
+    }
+    media
+}
+
+#[test]
+fn a_request_that_crosses_the_key_frame_is_not_passed_on() {
+    let (mut world, publisher, subscriber) = watched();
+    let (low, _) = ssrcs(1);
+    world.frame(publisher, low, 0, true, b"key");
+    let (ssrc, _) = world.peers[subscriber].announced()[0];
+    let mut request = vec![];
+    write_pli(&mut request, 1, ssrc);
+    for sequence in 1..60u16 {
+        world.frame(publisher, low, sequence, false, b"x");
+        world.pass(10);
+    }
+    world.peers[publisher].rtcp.clear();
+    world.send_rtcp(subscriber, request.clone());
+    assert_eq!(asked(&world, publisher), [low]);
+    world.frame(publisher, low, 60, true, b"key");
+    world.peers[publisher].rtcp.clear();
+    // Sent while the key frame was on its way, and waited for as long as another may be asked for.
+    world.pass(50);
+    world.send_rtcp(subscriber, request.clone());
+    world.pass(600);
+    assert_eq!(asked(&world, publisher), [0u32; 0]);
+    world.send_rtcp(subscriber, request);
+    assert_eq!(asked(&world, publisher), [low], "it did not come");
+}
+
 #[test]
 fn what_is_published_again_as_it_was_asks_for_no_key_frame() {
     let (mut world, publisher, subscriber) = watched();
     let (low, high) = ssrcs(1);
-    let asked = |world: &World| {
-        let mut media = vec![];
-        for compound in &world.peers[publisher].rtcp {
-            parse(compound, |item| {
-                if let Item::KeyFrame { media: ssrc } = item {
-                    media.push(ssrc);
-                }
-            });
-        }
-        media
-    };
     let publish = |high| Command::Publish {
         participant: person(1),
         publication: PublicationKey::CAMERA,
@@ -110,7 +138,7 @@ fn what_is_published_again_as_it_was_asks_for_no_key_frame() {
             _ => {}
         }
     }
-    assert_eq!(asked(&world), [0u32; 0]);
+    assert_eq!(asked(&world, publisher), [0u32; 0]);
     let seen = &world.peers[subscriber].rtp;
     assert_eq!(seen.len(), 200, "nothing was held back either");
     // The watched one does have to begin with a key frame when its source is another.
@@ -122,7 +150,7 @@ fn what_is_published_again_as_it_was_asks_for_no_key_frame() {
     };
     world.command(anew).unwrap();
     world.pass(600);
-    assert_eq!(asked(&world).first(), Some(&(low + 300)));
+    assert_eq!(asked(&world, publisher).first(), Some(&(low + 300)));
 }
 
 #[test]

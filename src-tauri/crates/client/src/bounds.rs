@@ -19,8 +19,12 @@ pub const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
 pub const PAYLOAD_MTU: usize = 1150;
 /// Packets that the frame assembler holds per slot: a key frame of 400 KB, and reordering.
 pub const MAX_ASSEMBLY_PACKETS: usize = 512;
-/// How long a gap is waited for (retransmissions come in one or two round trips) before the frame is given up; a key frame longer.
+/// How long a gap is waited for (retransmissions come in one or two round trips) before a key frame is asked for; a key frame longer.
 pub const MAX_GAP_WAIT: Duration = Duration::from_millis(400);
+/// How long a repair is still taken: whichever comes first, it or the key frame.
+pub const MAX_GAP_PATIENCE: Duration = Duration::from_millis(1_000);
+/// Between two requests for a key frame by RTCP, which may be lost. The server makes one of them where one is on its way.
+pub const PICTURE_LOSS_INTERVAL: Duration = Duration::from_millis(200);
 /// A key frame is asked for at most this often per slot: a round trip and an encode.
 pub const KEYFRAME_INTERVAL: Duration = Duration::from_millis(400);
 /// Key frames asked for by signalling within one such interval, over all slots: 15 a second, below the server's bucket. A wall

@@ -3,12 +3,12 @@
 //! H.264 payloads as RFC 6184 has them: single NAL units, STAP-A, FU-A. After a loss that retransmission did not repair,
 //! nothing leaves until the next key frame, and the owner is told to ask for one.
 
-use crate::bounds::{MAX_ASSEMBLY_PACKETS, MAX_FRAME_BYTES, MAX_GAP_WAIT};
+use crate::bounds::{MAX_ASSEMBLY_PACKETS, MAX_FRAME_BYTES, MAX_GAP_PATIENCE, MAX_GAP_WAIT};
 use bytes::Bytes;
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::publication::Layer;
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
@@ -74,6 +74,8 @@ pub(crate) struct FrameAssembler {
     next: Option<u64>,
     /// Since when packets behind a gap wait.
     blocked: Option<Instant>,
+    /// They wait for so long that a key frame would help, as of the last tick. A repair would still do.
+    late: bool,
     /// When the newest packet came.
     heard: Option<Instant>,
     /// The rest of a key frame may still come, as of the last tick.
@@ -92,9 +94,9 @@ impl FrameAssembler {
         };
     }
 
-    /// A key frame is needed before anything can leave, and none is on its way.
+    /// A key frame is needed before anything can leave, or would come sooner than a repair, and none is on its way.
     pub fn wants_key(&self) -> bool {
-        self.next.is_none() && !self.key_comes
+        (self.next.is_none() || self.late) && !self.key_comes
     }
 
     /// Takes a packet; pictures that are complete now come out in order.
@@ -117,14 +119,20 @@ impl FrameAssembler {
         self.drain(now)
     }
 
-    /// Gives up on a gap that has lasted; call it now and then. `awaits` knows of a packet that did not come whether it is still
+    /// Gives up on a gap that has lasted for very long; call it now and then. `awaits` knows of a packet that did not come whether it is still
     /// asked for: a key frame is waited for as long as all that it lacks is, because another one would have to come whole as well.
     pub fn tick(&mut self, now: Instant, awaits: impl Fn(u16) -> bool) -> Vec<AccessUnit> {
-        self.key_comes = self.completes(now, awaits);
-        let lasted = self
+        let waited = self
             .blocked
-            .is_some_and(|since| now.saturating_duration_since(since) >= MAX_GAP_WAIT);
-        if lasted && !self.key_comes {
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.late = waited >= MAX_GAP_WAIT;
+        self.key_comes = self.completes(now, awaits);
+        let patience = if self.next.is_some() {
+            MAX_GAP_PATIENCE
+        } else {
+            MAX_GAP_WAIT
+        };
+        if waited >= patience && !self.key_comes {
             self.give_up();
         }
         self.drain(now)
@@ -135,7 +143,8 @@ impl FrameAssembler {
         let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.is_of_key()) else {
             return false;
         };
-        if self.next.is_some() && self.parts.first_key_value().is_some_and(|(&index, _)| index != first) {
+        let is_behind = self.parts.first_key_value().is_some_and(|(&index, _)| index != first);
+        if self.next.is_some() && is_behind && !self.late {
             return false;
         }
         let awaits = |index: u64| awaits(index as u16);
@@ -182,7 +191,7 @@ impl FrameAssembler {
     fn give_up(&mut self) {
         self.lost += 1;
         self.next = None;
-        self.blocked = None;
+        self.flows();
         match self.parts.iter().find(|(_, p)| p.begins_key()).map(|(&index, _)| index) {
             // A key frame that is itself too large to hold is no way out.
             Some(index) if self.parts.first_key_value().is_some_and(|(&first, _)| first != index) => {
@@ -192,6 +201,11 @@ impl FrameAssembler {
             // They may be a key frame's, whose beginning is still asked for: `forget_before_key` bounds them.
             None => {}
         }
+    }
+
+    /// Nothing waits behind a gap any more.
+    fn flows(&mut self) {
+        (self.blocked, self.late) = (None, false);
     }
 
     fn drain(&mut self, now: Instant) -> Vec<AccessUnit> {
@@ -208,7 +222,7 @@ impl FrameAssembler {
                 Some(end) => {
                     let unit = self.assemble(start, end);
                     self.parts = self.parts.split_off(&(end + 1));
-                    self.blocked = None;
+                    self.flows();
                     match unit {
                         Some(unit) => {
                             self.next = Some(end + 1);
@@ -231,7 +245,7 @@ impl FrameAssembler {
                     if self.has_gap(start) {
                         self.blocked.get_or_insert(now);
                     } else {
-                        self.blocked = None;
+                        self.flows();
                     }
                     break;
                 }

@@ -1,6 +1,6 @@
 //! The proctor's receiving side: fixed pools of slots, one task per track that polls always.
 
-use crate::bounds::KEYFRAME_INTERVAL;
+use crate::bounds::{MAX_GAP_WAIT, PICTURE_LOSS_INTERVAL};
 use crate::error::ClientError;
 use crate::frame_assembler::{AccessUnit, FrameAssembler, Part};
 use crate::keeper::{KeeperEvent, Role};
@@ -271,8 +271,8 @@ impl Reader {
                     break;
                 }
             }
-            let flows = now.duration_since(heard) < KEYFRAME_INTERVAL * 2;
-            let due = asked.is_none_or(|at| now.duration_since(at) >= KEYFRAME_INTERVAL);
+            let flows = now.duration_since(heard) < MAX_GAP_WAIT * 2;
+            let due = asked.is_none_or(|at| now.duration_since(at) >= PICTURE_LOSS_INTERVAL);
             if assembler.wants_key() && flows && due {
                 asked = Some(now);
                 let request = PictureLossIndication {

@@ -110,6 +110,43 @@ fn a_hole_that_stays_waits_for_the_next_key_frame() {
 }
 
 #[test]
+fn a_repair_still_counts_after_a_key_frame_was_asked_for() {
+    let pictures = stream(8, &[0, 6], 40_000, 1, true);
+    let now = Instant::now();
+    let at = |ms| now + Duration::from_millis(ms);
+    let torn = |assembler: &mut FrameAssembler| {
+        let mut parts: Vec<Part> = pictures[..4].iter().flat_map(|p| p.1.clone()).collect();
+        let hole = parts.remove(pictures[0].1.len() + 3);
+        assert_eq!(push_all(assembler, parts, now).len(), 1);
+        assert_eq!(assembler.tick(now + MAX_GAP_WAIT, |_| false), []);
+        assert!(assembler.wants_key());
+        hole
+    };
+    let mut repaired = FrameAssembler::default();
+    let hole = torn(&mut repaired);
+    let units = repaired.push(hole, at(600));
+    assert_eq!(units.len(), 3, "all that waited");
+    assert!(!repaired.wants_key());
+
+    // The key frame comes first: nobody asks for another one while it arrives, and the repair is too late then.
+    let mut overtaken = FrameAssembler::default();
+    let hole = torn(&mut overtaken);
+    let key = &pictures[6].1;
+    push_all(&mut overtaken, pictures[4..6].iter().flat_map(|p| p.1.clone()), at(500));
+    push_all(&mut overtaken, key[..key.len() - 1].iter().cloned(), at(500));
+    assert_eq!(overtaken.tick(at(510), |_| false), []);
+    assert!(!overtaken.wants_key());
+    assert_eq!(overtaken.push(key[key.len() - 1].clone(), at(520)).len(), 1);
+    assert_eq!(overtaken.push(hole, at(530)), []);
+
+    let mut given_up = FrameAssembler::default();
+    let hole = torn(&mut given_up);
+    given_up.tick(now + MAX_GAP_PATIENCE, |_| false);
+    assert_eq!(given_up.push(hole, at(1_010)), []);
+    assert!(given_up.wants_key());
+}
+
+#[test]
 fn a_key_frame_is_waited_for_as_long_as_what_it_lacks_is_asked_for() {
     let pictures = stream(6, &[0, 5], 40_000, 1, true);
     let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
