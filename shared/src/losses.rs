@@ -4,6 +4,7 @@
 //! A packet is asked for once it is not just reordered, again after a round trip, and a bounded number of times. Pure: the time is
 //! an argument, and packets are named by an index that grows without wrapping.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// Reordering on real paths is shorter than this; asking at once would double packets that are merely late.
@@ -14,6 +15,10 @@ const RETRY_MIN: Duration = Duration::from_millis(20);
 const GIVE_UP_AFTER: Duration = Duration::from_millis(1_000);
 /// Requests for one packet.
 pub const MAX_TRIES: u8 = 8;
+/// What [`Losses::insist`] names is asked for up to this long: as long as a key frame may take on a narrow path. Each time as
+/// many tries as this have passed, a round trip more lies between them.
+const INSIST_FOR: Duration = Duration::from_millis(4_000);
+const PATIENT_TRIES: u8 = 4;
 /// Packets asked for at a time; more missing ones are cheaper repaired by a key frame.
 pub const MAX_MISSING: usize = 192;
 /// The round trip until one was measured, and the longest that is believed.
@@ -37,6 +42,7 @@ pub struct Losses {
     missing: Vec<Missing>,
     round_trip: Duration,
     overwhelmed: bool,
+    insisted: Range<u64>,
 }
 
 impl Default for Losses {
@@ -45,6 +51,7 @@ impl Default for Losses {
             missing: Vec::new(),
             round_trip: ROUND_TRIP,
             overwhelmed: false,
+            insisted: 0..0,
         }
     }
 }
@@ -97,16 +104,33 @@ impl Losses {
     /// Appends the sequence numbers to ask for now; forgets those not worth asking for any more.
     pub fn requests(&mut self, now: Instant, into: &mut Vec<u16>) {
         let retry = (self.round_trip + self.round_trip / 4).max(RETRY_MIN);
-        self.missing
-            .retain(|missing| missing.tries < MAX_TRIES && missing.since + GIVE_UP_AFTER > now);
+        let insisted = self.insisted.clone();
+        self.missing.retain(|missing| {
+            if insisted.contains(&missing.index) {
+                missing.since + INSIST_FOR > now
+            } else {
+                missing.tries < MAX_TRIES && missing.since + GIVE_UP_AFTER > now
+            }
+        });
         for missing in &mut self.missing {
             if missing.due <= now {
-                missing.due = now + retry;
+                let slower = if insisted.contains(&missing.index) {
+                    u32::from(missing.tries / PATIENT_TRIES)
+                } else {
+                    0
+                };
+                missing.due = now + retry * (1 + slower);
                 missing.asked = Some(now);
-                missing.tries += 1;
+                missing.tries = missing.tries.saturating_add(1);
                 into.push(missing.index as u16);
             }
         }
+    }
+
+    /// The packets of a key frame that is arriving, which are asked for as long as that may take: on a narrow path longer than a
+    /// second, and without one of them all of it was for nothing. Empty: there is none.
+    pub fn insist(&mut self, indices: Range<u64>) {
+        self.insisted = indices;
     }
 
     /// Whether that packet is missing and still being asked for.
@@ -172,6 +196,32 @@ mod tests {
         losses.note_gap(now, 101, 102);
         assert_eq!(asked(&mut losses, now + REORDER), [101]);
         assert_eq!(asked(&mut losses, now + REORDER + RETRY_MIN), [101]);
+    }
+
+    #[test]
+    fn what_is_insisted_on_is_asked_for_longer_and_more_and_more_seldom() {
+        let t = Instant::now();
+        let mut losses = Losses::default();
+        losses.note_gap(t, 10, 12);
+        losses.insist(11..20);
+        let mut times = Vec::new();
+        for ms in 0..6_000 {
+            let due = asked(&mut losses, at(t, ms));
+            assert!(ms < 1_000 || !due.contains(&10));
+            if due.contains(&11) {
+                times.push(ms);
+            }
+        }
+        assert!(
+            times.len() < 20 && times.last().is_some_and(|last| (3_000..4_000).contains(last)),
+            "{times:?}"
+        );
+        let pauses: Vec<u64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert!(
+            pauses.is_sorted() && pauses[0] == 125 && pauses.contains(&375),
+            "{pauses:?}"
+        );
+        assert!(losses.is_empty());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use crate::clock::{MS, Us};
 use crate::mark::Mark;
 use invigil_shared::frame_info::FrameInfo;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 /// As the client has them (`bounds::MAX_GAP_WAIT`, `bounds::MAX_GAP_PATIENCE`).
 const GAP_WAIT: Us = 400 * MS;
@@ -31,6 +32,8 @@ pub struct Assembler {
     late: bool,
     /// When the newest packet came.
     heard: Option<Us>,
+    /// The same of a key frame.
+    key_heard: Option<Us>,
     /// As of the last tick.
     key_comes: bool,
 }
@@ -43,6 +46,9 @@ impl Assembler {
         }
         self.parts.insert(index, part);
         self.heard = Some(now);
+        if part.frame.key {
+            self.key_heard = Some(now);
+        }
         if self.parts.len() > MAX_PARTS {
             self.give_up();
         }
@@ -87,6 +93,20 @@ impl Assembler {
             self.parts.range(next..).next().is_none() && self.heard.is_some_and(|heard| now < heard + GAP_WAIT);
         let goes_on = ends || awaits(next) || newest;
         begins && goes_on
+    }
+
+    /// The packets, here or missing, of the key frame that is arriving; empty without one.
+    pub fn key_frame(&self, now: Us) -> Range<u64> {
+        if self.key_heard.is_none_or(|heard| heard + GAP_PATIENCE <= now) {
+            return 0..0;
+        }
+        let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.frame.key) else {
+            return 0..0;
+        };
+        let mut behind = self.parts.range(first..);
+        let end = behind.find(|(_, other)| other.timestamp != part.timestamp);
+        let end = end.or(self.parts.last_key_value()).map_or(first, |(at, _)| *at);
+        first - u64::from(!part.frame.start)..end + 1
     }
 
     pub fn held(&self) -> usize {

@@ -228,6 +228,7 @@ impl Proctor {
                 continue;
             }
             let shown = slot.assembler.tick(now, |index| slot.receiver.awaits(index));
+            slot.receiver.insist(slot.assembler.key_frame(now));
             if slot.receiver.next_request().is_some_and(|due| due <= clock.instant()) {
                 let mut lost = Vec::new();
                 slot.receiver.requests(clock.instant(), &mut lost);

@@ -75,6 +75,7 @@ impl Wish {
     fn price(&self, layer: Layer) -> u64 {
         let cost = self.cost[layer.index()] as f64;
         let factor = match self.held {
+            _ if self.audio => 1.0,
             Held::New => 1.0,
             Held::Layer(held) if layer <= held => KEEP,
             Held::Layer(_) | Held::Denied => TAKE_UP,
@@ -96,8 +97,9 @@ fn often(bits: u64) -> u64 {
     bits * 1_000 / PICTURE_EVERY_MS
 }
 
-/// Gives each wish its share of `budget` bits per second; everything without a budget. First everyone gets their lowest
-/// layer, the most important first, or key frames where it does not fit; then the most important are raised, and what is left
+/// Gives each wish its share of `budget` bits per second; everything without a budget. The most important voice is never given
+/// up: nothing else takes as little, and its packets tell how the path is. First everyone gets their lowest layer, the most
+/// important first, or key frames where it does not fit; then the most important are raised, and what is left
 /// buys key frames for those who got nothing.
 pub fn allocate(budget: Option<u64>, wishes: &[Wish]) -> Vec<Given> {
     let Some(mut left) = budget else {
@@ -117,6 +119,8 @@ pub fn allocate(budget: Option<u64>, wishes: &[Wish]) -> Vec<Given> {
         let Some(layer) = lowest(wish) else { continue };
         if let Some(rest) = left.checked_sub(wish.price(layer)) {
             (given[at], left) = (Some(layer), rest);
+        } else if wish.audio && at == order[0] {
+            (given[at], left) = (Some(layer), 0);
         } else if !wish.audio {
             // Whoever comes behind it and needs less may have what is left, but for this.
             let share = often(wish.picture[layer.index()]);
@@ -253,6 +257,20 @@ mod tests {
         };
         let given = allocate(Some(90_000), &[camera, cheaper]);
         assert_eq!(given, [KeyFrames(Low, 1_200), KeyFrames(Low, 7_500)]);
+    }
+
+    #[test]
+    fn one_voice_is_heard_on_whatever_path() {
+        let voice = Wish {
+            audio: true,
+            cost: [0, 0, 48_000],
+            offered: [High].into_iter().collect(),
+            held: Held::Denied,
+            ..wish(Priority::Focus, High)
+        };
+        let wishes = [wish(Priority::Focus, High), voice, voice];
+        assert_eq!(allocate(Some(50_000), &wishes)[1], Given::Layer(High));
+        assert_eq!(allocate(Some(30_000), &wishes), [Nothing, Given::Layer(High), Nothing]);
     }
 
     #[test]

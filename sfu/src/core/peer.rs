@@ -27,10 +27,11 @@ use std::time::{Duration, Instant};
 pub const MAX_STREAMS: usize = 48;
 /// A compound is sent before it grows past a datagram.
 const RTCP_FULL: usize = 400;
-/// Retransmissions to a subscriber in a second, while nothing is known of a limit: this many bytes, or half of what was sent in
-/// the second before. On a narrow path a share of the estimate: a fifth of the packets lost needs a quarter more, and where more
-/// is lost as much more as makes up for it, for without them no large picture would ever come whole.
-const RTX_FLOOR: u64 = 64 * 1024;
+/// Retransmissions to a subscriber in a second, while nothing is known of a limit: this many bytes, which is more than a key frame
+/// of text, or half of what was sent in the second before. On a narrow path a share of the estimate: a fifth of the packets lost
+/// needs a quarter more, and where more is lost as much more as makes up for it, for without them no large picture would ever come
+/// whole.
+const RTX_FLOOR: u64 = 160 * 1024;
 const RTX_SHARE: f64 = 0.3;
 const RTX_SHARE_MOST: f64 = 0.6;
 

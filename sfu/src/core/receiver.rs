@@ -150,6 +150,11 @@ impl Receiver {
         self.losses.awaits(index)
     }
 
+    /// See [`Losses::insist`].
+    pub fn insist(&mut self, indices: std::ops::Range<u64>) {
+        self.losses.insist(indices);
+    }
+
     /// Whether more went missing than requests can repair, since the last time this was asked.
     pub fn take_overwhelmed(&mut self) -> bool {
         self.losses.take_overwhelmed()

@@ -1,6 +1,7 @@
 //! A slot of a subscriber's pool, and the subscription that an intent put into it.
 
 use crate::core::forwarder::OutStream;
+use crate::core::keyframe;
 use crate::core::layer_selector::LayerSelector;
 use crate::core::media::Codec;
 use invigil_shared::intent::Priority;
@@ -9,8 +10,8 @@ use std::time::{Duration, Instant};
 
 /// A target that brought nothing for this long is helped by a lower layer.
 pub const STALL: Duration = Duration::from_secs(2);
-/// A key frame that did not come is asked for again.
-pub const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// A key frame that has not begun to come is asked for again, as soon as may be: requests are lost as well.
+pub const ASK_AGAIN: Duration = keyframe::INTERVAL;
 
 /// What a slot carries.
 #[derive(Debug)]

@@ -31,13 +31,12 @@ const QUEUE_SEEN: Duration = Duration::from_millis(20);
 /// A queue of this length that stays is congestion, whatever the trend says.
 const QUEUE_LONG: Duration = Duration::from_millis(90);
 const QUEUE_STAYS: Duration = Duration::from_millis(100);
-/// A shorter one whose best moments neither grow nor shrink, by more than this from one piece of time to the next, is none: the
-/// path has become longer. One of our own would drain, because less is sent after it was found. A sender who waited for it would
-/// wait until the best delay is forgotten.
+/// One whose best moments in so many pieces of time differ by no more than this is none: the path has become longer. A queue of our
+/// own drains, because less is sent after it was found. A sender who waited for this one would wait until the best delay is forgotten.
 const STANDING: Duration = Duration::from_millis(40);
-const STANDS_STILL: Duration = Duration::from_millis(4);
+const STANDS_STILL: Duration = Duration::from_millis(8);
 const STANDING_PIECE: Duration = Duration::from_millis(350);
-const STANDING_PIECES: u32 = 3;
+const STANDING_PIECES: usize = 3;
 /// The best delay is looked for in this time, and in that before: clocks drift apart by less than a millisecond in it.
 const BASE_WINDOW: Duration = Duration::from_secs(10);
 
@@ -58,14 +57,22 @@ struct Group {
     arrived_us: i64,
 }
 
-/// Pieces of time through which a queue has stood still.
+/// The shortest queues of the last pieces of time.
 #[derive(Clone, Copy, Debug)]
 struct Standing {
+    /// When this piece began, and its shortest queue.
     since: Instant,
-    /// The shortest queue of this piece, and of the one before.
     least: Duration,
-    before: Option<Duration>,
-    pieces: u32,
+    before: [Duration; STANDING_PIECES],
+    pieces: usize,
+}
+
+impl Standing {
+    fn is_still(&self) -> bool {
+        let (least, most) = (self.before.iter().min(), self.before.iter().max());
+        let differ = least.zip(most).map(|(least, most)| *most - *least);
+        self.pieces >= STANDING_PIECES && differ.is_some_and(|differ| differ <= STANDS_STILL)
+    }
 }
 
 /// Follows the delays of one path.
@@ -151,29 +158,25 @@ impl DelayDetector {
 
     fn stands_still(&mut self, now: Instant) -> bool {
         let queue = self.queue;
-        if !(STANDING..QUEUE_LONG).contains(&queue) {
+        if queue < STANDING {
             self.standing = None;
             return false;
         }
-        let fresh = Standing {
+        let standing = self.standing.get_or_insert(Standing {
             since: now,
             least: queue,
-            before: None,
+            before: [Duration::ZERO; STANDING_PIECES],
             pieces: 0,
-        };
-        let standing = self.standing.get_or_insert(fresh);
+        });
         standing.least = standing.least.min(queue);
         if now < standing.since + STANDING_PIECE {
             return false;
         }
-        let is_still = |before: Duration| standing.least.abs_diff(before) <= STANDS_STILL;
-        standing.pieces = match standing.before {
-            Some(before) if is_still(before) => standing.pieces + 1,
-            _ => 1,
-        };
-        (standing.since, standing.before) = (now, Some(standing.least));
-        standing.least = Duration::MAX;
-        standing.pieces >= STANDING_PIECES
+        standing.before.rotate_left(1);
+        standing.before[STANDING_PIECES - 1] = standing.least;
+        (standing.since, standing.least) = (now, Duration::MAX);
+        standing.pieces += 1;
+        standing.is_still()
     }
 
     /// How long packets wait in the path.
@@ -341,9 +344,16 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_stays_is_overuse_although_it_no_longer_grows() {
-        let (seen, _) = run(600, |n| if n < 100 { 20_000 } else { 180_000 });
-        assert!(seen[60..].iter().all(|usage| *usage == Usage::Over));
+    fn a_queue_that_stays_is_overuse_until_it_turns_out_to_be_the_paths_length() {
+        let (seen, detector) = run(600, |n| if n < 100 { 20_000 } else { 180_000 });
+        assert!(seen[25..40].iter().all(|usage| *usage == Usage::Over), "{seen:?}");
+        assert!(seen[60..].iter().all(|usage| *usage != Usage::Over), "{seen:?}");
+        assert_eq!(detector.queue(), Duration::ZERO);
+        // One that drains, however slowly, is ours.
+        let (seen, _) = run(600, |n| {
+            20_000 + (n as i64 * 8_000).min(800_000 - (n as i64 - 100) * 600)
+        });
+        assert!(seen[25..120].iter().all(|usage| *usage == Usage::Over), "{seen:?}");
     }
 
     #[test]

@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 const FLOOR: f64 = 50_000.0;
 /// What remains of the acknowledged rate after congestion (draft section 5.5).
 const BACK_OFF: f64 = 0.85;
+/// One cut goes no deeper than this share of what arrived lately: the first moments of a queue measure badly, and if it was not
+/// enough the next one follows.
+const DEEPEST: f64 = 0.25;
 /// Between two cuts: the first has to show before it is judged.
 const CUT_AGAIN: Duration = Duration::from_millis(150);
 /// Growth far from where the path was last full, and near it: a packet each response time.
@@ -135,11 +138,11 @@ impl PathEstimator {
         })
     }
 
-    /// How much arrived lately, which is what was sent where there was no queue.
+    /// How much arrived lately, which is what was sent where there was no queue. Where a path has just become longer nothing
+    /// arrived for a moment: that is not its width.
     fn lately(&self) -> Option<f64> {
-        self.acknowledged
-            .rate(SHORT_WINDOW_US)
-            .or(self.acknowledged.rate(WINDOW_US))
+        let rates = [SHORT_WINDOW_US, WINDOW_US].map(|window| self.acknowledged.rate(window));
+        rates.into_iter().flatten().reduce(f64::max)
     }
 
     fn cut_to(&mut self, now: Instant, rate: f64) {
@@ -168,7 +171,10 @@ impl PathEstimator {
         {
             // The queue of a burst: what arrived with it says little of what the path carries.
             limit
-        } else if let Some(carried) = measured.or(lately) {
+        } else if let Some(carried) = measured
+            .or(lately)
+            .map(|rate| rate.max(lately.unwrap_or(0.0) * DEEPEST))
+        {
             self.full_at = Some(self.full_at.map_or(carried, |known| {
                 // A path that changed is learned anew, one that stayed is averaged.
                 if (carried / known - 1.0).abs() > NEAR {

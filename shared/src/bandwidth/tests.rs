@@ -129,6 +129,26 @@ fn jitter_makes_no_limit() {
 }
 
 #[test]
+fn a_path_that_becomes_longer_is_not_taken_for_a_narrow_one() {
+    for seed in SEEDS {
+        // As much more in one direction as queues of 65, 135 and 285 ms, and nothing arrives for as long.
+        for longer in [160, 300, 600] {
+            let mut model = Model::new(800e3, seed);
+            let path = |ms| Path {
+                round_trip: Duration::from_millis(ms),
+                jitter: Duration::from_millis(15),
+                ..Path::of(5e6)
+            };
+            model.run(10, |_| path(30));
+            let seconds = model.run(6, |_| path(longer));
+            let worst = seconds.iter().map(|second| second.estimate).fold(f64::MAX, f64::min);
+            assert!(worst >= 0.25 * 800e3, "seed {seed}, {longer}: {worst} in {seconds:?}");
+            assert!(seconds[5].estimate >= 0.9 * 800e3, "seed {seed}, {longer}: {seconds:?}");
+        }
+    }
+}
+
+#[test]
 fn a_sender_with_little_to_send_proves_little() {
     let mut model = Model::new(2e6, 3);
     model.run(20, |_| Path::of(1e6));

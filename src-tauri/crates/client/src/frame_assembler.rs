@@ -76,8 +76,9 @@ pub(crate) struct FrameAssembler {
     blocked: Option<Instant>,
     /// They wait for so long that a key frame would help, as of the last tick. A repair would still do.
     late: bool,
-    /// When the newest packet came.
+    /// When the newest packet came, and the newest of a key frame.
     heard: Option<Instant>,
+    key_heard: Option<Instant>,
     /// The rest of a key frame may still come, as of the last tick.
     key_comes: bool,
     /// Pictures given up.
@@ -111,8 +112,11 @@ impl FrameAssembler {
         if self.next.is_some_and(|next| index < next) {
             return Vec::new(); // of a picture that has left or was given up
         }
-        self.parts.entry(index).or_insert(part);
         self.heard = Some(now);
+        if part.is_of_key() {
+            self.key_heard = Some(now);
+        }
+        self.parts.entry(index).or_insert(part);
         if self.parts.len() > MAX_ASSEMBLY_PACKETS {
             self.give_up();
         }
@@ -162,6 +166,17 @@ impl FrameAssembler {
             .is_some_and(|heard| now.saturating_duration_since(heard) < MAX_GAP_WAIT);
         let begins = part.begins_key() || awaits(first.saturating_sub(1));
         begins && (ends || awaits(next) || (is_newest && flows))
+    }
+
+    /// The packets, here or missing, of the key frame that is arriving, be it by repairs: from the first number to the last.
+    pub fn key_frame(&self, now: Instant) -> Option<(u16, u16)> {
+        self.key_heard
+            .filter(|heard| now.saturating_duration_since(*heard) < MAX_GAP_PATIENCE)?;
+        let (&first, part) = self.parts.iter().find(|(_, part)| part.is_of_key())?;
+        let mut behind = self.parts.range(first..);
+        let end = behind.find(|(_, other)| other.timestamp != part.timestamp);
+        let (&end, _) = end.or(self.parts.last_key_value())?;
+        Some((first.saturating_sub(u64::from(!part.begins_key())) as u16, end as u16))
     }
 
     fn skip(&mut self, sequence: u16, now: Instant) -> Vec<AccessUnit> {

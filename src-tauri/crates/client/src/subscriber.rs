@@ -259,9 +259,13 @@ impl Reader {
                     assembler.push(part, now)
                 }
                 None => {
-                    let losses = self.losses.lock();
-                    let log = losses.get(&ssrc);
-                    assembler.tick(now, |sequence| log.is_some_and(|log| log.awaits(sequence)))
+                    let mut losses = self.losses.lock();
+                    let mut log = losses.get_mut(&ssrc);
+                    let units = assembler.tick(now, |number| log.as_ref().is_some_and(|log| log.awaits(number)));
+                    if let Some(log) = &mut log {
+                        log.insist(assembler.key_frame(now));
+                    }
+                    units
                 }
             };
             let Some(source) = binding.bound else { continue };

@@ -157,12 +157,20 @@ fn a_key_frame_is_waited_for_as_long_as_what_it_lacks_is_asked_for() {
     let here = key[1..10].iter().chain(&key[11..]).chain(&pictures[1].1).cloned();
     push_all(&mut assembler, here, now);
     let missing = [start.sequence, middle.sequence];
+    let last = key[key.len() - 1].sequence;
+    assert_eq!(
+        assembler.key_frame(at(990)),
+        Some((start.sequence, last + 1)),
+        "as far as it may reach"
+    );
+    assert_eq!(assembler.key_frame(at(1_000)), None, "nothing of it comes any more");
     for ms in [0, 300, 600] {
         assert_eq!(assembler.tick(at(ms), |number| missing.contains(&number)), []);
         assert!(!assembler.wants_key(), "another one would have to come whole as well");
     }
     assembler.push(middle, at(610));
     assert_eq!(assembler.push(start, at(620)).len(), 2, "it and what stands on it");
+    assert_eq!(assembler.key_frame(at(620)), None);
 
     // The same for one that a picture which was shown stands before.
     let other = &pictures[5].1;

@@ -53,6 +53,14 @@ impl LossLog {
             .is_some_and(|highest| self.losses.awaits(extend(highest, sequence)))
     }
 
+    /// Names the packets of the key frame that is arriving, from the first to the last: see [`Losses::insist`].
+    pub fn insist(&mut self, key_frame: Option<(u16, u16)>) {
+        let range = key_frame.zip(self.highest).map_or(0..0, |((first, last), highest)| {
+            extend(highest, first)..extend(highest, last).saturating_add(1)
+        });
+        self.losses.insist(range);
+    }
+
     pub fn is_complete(&self) -> bool {
         self.losses.is_empty()
     }
@@ -207,6 +215,22 @@ mod tests {
         assert!(!log.awaits(0));
         assert_eq!(log.due(t + Duration::from_millis(150)), [65_535]);
         log.arrived(65_535, true, t + Duration::from_millis(160));
+        assert!(log.is_complete());
+    }
+
+    #[test]
+    fn what_a_key_frame_lacks_is_asked_for_for_seconds_also_where_numbers_begin_anew() {
+        let (mut log, t) = (LossLog::default(), Instant::now());
+        [65_530u16, 65_532, 1, 3].iter().for_each(|&s| log.arrived(s, false, t));
+        // From 65,533 to 2; 65,531 is of the picture before.
+        log.insist(Some((65_533, 2)));
+        for ms in (0..2_000).step_by(10) {
+            log.due(t + Duration::from_millis(ms));
+        }
+        assert!(!log.awaits(65_531));
+        assert!([65_533, 65_535, 0, 2].iter().all(|number| log.awaits(*number)));
+        log.insist(None);
+        log.due(t + Duration::from_millis(2_010));
         assert!(log.is_complete());
     }
 
