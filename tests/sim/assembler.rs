@@ -191,9 +191,15 @@ impl Assembler {
             }
             break;
         }
-        if self.next.is_none() && self.key_from(0).is_none() {
-            while self.parts.len() > MAX_PARTS / 2 {
-                self.parts.pop_first();
+        if self.next.is_none() {
+            // What stands before a key frame's beginning is of no use any more.
+            match self.key_from(0) {
+                Some(key) => self.parts = self.parts.split_off(&key),
+                None => {
+                    while self.parts.len() > MAX_PARTS / 2 {
+                        self.parts.pop_first();
+                    }
+                }
             }
         }
         shown
