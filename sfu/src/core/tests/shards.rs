@@ -98,12 +98,14 @@ fn a_layer_changes_at_a_key_frame_across_shards() {
     world.frame(publisher, low, 1, true, b"low key");
     world.want(10, 2, vec![intent(1, camera(1), Layer::High)]).unwrap();
     assert_eq!(demands(&world), [vec![Layer::Low], vec![Layer::Low, Layer::High]]);
-    world.pass(600);
+    world.pass(400);
     assert_eq!(
         requests(&world, publisher).0,
         2,
         "of the low layer, then of the high one"
     );
+    world.pass(200);
+    assert_eq!(requests(&world, publisher).0, 3, "again: it has not begun to come");
     world.frame(publisher, high, 500, false, b"high delta");
     world.frame(publisher, low, 2, false, b"low delta");
     world.pass(100);
