@@ -48,6 +48,7 @@ impl Assembler {
         self.heard = Some(now);
         if part.frame.key {
             self.key_heard = Some(now);
+            self.key_comes |= part.frame.start;
         }
         if self.parts.len() > MAX_PARTS {
             self.give_up();

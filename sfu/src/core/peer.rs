@@ -360,8 +360,8 @@ impl Peer {
         if place.late && !slot.out.has_rtx() {
             return;
         }
-        if packet.meta.frame.key {
-            carried.key_left = Some(now);
+        if packet.meta.frame.key && packet.meta.frame.start {
+            carried.key_began = Some(now);
         }
         slot.report_at.get_or_insert(now + Duration::from_millis(100));
         let wire = packet.payload.len() + PACKET_OVERHEAD;
@@ -526,13 +526,13 @@ impl Peer {
     }
 }
 
-/// Writes a packet into the batch and seals it there.
 /// The share of a narrow path's estimate that retransmissions may have where this share of all packets is lost: so much of what
 /// leaves is lost and has to leave again, in one second more than in another.
 fn rtx_share(lost: f64) -> f64 {
     (lost * 1.5).clamp(RTX_SHARE, RTX_SHARE_MOST)
 }
 
+/// Writes a packet into the batch and seals it there.
 fn send(
     association: &mut Association,
     batch: &mut TransmitBatch,

@@ -13,6 +13,9 @@ pub const STALL: Duration = Duration::from_secs(2);
 /// A key frame that has not begun to come is asked for again, as soon as may be: requests are lost as well.
 pub const ASK_AGAIN: Duration = keyframe::INTERVAL;
 
+/// The round trip until one was measured.
+const ROUND_TRIP: Duration = Duration::from_millis(100);
+
 /// What a slot carries.
 #[derive(Debug)]
 pub struct Subscription {
@@ -30,14 +33,9 @@ pub struct Subscription {
     pub every: Duration,
     /// When such a picture was taken last.
     taken: Option<Instant>,
-    /// When a packet of a key frame left last.
-    pub key_left: Option<Instant>,
+    /// When a key frame began to leave last.
+    pub key_began: Option<Instant>,
 }
-
-/// What a receiver takes beyond the round trip until it knows that a key frame has come: the grid on which it looks.
-const NOTICES: Duration = Duration::from_millis(30);
-/// The round trip until one was measured.
-const ROUND_TRIP: Duration = Duration::from_millis(100);
 
 impl Subscription {
     pub fn new(now: Instant, publication: u64, wanted: Layer, priority: Priority) -> Self {
@@ -51,14 +49,15 @@ impl Subscription {
             asked: None,
             every: Duration::ZERO,
             taken: None,
-            key_left: None,
+            key_began: None,
         }
     }
 
-    /// Whether a request for a key frame that comes now was sent before the receiver could know of one that had left already.
+    /// Whether a request for a key frame that comes now was sent before the receiver could know of one that has begun to leave. A
+    /// later one may be the only one that says that it came in pieces.
     pub fn crosses_key_frame(&self, now: Instant, round_trip: Option<Duration>) -> bool {
-        let known = round_trip.unwrap_or(ROUND_TRIP) + NOTICES;
-        self.key_left.is_some_and(|left| now < left + known)
+        let known = round_trip.unwrap_or(ROUND_TRIP);
+        self.key_began.is_some_and(|began| now < began + known)
     }
 
     /// Whether a picture that stands by itself and begins now may go through. On a path for nothing else each of them has to fit

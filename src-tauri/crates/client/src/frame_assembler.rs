@@ -79,7 +79,7 @@ pub(crate) struct FrameAssembler {
     /// When the newest packet came, and the newest of a key frame.
     heard: Option<Instant>,
     key_heard: Option<Instant>,
-    /// The rest of a key frame may still come, as of the last tick.
+    /// The rest of a key frame may still come, as of the last tick, or one has begun to since.
     key_comes: bool,
     /// Pictures given up.
     pub lost: u64,
@@ -115,6 +115,8 @@ impl FrameAssembler {
         self.heard = Some(now);
         if part.is_of_key() {
             self.key_heard = Some(now);
+            // Until the next tick looks.
+            self.key_comes |= part.begins_key();
         }
         self.parts.entry(index).or_insert(part);
         if self.parts.len() > MAX_ASSEMBLY_PACKETS {
@@ -123,8 +125,9 @@ impl FrameAssembler {
         self.drain(now)
     }
 
-    /// Gives up on a gap that has lasted for very long; call it now and then. `awaits` knows of a packet that did not come whether it is still
-    /// asked for: a key frame is waited for as long as all that it lacks is, because another one would have to come whole as well.
+    /// Gives up on a gap that has lasted for very long; call it now and then. `awaits` knows of a packet that did not come whether it
+    /// is still asked for: a key frame is waited for as long as all that it lacks is, because another one would have to come whole
+    /// as well.
     pub fn tick(&mut self, now: Instant, awaits: impl Fn(u16) -> bool) -> Vec<AccessUnit> {
         let waited = self
             .blocked
