@@ -34,8 +34,20 @@ pub struct Assembler {
     heard: Option<Us>,
     /// The same of a key frame.
     key_heard: Option<Us>,
-    /// As of the last tick.
+    /// The rest of a key frame may still come, as of the last tick, or one has begun to since.
     key_comes: bool,
+    /// The timestamp of the key frame that can't come whole any more, the newest of them, as of the last tick.
+    torn: Option<u32>,
+}
+
+/// What has come of a key frame.
+struct Run {
+    first: u64,
+    /// Behind its last packet that is here.
+    next: u64,
+    timestamp: u32,
+    begins: bool,
+    ends: bool,
 }
 
 impl Assembler {
@@ -60,7 +72,7 @@ impl Assembler {
     pub fn tick(&mut self, now: Us, awaits: impl Fn(u64) -> bool) -> Vec<Part> {
         let waited = self.blocked.map_or(0, |since| now - since);
         self.late = waited >= GAP_WAIT;
-        self.key_comes = self.comes(now, awaits);
+        self.look_at_key_frames(now, awaits);
         let patience = if self.next.is_some() { GAP_PATIENCE } else { GAP_WAIT };
         if waited >= patience && !self.key_comes {
             self.give_up();
@@ -73,41 +85,70 @@ impl Assembler {
         (self.next.is_none() || self.late) && !self.key_comes
     }
 
-    /// Whether the rest of a key frame that has begun to arrive, and that nothing else has to come before, may still come.
-    fn comes(&self, now: Us, awaits: impl Fn(u64) -> bool) -> bool {
-        let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.frame.key) else {
-            return false;
-        };
-        let of_it = self
-            .parts
-            .range(first..)
-            .take_while(|(_, other)| other.timestamp == part.timestamp);
-        let (mut next, mut ends) = (first, false);
-        for (&at, other) in of_it {
-            if (next..at).any(|index| !awaits(index)) {
-                return false;
+    /// The key frames that have begun to arrive, the oldest first.
+    fn runs(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for (&at, part) in &self.parts {
+            match runs.last_mut().filter(|run| run.timestamp == part.timestamp) {
+                Some(run) => (run.next, run.ends) = (at + 1, part.frame.end),
+                None if part.frame.key => runs.push(Run {
+                    first: at,
+                    next: at + 1,
+                    timestamp: part.timestamp,
+                    begins: part.frame.start,
+                    ends: part.frame.end,
+                }),
+                None => {}
             }
-            (next, ends) = (at + 1, other.frame.end);
         }
-        let begins = part.frame.start || awaits(first - 1);
-        let newest =
-            self.parts.range(next..).next().is_none() && self.heard.is_some_and(|heard| now < heard + GAP_WAIT);
-        let goes_on = ends || awaits(next) || newest;
-        begins && goes_on
+        runs
     }
 
-    /// The packets, here or missing, of the key frame that is arriving; empty without one.
+    /// Whether one may still come whole that nothing else has to come before, and whether the newest can't.
+    fn look_at_key_frames(&mut self, now: Us, awaits: impl Fn(u64) -> bool) {
+        let runs = self.runs();
+        let comes: Vec<_> = runs.iter().map(|run| self.comes(now, run, &awaits)).collect();
+        let oldest = runs.first().map(|run| run.first);
+        let is_behind = self.next.is_some() && self.parts.first_key_value().map(|(at, _)| *at) != oldest;
+        self.key_comes = comes.contains(&Some(true)) && (!is_behind || self.late);
+        let torn = |(run, comes): (&Run, &Option<bool>)| (*comes == Some(false)).then_some(run.timestamp);
+        self.torn = runs.last().zip(comes.last()).and_then(torn);
+    }
+
+    /// Whether everything that a key frame lacks may still come; none when nothing arrives any more.
+    fn comes(&self, now: Us, run: &Run, awaits: impl Fn(u64) -> bool) -> Option<bool> {
+        let lacks = (run.first..run.next).any(|index| !self.parts.contains_key(&index) && !awaits(index));
+        if lacks || !(run.begins || awaits(run.first - 1)) {
+            return Some(false);
+        }
+        if run.ends || awaits(run.next) {
+            return Some(true);
+        }
+        let is_newest = self.parts.range(run.next..).next().is_none();
+        let flows = self.heard.is_some_and(|heard| now < heard + GAP_WAIT);
+        match (is_newest, flows) {
+            (true, true) => Some(true),
+            (true, false) => None,
+            (false, _) => Some(false),
+        }
+    }
+
+    /// What a request for a key frame has to say: that this one is torn.
+    pub fn torn(&self) -> Option<u32> {
+        self.torn
+    }
+
+    /// The packets, here or missing, of the key frame that is arriving; empty without one, or when it is torn.
     pub fn key_frame(&self, now: Us) -> Range<u64> {
         if self.key_heard.is_none_or(|heard| heard + GAP_PATIENCE <= now) {
             return 0..0;
         }
-        let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.frame.key) else {
-            return 0..0;
-        };
-        let mut behind = self.parts.range(first..);
-        let end = behind.find(|(_, other)| other.timestamp != part.timestamp);
-        let end = end.or(self.parts.last_key_value()).map_or(first, |(at, _)| *at);
-        first - u64::from(!part.frame.start)..end + 1
+        let runs = self.runs();
+        let run = runs.last().filter(|run| self.torn != Some(run.timestamp));
+        run.map_or(0..0, |run| {
+            let end = self.parts.range(run.next..).next().map_or(run.next, |(at, _)| *at);
+            run.first - u64::from(!run.begins)..end
+        })
     }
 
     pub fn held(&self) -> usize {

@@ -275,7 +275,7 @@ impl Candidate {
         let (mut lost, mut keys) = (Vec::new(), Vec::new());
         parse(compound, |item| match item {
             Item::Nack { media, pairs } => lost.extend(nacked(pairs).map(|sequence| (media, sequence))),
-            Item::KeyFrame { media } => keys.push(media),
+            Item::KeyFrame { media, .. } => keys.push(media),
             _ => {}
         });
         for media in keys {

@@ -7,7 +7,7 @@ use crate::clock::{Clock, MS, S, Us};
 use crate::mark::Mark;
 use crate::sdp::{FRAME_INFO_ID, TRANSPORT_CC_ID, audio, video};
 use invigil_sfu::core::receiver::{Arrival, Receiver};
-use invigil_sfu::core::rtcp::{write_nack, write_pli, write_receiver_reports, write_transport_feedback};
+use invigil_sfu::core::rtcp::{write_fir, write_nack, write_pli, write_receiver_reports, write_transport_feedback};
 use invigil_sfu::core::rtp::RtpHeader;
 use invigil_sfu::core::twcc::Arrivals;
 use invigil_shared::binding::{Binding, BindingState};
@@ -52,6 +52,9 @@ struct Slot {
     receiver: Receiver,
     assembler: Assembler,
     asked: Us,
+    /// The number of the last command for a key frame, and the torn one that it was about.
+    command: u8,
+    torn: Option<u32>,
     /// When a packet last came.
     last: Option<Us>,
 }
@@ -128,6 +131,8 @@ impl Proctor {
                 receiver: Receiver::new(if is_audio { 48_000 } else { 90_000 }, !is_audio),
                 assembler: Assembler::default(),
                 asked: 0,
+                command: 0,
+                torn: None,
                 last: None,
             });
             self.ssrcs.insert(ssrc, (at, false));
@@ -240,7 +245,15 @@ impl Proctor {
                 | (slot.assembler.wants_key() && slot.last.is_some_and(|last| last + S > now));
             if (stuck || self.greedy && slot.last.is_some()) && slot.asked + KEYFRAME_INTERVAL <= now {
                 slot.asked = now;
-                compounds.add(|out| write_pli(out, REPORTER, slot.ssrc));
+                match slot.assembler.torn() {
+                    Some(torn) => {
+                        if slot.torn.replace(torn) != Some(torn) {
+                            slot.command = slot.command.wrapping_add(1);
+                        }
+                        compounds.add(|out| write_fir(out, REPORTER, slot.ssrc, slot.command));
+                    }
+                    None => compounds.add(|out| write_pli(out, REPORTER, slot.ssrc)),
+                }
             }
             self.show(now, &shown);
         }

@@ -59,9 +59,9 @@ impl Shard {
                     self.resend(now, key, media, sequence);
                 }
             }
-            Item::KeyFrame { media } => {
+            Item::KeyFrame { media, command } => {
                 self.tally.key_frames_wanted += 1;
-                self.pass_key_frame_request(now, key, media);
+                self.pass_key_frame_request(now, key, media, command);
             }
             Item::TransportFeedback { control } => self.judge_path(now, key, control),
             Item::Remb { bitrate } => self.take_bound(key, bitrate),
@@ -114,7 +114,7 @@ impl Shard {
             .and_then(|known| known.layer(layer))
             .and_then(|state| state.kept.get(index));
         if let Some(packet) =
-            kept.filter(|packet| peer.is_worth_repairing(position, (publication, layer), packet.meta.timestamp))
+            kept.filter(|packet| peer.is_worth_repairing(position as u16, (publication, layer), packet.meta.timestamp))
         {
             let sent = peer.retransmit(now, position as u16, place, &packet, false);
             self.tally.retransmitted += u64::from(sent);
@@ -122,26 +122,36 @@ impl Shard {
         }
     }
 
-    /// A key frame is asked for in the layer that the slot shows, and in the one that it waits for.
-    fn pass_key_frame_request(&mut self, now: Instant, key: PeerKey, media: u32) {
-        let Some(peer) = self.peers.get(&key) else { return };
+    /// A key frame is asked for in the layer that the slot shows, and in the one that it waits for. A full intra request, the first
+    /// time that it comes, also says that the one on its way is torn.
+    fn pass_key_frame_request(&mut self, now: Instant, key: PeerKey, media: u32, command: Option<u8>) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
         let is_meant = |slot: &Option<Slot>| slot.as_ref().is_some_and(|slot| slot.out.config.ssrc == media);
         let Some(position) = peer.slots.iter().position(is_meant) else {
             return;
         };
-        let slot = peer.slots.get(position).and_then(Option::as_ref);
-        let Some(subscription) = slot.and_then(|slot| slot.subscription.as_ref()) else {
+        let round_trip = peer.estimator.round_trip();
+        let slot = peer.slots.get_mut(position).and_then(Option::as_mut);
+        let Some(subscription) = slot.and_then(|slot| slot.subscription.as_mut()) else {
             return;
         };
-        let is_on_its_way = peer.pacer.has_key_frame(position as u16)
-            || subscription.crosses_key_frame(now, peer.estimator.round_trip());
-        if subscription.selector.is_thinned() || is_on_its_way {
-            // Pictures come as often as they fit, each of them a key frame; or one is on its way, and a second would only keep
-            // the path from the rest.
+        // Pictures come as often as they fit, each of them a key frame; or this is about the one before.
+        if subscription.selector.is_thinned() || subscription.crosses_key_frame(now, round_trip) {
             return;
         }
         let number = subscription.publication;
-        let layers = [subscription.selector.current(), subscription.selector.awaited()];
+        if subscription.is_new_command(command) {
+            peer.begin_anew(now, position as u16, number);
+        }
+        if peer.pacer.has_key_frame(position as u16) {
+            // A second one would only keep the path from the rest of it.
+            return;
+        }
+        let slot = peer.slots.get(position).and_then(Option::as_ref);
+        let Some(selector) = slot.and_then(|slot| Some(&slot.subscription.as_ref()?.selector)) else {
+            return;
+        };
+        let layers = [selector.current(), selector.awaited()];
         let Some(publication) = self.publications.get_mut(&number) else {
             return;
         };

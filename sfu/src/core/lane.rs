@@ -59,6 +59,8 @@ struct Begun {
 pub struct Lane {
     pub queue: VecDeque<Waiting>,
     begun: Option<Begun>,
+    /// The one that left before it: what was lost of its end may be asked for still.
+    before: Option<Frame>,
     /// When a packet of a key frame left last.
     key_left: Option<Instant>,
     /// Bits per second that the slot was granted: its part of the path while others wait as well.
@@ -72,6 +74,7 @@ impl Default for Lane {
         Self {
             queue: VecDeque::new(),
             begun: None,
+            before: None,
             key_left: None,
             share: LEAST_SHARE,
             turn: 0,
@@ -85,6 +88,9 @@ impl Lane {
         let frame = (publication, layer, meta.timestamp);
         let goes_on = self.begun.is_some_and(|begun| begun.frame == frame && begun.key);
         let key = meta.frame.key || goes_on;
+        if let Some(begun) = self.begun.filter(|begun| begun.frame != frame) {
+            self.before = Some(begun.frame);
+        }
         self.begun = Some(Begun { frame, key });
         if key {
             self.key_left = Some(now);
@@ -93,7 +99,22 @@ impl Lane {
 
     /// Another stream comes: nothing is on its way any more.
     pub fn forget(&mut self) {
-        (self.begun, self.key_left) = (None, None);
+        (self.begun, self.before, self.key_left) = (None, None, None);
+    }
+
+    /// The rest of the frame that is on its way won't be sent.
+    pub fn abandon(&mut self) {
+        (self.begun, self.before) = (None, None);
+    }
+
+    /// Whether the frame is on its way, or was the last to leave.
+    pub fn sends(&self, (publication, layer): (u64, Layer), timestamp: u32) -> bool {
+        [self.begun.map(|begun| begun.frame), self.before].contains(&Some((publication, layer, timestamp)))
+    }
+
+    /// Whether the rest of a key frame waits whose beginning has left.
+    pub fn has_begun_key_frame(&self) -> bool {
+        self.begun.is_some_and(|begun| begun.key) && self.queue.iter().any(|waiting| self.has_begun(waiting))
     }
 
     pub fn has_begun(&self, waiting: &Waiting) -> bool {

@@ -307,6 +307,13 @@ impl Peer {
         }
     }
 
+    /// The key frame that a slot is sending can't come whole any more: its rest stays here, and the slot begins anew.
+    pub fn begin_anew(&mut self, now: Instant, slot: u16, publication: u64) {
+        if let Some(given_up) = self.pacer.drop_torn(now, slot, publication) {
+            self.give_up(now, given_up);
+        }
+    }
+
     /// The slot carries nothing any more, and nothing of it waits.
     pub fn unbind(&mut self, slot: u16) -> Option<Subscription> {
         self.pacer.forget_slot(slot);
@@ -420,12 +427,14 @@ impl Peer {
     }
 
     /// Whether what a slot lost is sent again: not of a publication that it carries no more, nor what a narrow path has no room
-    /// for.
-    pub fn is_worth_repairing(&self, slot: usize, (publication, layer): (u64, Layer), timestamp: u32) -> bool {
-        let slot = self.slots.get(slot).and_then(Option::as_ref);
-        let carried = slot.and_then(|slot| slot.subscription.as_ref());
+    /// for, unless the whole picture was sent all the same.
+    pub fn is_worth_repairing(&self, slot: u16, (publication, layer): (u64, Layer), timestamp: u32) -> bool {
+        let carried = self.slots.get(usize::from(slot)).and_then(Option::as_ref);
+        let carried = carried.and_then(|slot| slot.subscription.as_ref());
         carried.is_some_and(|carried| {
-            let fits = self.estimator.estimate().is_none() || carried.selector.repairs(layer, timestamp);
+            let fits = self.estimator.estimate().is_none()
+                || carried.selector.repairs(layer, timestamp)
+                || self.pacer.sends(slot, (publication, layer), timestamp);
             carried.publication == publication && fits
         })
     }

@@ -40,6 +40,8 @@ pub enum Item<'a> {
     /// Picture loss, or a full intra request.
     KeyFrame {
         media: u32,
+        /// Of a full intra request: the number of the command (RFC 5104 section 4.3.1.1). A repeated request keeps it.
+        command: Option<u8>,
     },
     /// Receiver estimated maximum bitrate, bits per second.
     Remb {
@@ -128,13 +130,17 @@ fn parse_packet<'a>(packet: &'a [u8], count: u8, kind: u8, each: &mut impl FnMut
         (PSFB, 1) => {
             each(Item::KeyFrame {
                 media: word(packet, 8)?,
+                command: None,
             });
             Some(())
         }
         (PSFB, 4) => {
             // RFC 5104 section 4.3.1: the media SSRC stands in each entry.
             for entry in packet.get(12..)?.chunks_exact(8) {
-                each(Item::KeyFrame { media: word(entry, 0)? });
+                each(Item::KeyFrame {
+                    media: word(entry, 0)?,
+                    command: entry.get(4).copied(),
+                });
             }
             Some(())
         }
@@ -269,6 +275,15 @@ pub fn write_pli(out: &mut Vec<u8>, sender: u32, media: u32) {
     finish(out, at);
 }
 
+/// Appends a full intra request (RFC 5104 section 4.3.1).
+pub fn write_fir(out: &mut Vec<u8>, sender: u32, media: u32, command: u8) {
+    let at = begin(out, 4, PSFB, sender);
+    out.extend_from_slice(&[0; 4]); // the media SSRC stands in the entry
+    out.extend_from_slice(&media.to_be_bytes());
+    out.extend_from_slice(&[command, 0, 0, 0]);
+    finish(out, at);
+}
+
 /// Appends a generic NACK; `sequences` in the order in which they went missing.
 pub fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, sequences: &[u16]) {
     let at = begin(out, 1, RTPFB, sender);
@@ -347,7 +362,7 @@ mod tests {
         let mut own = vec![];
         parse(&bytes, |item| match item {
             Item::Nack { media: 2, pairs } => own.extend(nacked(pairs)),
-            Item::KeyFrame { media } => assert_eq!(media, 3),
+            Item::KeyFrame { media, command } => assert_eq!((media, command), (3, None)),
             other => panic!("{other:?}"),
         });
         assert_eq!(own, [65_534, 65_535, 3, 40]);
@@ -404,10 +419,13 @@ mod tests {
             ssrcs: vec![77],
         };
         let mut bytes = fir.marshal().unwrap().to_vec();
+        let mut ours = Vec::new();
+        write_fir(&mut ours, 1, 77, 1);
+        assert_eq!(ours, bytes);
         bytes.extend_from_slice(&remb.marshal().unwrap());
         let mut read = vec![];
         parse(&bytes, |item| read.push(format!("{item:?}")));
-        assert_eq!(read[0], "KeyFrame { media: 77 }");
+        assert_eq!(read[0], "KeyFrame { media: 77, command: Some(1) }");
         assert!(
             read[1].starts_with("Remb { bitrate: 49") || read[1].starts_with("Remb { bitrate: 50"),
             "{}",

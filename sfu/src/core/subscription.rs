@@ -35,6 +35,8 @@ pub struct Subscription {
     taken: Option<Instant>,
     /// When a key frame began to leave last.
     pub key_began: Option<Instant>,
+    /// Of the full intra request that was followed last.
+    command: Option<u8>,
 }
 
 impl Subscription {
@@ -50,6 +52,7 @@ impl Subscription {
             every: Duration::ZERO,
             taken: None,
             key_began: None,
+            command: None,
         }
     }
 
@@ -58,6 +61,13 @@ impl Subscription {
     pub fn crosses_key_frame(&self, now: Instant, round_trip: Option<Duration>) -> bool {
         let known = round_trip.unwrap_or(ROUND_TRIP);
         self.key_began.is_some_and(|began| now < began + known)
+    }
+
+    /// Whether a request for a key frame is a command (RFC 5104 section 4.3.1) that was not followed yet. It is from now on.
+    pub fn is_new_command(&mut self, command: Option<u8>) -> bool {
+        let is_new = command.is_some() && command != self.command;
+        self.command = command.or(self.command);
+        is_new
     }
 
     /// Whether a picture that stands by itself and begins now may go through. On a path for nothing else each of them has to fit

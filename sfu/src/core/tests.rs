@@ -3,6 +3,7 @@
 mod forwarding;
 mod isolation;
 mod muting;
+mod narrow;
 mod paths;
 mod recovery;
 mod relayed;

@@ -21,7 +21,7 @@ fn plis(world: &World, at: usize) -> Vec<u32> {
     let mut found = vec![];
     for compound in &world.peers[at].rtcp {
         parse(compound, |item| {
-            if let Item::KeyFrame { media } = item {
+            if let Item::KeyFrame { media, .. } = item {
                 found.push(media);
             }
         });

@@ -8,7 +8,7 @@ use std::fmt::Write;
 pub(crate) const H264: u8 = 102;
 pub(crate) const RTX: u8 = 103;
 pub(crate) const OPUS: u8 = 111;
-const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
+pub(crate) const TRANSPORT_CC: &str = "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01";
 const AUDIO_LEVEL: &str = "urn:ietf:params:rtp-hdrext:ssrc-audio-level";
 pub(crate) const FRAME_INFO_ID: u8 = 4;
 pub(crate) const TRANSPORT_CC_ID: u8 = 2;

@@ -83,7 +83,7 @@ fn asked(world: &World, publisher: usize) -> Vec<u32> {
     let mut media = vec![];
     for compound in &world.peers[publisher].rtcp {
         parse(compound, |item| {
-            if let Item::KeyFrame { media: ssrc } = item {
+            if let Item::KeyFrame { media: ssrc, .. } = item {
                 media.push(ssrc);
             }
         });

@@ -48,7 +48,7 @@ fn key_frames_that_many_ask_for_are_asked_for_once_in_half_a_second_by_layer() {
         for compound in std::mem::take(&mut world.peers[publisher].rtcp) {
             let ms = (world.now - start).as_millis() as u64;
             parse(&compound, |item| {
-                if let Item::KeyFrame { media } = item {
+                if let Item::KeyFrame { media, .. } = item {
                     asked.entry(media).or_default().push(ms);
                 }
             });

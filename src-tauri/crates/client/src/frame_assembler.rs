@@ -64,6 +64,26 @@ impl Part {
     }
 }
 
+/// What has come of a key frame.
+#[derive(Debug)]
+struct Run {
+    first: u64,
+    /// Behind its last packet that is here.
+    next: u64,
+    timestamp: u32,
+    begins: bool,
+    ends: bool,
+}
+
+/// Whether what a key frame lacks may still come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Rest {
+    Comes,
+    /// Nothing comes at all.
+    Stalls,
+    Torn,
+}
+
 /// Collects one slot's packets. Pure: the time is an argument.
 #[derive(Debug, Default)]
 pub(crate) struct FrameAssembler {
@@ -81,6 +101,8 @@ pub(crate) struct FrameAssembler {
     key_heard: Option<Instant>,
     /// The rest of a key frame may still come, as of the last tick, or one has begun to since.
     key_comes: bool,
+    /// The timestamp of the newest key frame that has begun to arrive, when it can't come whole any more; as of the last tick.
+    torn: Option<u32>,
     /// Pictures given up.
     pub lost: u64,
 }
@@ -133,7 +155,7 @@ impl FrameAssembler {
             .blocked
             .map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.late = waited >= MAX_GAP_WAIT;
-        self.key_comes = self.completes(now, awaits);
+        self.look_at_key_frames(now, awaits);
         let patience = if self.next.is_some() {
             MAX_GAP_PATIENCE
         } else {
@@ -145,41 +167,77 @@ impl FrameAssembler {
         self.drain(now)
     }
 
-    /// Whether the rest of a key frame that has begun to arrive, and that nothing else has to come before, may still come.
-    fn completes(&self, now: Instant, awaits: impl Fn(u16) -> bool) -> bool {
-        let Some((&first, part)) = self.parts.iter().find(|(_, part)| part.is_of_key()) else {
-            return false;
-        };
-        let is_behind = self.parts.first_key_value().is_some_and(|(&index, _)| index != first);
-        if self.next.is_some() && is_behind && !self.late {
-            return false;
+    /// Whether a key frame may still come whole that nothing else has to come before, and whether the newest can't.
+    fn look_at_key_frames(&mut self, now: Instant, awaits: impl Fn(u16) -> bool) {
+        let (mut comes, mut torn, mut oldest) = (false, None, None);
+        for run in self.key_frames() {
+            let rest = self.rest(now, &run, &awaits);
+            comes |= rest == Rest::Comes;
+            torn = (rest == Rest::Torn).then_some(run.timestamp);
+            oldest.get_or_insert(run.first);
         }
-        let awaits = |index: u64| awaits(index as u16);
-        let (mut next, mut ends) = (first, false);
-        let same = |(_, other): &(&u64, &Part)| other.timestamp == part.timestamp;
-        for (&index, other) in self.parts.range(first..).take_while(same) {
-            if (next..index).any(|missing| !awaits(missing)) {
-                return false;
+        let is_behind = self.next.is_some() && self.parts.keys().next() != oldest.as_ref();
+        self.key_comes = comes && (!is_behind || self.late);
+        self.torn = torn;
+    }
+
+    /// The key frames that have begun to arrive, the oldest first.
+    fn key_frames(&self) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        for (&index, part) in &self.parts {
+            match runs.last_mut().filter(|run| run.timestamp == part.timestamp) {
+                Some(run) => (run.next, run.ends) = (index + 1, part.ends()),
+                None if part.is_of_key() => runs.push(Run {
+                    first: index,
+                    next: index + 1,
+                    timestamp: part.timestamp,
+                    begins: part.begins_key(),
+                    ends: part.ends(),
+                }),
+                None => {}
             }
-            (next, ends) = (index + 1, other.ends());
         }
-        let is_newest = self.parts.range(next..).next().is_none();
+        runs
+    }
+
+    fn rest(&self, now: Instant, run: &Run, awaits: impl Fn(u16) -> bool) -> Rest {
+        let awaits = |index: u64| awaits(index as u16);
+        let is_lost = |index: u64| !self.parts.contains_key(&index) && !awaits(index);
+        if (run.first..run.next).any(is_lost) || !(run.begins || awaits(run.first.saturating_sub(1))) {
+            return Rest::Torn;
+        }
         let flows = self
             .heard
             .is_some_and(|heard| now.saturating_duration_since(heard) < MAX_GAP_WAIT);
-        let begins = part.begins_key() || awaits(first.saturating_sub(1));
-        begins && (ends || awaits(next) || (is_newest && flows))
+        if run.ends || awaits(run.next) {
+            Rest::Comes
+        } else if self.parts.range(run.next..).next().is_some() {
+            Rest::Torn
+        } else if flows {
+            Rest::Comes
+        } else {
+            Rest::Stalls
+        }
     }
 
-    /// The packets, here or missing, of the key frame that is arriving, be it by repairs: from the first number to the last.
+    /// What a request for a key frame has to say: the timestamp of the one that arrives in pieces. Its rest is of no use.
+    pub fn torn(&self) -> Option<u32> {
+        self.torn
+    }
+
+    /// The packets, here or missing, of the key frame that is arriving, be it by repairs: from the first number to the last. None
+    /// when it can't come whole any more.
     pub fn key_frame(&self, now: Instant) -> Option<(u16, u16)> {
         self.key_heard
             .filter(|heard| now.saturating_duration_since(*heard) < MAX_GAP_PATIENCE)?;
-        let (&first, part) = self.parts.iter().find(|(_, part)| part.is_of_key())?;
-        let mut behind = self.parts.range(first..);
-        let end = behind.find(|(_, other)| other.timestamp != part.timestamp);
-        let (&end, _) = end.or(self.parts.last_key_value())?;
-        Some((first.saturating_sub(u64::from(!part.begins_key())) as u16, end as u16))
+        let run = self.key_frames().pop().filter(|run| self.torn != Some(run.timestamp))?;
+        let end = self
+            .parts
+            .range(run.next..)
+            .next()
+            .map_or(run.next, |(&index, _)| index);
+        let first = run.first.saturating_sub(u64::from(!run.begins));
+        Some((first as u16, end.saturating_sub(1) as u16))
     }
 
     fn skip(&mut self, sequence: u16, now: Instant) -> Vec<AccessUnit> {

@@ -16,6 +16,7 @@ use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::intent::Intent;
 use invigil_shared::publication::{Layer, PublicationRef};
 use parking_lot::Mutex;
+use rtc::rtcp::payload_feedbacks::full_intra_request::{FirEntry, FullIntraRequest};
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use rtc::rtp_transceiver::{RTCRtpTransceiverDirection, RTCRtpTransceiverId, RTCRtpTransceiverInit};
@@ -188,6 +189,39 @@ impl Role for SubscribeRole {
     }
 }
 
+/// How one stream's key frames are asked for.
+#[derive(Debug, Default)]
+struct KeyFrameRequests {
+    /// The number of the last command, and the key frame that it is about.
+    command: u8,
+    torn: Option<u32>,
+}
+
+impl KeyFrameRequests {
+    /// A request for a key frame of `ssrc`: a picture loss (RFC 4585 section 6.3.1), or where the key frame of the timestamp `torn`
+    /// arrives in pieces a full intra request (RFC 5104 section 4.3.1), upon which the SFU sends no more of it. One that is
+    /// repeated keeps its number.
+    fn request(&mut self, ssrc: u32, torn: Option<u32>) -> Box<dyn rtc::rtcp::Packet> {
+        let Some(torn) = torn else {
+            return Box::new(PictureLossIndication {
+                sender_ssrc: 0,
+                media_ssrc: ssrc,
+            });
+        };
+        if self.torn.replace(torn) != Some(torn) {
+            self.command = self.command.wrapping_add(1);
+        }
+        Box::new(FullIntraRequest {
+            sender_ssrc: 0,
+            media_ssrc: 0,
+            fir: vec![FirEntry {
+                ssrc,
+                sequence_number: self.command,
+            }],
+        })
+    }
+}
+
 struct Reader {
     track: Arc<dyn TrackRemote>,
     slots: Arc<SlotTable>,
@@ -226,6 +260,7 @@ impl Reader {
         let mut assembler = FrameAssembler::default();
         let mut epoch = 0;
         let mut asked: Option<Instant> = None;
+        let mut requests = KeyFrameRequests::default();
         let mut heard = Instant::now();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -279,11 +314,8 @@ impl Reader {
             let due = asked.is_none_or(|at| now.duration_since(at) >= PICTURE_LOSS_INTERVAL);
             if assembler.wants_key() && flows && due {
                 asked = Some(now);
-                let request = PictureLossIndication {
-                    sender_ssrc: 0,
-                    media_ssrc: ssrc,
-                };
-                if let Err(error) = self.track.write_rtcp(vec![Box::new(request)]).await {
+                let request = requests.request(ssrc, assembler.torn());
+                if let Err(error) = self.track.write_rtcp(vec![request]).await {
                     tracing::debug!(%error, "a key frame was not asked for");
                 }
             }
@@ -370,6 +402,24 @@ mod tests {
             layer: Some(Layer::Low),
             state: BindingState::Active,
         }
+    }
+
+    #[test]
+    fn a_torn_key_frame_is_commanded_anew_under_a_number_of_its_own() {
+        let mut requests = KeyFrameRequests::default();
+        let mut number = |torn| {
+            let request = requests.request(7, torn);
+            assert_eq!(request.destination_ssrc(), [7]);
+            let command = request.as_any().downcast_ref::<FullIntraRequest>();
+            command.map(|command| command.fir[0].sequence_number)
+        };
+        assert_eq!(number(None), None, "a lost picture");
+        let told = [Some(40), Some(40), None, Some(40), Some(50)].map(&mut number);
+        assert_eq!(
+            told,
+            [Some(1), Some(1), None, Some(1), Some(2)],
+            "one that is repeated keeps it"
+        );
     }
 
     #[test]

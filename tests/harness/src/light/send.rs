@@ -186,7 +186,7 @@ impl Sender {
         self.wire.receive(now, |incoming| {
             let Incoming::Rtcp(compound) = incoming else { return };
             parse(compound, |item| match item {
-                Item::KeyFrame { media } => {
+                Item::KeyFrame { media, .. } => {
                     if let Some(track) = tracks.iter_mut().find(|track| track.out.ssrc == media) {
                         track.key_wanted = true;
                         track.plis += 1;

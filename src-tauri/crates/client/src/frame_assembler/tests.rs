@@ -158,11 +158,7 @@ fn a_key_frame_is_waited_for_as_long_as_what_it_lacks_is_asked_for() {
     push_all(&mut assembler, here, now);
     let missing = [start.sequence, middle.sequence];
     let last = key[key.len() - 1].sequence;
-    assert_eq!(
-        assembler.key_frame(at(990)),
-        Some((start.sequence, last + 1)),
-        "as far as it may reach"
-    );
+    assert_eq!(assembler.key_frame(at(990)), Some((start.sequence, last)));
     assert_eq!(assembler.key_frame(at(1_000)), None, "nothing of it comes any more");
     for ms in [0, 300, 600] {
         assert_eq!(assembler.tick(at(ms), |number| missing.contains(&number)), []);
@@ -215,6 +211,59 @@ fn a_key_frame_behind_a_hole_is_shown_at_once() {
         units.iter().map(|u| u.timestamp / 3_000).collect::<Vec<_>>(),
         [0, 1, 4, 5]
     );
+}
+
+#[test]
+fn a_key_frame_that_arrives_in_pieces_is_told_of_and_the_next_one_is_not() {
+    let pictures = stream(4, &[0, 2, 3], 40_000, 1, true);
+    let [first, second, third] = [&pictures[0].1, &pictures[2].1, &pictures[3].1];
+    let (mut assembler, now) = (FrameAssembler::default(), Instant::now());
+    let at = |ms| now + Duration::from_millis(ms);
+    push_all(&mut assembler, first[..10].iter().chain(&first[11..20]).cloned(), now);
+    assembler.tick(at(10), |number| number == first[10].sequence);
+    assert_eq!((assembler.torn(), assembler.wants_key()), (None, false));
+    assert!(assembler.key_frame(at(10)).is_some());
+    // No longer asked for.
+    assembler.tick(at(20), |_| false);
+    assert_eq!(
+        (assembler.torn(), assembler.wants_key()),
+        (Some(first[0].timestamp), true)
+    );
+    assert_eq!(assembler.key_frame(at(20)), None, "nothing of it is asked for");
+    // More of it is on the way.
+    push_all(&mut assembler, first[20..25].iter().cloned(), at(30));
+    assembler.tick(at(40), |_| false);
+    assert_eq!(
+        (assembler.torn(), assembler.wants_key()),
+        (Some(first[0].timestamp), true)
+    );
+    // The server began anew: numbers go on where it stopped.
+    let next = |parts: &[Part], from: u16| -> Vec<Part> {
+        let numbered = parts.iter().enumerate().map(|(at, part)| Part {
+            sequence: from + at as u16,
+            ..part.clone()
+        });
+        numbered.collect()
+    };
+    let second = next(second, first[25].sequence);
+    push_all(&mut assembler, second[..5].iter().cloned(), at(50));
+    assembler.tick(at(60), |_| false);
+    assert_eq!((assembler.torn(), assembler.wants_key()), (None, false));
+    assert_eq!(
+        assembler.key_frame(at(60)),
+        Some((second[0].sequence, second[4].sequence)),
+        "what it may lack is asked for"
+    );
+    assert_eq!(push_all(&mut assembler, second[5..].iter().cloned(), at(70)).len(), 1);
+
+    // Only the newest counts: nothing is said of one that another one follows.
+    let third = next(third, second[second.len() - 1].sequence + 1);
+    push_all(&mut assembler, third[..5].iter().chain(&third[6..]).cloned(), at(80));
+    assembler.tick(at(90), |_| false);
+    assert_eq!(assembler.torn(), Some(third[0].timestamp));
+    assert!(!assembler.wants_key(), "a gap is waited for at first");
+    assembler.tick(at(490), |_| false);
+    assert!(assembler.wants_key());
 }
 
 #[test]
