@@ -45,7 +45,9 @@ pub(super) struct Model {
     pub pads: bool,
     sent: SentPackets,
     owed: f64,
-    busy_until: f64,
+    /// What waits before the bottleneck: packets, with the bits of each that have not left.
+    queue: VecDeque<(u16, f64)>,
+    queued: f64,
     arrivals: VecDeque<(f64, u16)>,
     reported_at: f64,
     reports: VecDeque<(f64, Vec<u8>)>,
@@ -75,7 +77,8 @@ impl Model {
             pads: true,
             sent: SentPackets::default(),
             owed: 0.0,
-            busy_until: 0.0,
+            queue: VecDeque::new(),
+            queued: 0.0,
             arrivals: VecDeque::new(),
             reported_at: 0.0,
             reports: VecDeque::new(),
@@ -123,11 +126,13 @@ impl Model {
             self.packet(t, 1_000, path);
         }
         if path.stalled {
-            self.busy_until = self.busy_until.max(t);
             self.arrivals.iter_mut().for_each(|(at, _)| *at += 0.001);
-        } else if t >= self.reported_at + 0.05 {
-            self.reported_at = t;
-            self.report(t, path);
+        } else {
+            self.serve(t, path);
+            if t >= self.reported_at + 0.05 {
+                self.reported_at = t;
+                self.report(t, path);
+            }
         }
         while self.reports.front().is_some_and(|(at, _)| *at <= t) {
             if let Some((_, control)) = self.reports.pop_front() {
@@ -143,16 +148,31 @@ impl Model {
         let number = self.sent.send(self.now, bytes, probe);
         let bits = bytes as f64 * 8.0;
         self.second.sent += bits;
-        let waiting = (self.busy_until - t).max(0.0);
-        self.second.queue = self.second.queue.max(waiting);
+        self.second.queue = self.second.queue.max(self.queued / path.rate);
         let lost = self.random() < path.loss;
-        if lost || waiting * path.rate + bits > path.queue_bits {
+        if lost || self.queued + bits > path.queue_bits {
             return;
         }
-        self.busy_until = self.busy_until.max(t) + bits / path.rate;
-        let jitter = self.random() * path.jitter.as_secs_f64();
-        self.arrivals
-            .push_back((self.busy_until + path.round_trip.as_secs_f64() / 2.0 + jitter, number));
+        self.queue.push_back((number, bits));
+        self.queued += bits;
+    }
+
+    /// What the bottleneck carries in the millisecond that begins at `t`.
+    fn serve(&mut self, t: f64, path: &Path) {
+        let mut room = path.rate / 1_000.0;
+        while let Some((number, left)) = self.queue.front_mut() {
+            let bits = left.min(room);
+            (*left, room, self.queued) = (*left - bits, room - bits, self.queued - bits);
+            if *left > 0.0 {
+                return;
+            }
+            let number = *number;
+            self.queue.pop_front();
+            let left_at = t + 0.001 - room / path.rate;
+            let jitter = self.random() * path.jitter.as_secs_f64();
+            self.arrivals
+                .push_back((left_at + path.round_trip.as_secs_f64() / 2.0 + jitter, number));
+        }
     }
 
     /// Writes what arrived as a feedback of two-byte deltas.
