@@ -194,9 +194,6 @@ impl Pacer {
 
     /// A packet leaves, from the queue or past it.
     pub fn begin(&mut self, now: Instant, slot: u16, source: (u64, Layer), meta: &Meta) {
-        if !self.pace.is_limited() {
-            return;
-        }
         self.lane(slot).begin(now, source, meta);
     }
 

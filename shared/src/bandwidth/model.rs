@@ -120,10 +120,10 @@ impl Model {
         // Frames of 20 ms at most, so that groups have something to compare.
         while self.owed >= 8_000.0 {
             self.owed -= 8_000.0;
-            self.packet(t, 1_000, path);
+            self.packet(1_000, path);
         }
         while self.pads && self.estimator.padding(self.now) >= 500 {
-            self.packet(t, 1_000, path);
+            self.packet(1_000, path);
         }
         if path.stalled {
             self.arrivals.iter_mut().for_each(|(at, _)| *at += 0.001);
@@ -143,7 +143,7 @@ impl Model {
         }
     }
 
-    fn packet(&mut self, t: f64, bytes: usize, path: &Path) {
+    fn packet(&mut self, bytes: usize, path: &Path) {
         let probe = self.estimator.on_sent(self.now, bytes);
         let number = self.sent.send(self.now, bytes, probe);
         let bits = bytes as f64 * 8.0;

@@ -303,10 +303,10 @@ fn a_frame_counts_as_sent_lately_until_another_one_has_left_whole() {
     let (high, low) = ((1, Layer::High), (1, Layer::Low));
     let mut pacer = Pacer::default();
     let at = |timestamp| packet(0, timestamp, false, &[]).meta;
+    assert!(!pacer.sends(0, high, 1));
+    // Before anything is known to limit the path.
     pacer.begin(now, 0, high, &at(1));
-    assert!(!pacer.sends(0, high, 1), "nothing is limited");
     pacer.follow(Some(100_000), false);
-    pacer.begin(now, 0, high, &at(1));
     pacer.begin(now, 0, low, &at(1));
     pacer.begin(now, 0, low, &at(1));
     assert!(pacer.sends(0, high, 1) && pacer.sends(0, low, 1));
