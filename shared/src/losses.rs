@@ -31,7 +31,6 @@ struct Missing {
     since: Instant,
     /// When to ask next.
     due: Instant,
-    /// When it was asked for first.
     asked: Option<Instant>,
     tries: u8,
 }
@@ -79,19 +78,12 @@ impl Losses {
     pub fn arrived(&mut self, now: Instant, index: u64, repaired: bool) {
         let Ok(at) = self.place(index) else { return };
         let missing = self.missing.remove(at);
-        let Some(asked) = missing.asked.filter(|_| repaired) else {
-            return;
-        };
-        let took = now
-            .saturating_duration_since(asked)
-            .clamp(Duration::from_millis(1), ROUND_TRIP_MAX);
-        if missing.tries == 1 {
+        if let (true, 1, Some(asked)) = (repaired, missing.tries, missing.asked) {
             // Asked once and answered: a round trip with no doubt which request it answers (Karn).
-            self.round_trip = (self.round_trip * 7 + took) / 8;
-        } else if took > self.round_trip {
-            // Who asks again too early never has an answer to one request. It may also be the second that was answered.
-            let took = took.min(self.round_trip * 2);
-            self.round_trip = (self.round_trip * 15 + took) / 16;
+            let sample = now
+                .saturating_duration_since(asked)
+                .clamp(Duration::from_millis(1), ROUND_TRIP_MAX);
+            self.round_trip = (self.round_trip * 7 + sample) / 8;
         }
     }
 
@@ -128,7 +120,7 @@ impl Losses {
                     0
                 };
                 missing.due = now + retry * (1 + slower);
-                missing.asked.get_or_insert(now);
+                missing.asked = Some(now);
                 missing.tries = missing.tries.saturating_add(1);
                 into.push(missing.index as u16);
             }
@@ -204,27 +196,6 @@ mod tests {
         losses.note_gap(now, 101, 102);
         assert_eq!(asked(&mut losses, now + REORDER), [101]);
         assert_eq!(asked(&mut losses, now + REORDER + RETRY_MIN), [101]);
-    }
-
-    #[test]
-    fn a_round_trip_that_became_longer_is_learned_from_answers_that_come_after_the_second_request() {
-        let t = Instant::now();
-        let mut losses = Losses {
-            round_trip: Duration::from_millis(30),
-            ..Losses::default()
-        };
-        let (mut requests, answer) = (Vec::new(), 120);
-        for n in 0..80u64 {
-            let (begins, index) = (n * 200, n * 2 + 1);
-            losses.note_gap(at(t, begins), index, index + 1);
-            let asks = |ms: &u64| !asked(&mut losses, at(t, begins + ms)).is_empty();
-            requests.push((0..answer).filter(asks).count());
-            losses.arrived(at(t, begins + answer), index, true);
-        }
-        assert!(
-            requests[0] >= 3 && requests[60..].iter().all(|asked| *asked == 1),
-            "{requests:?}"
-        );
     }
 
     #[test]

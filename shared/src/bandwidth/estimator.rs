@@ -44,6 +44,8 @@ const PROBE_SELDOM: Duration = Duration::from_millis(4_500);
 const PROBE_REPEAT: Duration = Duration::from_millis(300);
 /// A probe that found this much more than was known, and the path full all the same, may have seen its jitter: it is repeated.
 const MUCH: f64 = 1.5;
+/// Where nothing was sent for so long nothing is reported, and a probe has to see for itself.
+const QUIET: Duration = Duration::from_millis(300);
 /// A path that loses less by this share than at its worst is another one than that which was found to be full: it is probed at once.
 const LESS_LOSS: f64 = 0.08;
 /// A probe that passed at this multiple of all that is wanted has found a path that limits nothing.
@@ -80,6 +82,8 @@ pub struct PathEstimator {
     /// The limit before a test of the loss.
     before_test: Option<Option<f64>>,
     next_probe: Option<Instant>,
+    /// When a packet was sent last.
+    sent: Option<Instant>,
     probe_pause: Option<Duration>,
     /// The most that the path has lost since it is limited.
     most_lost: f64,
@@ -277,16 +281,33 @@ impl PathEstimator {
         (self.probe_pause, self.next_probe) = (Some(pause), Some(now + pause));
     }
 
-    /// Starts a probe where more is wanted than is known to fit, and nothing speaks against it.
+    /// Looks at the probes after a feedback.
     fn consider_probe(&mut self, now: Instant) {
-        let Some(limit) = self.limit else { return };
-        let calm = self.delay.queue() < CALM_QUEUE && !self.draining && !self.loss.is_testing();
-        if self.is_relieved() {
+        if self.limit.is_some() && self.is_relieved() {
             (self.probe_pause, self.next_probe) = (None, None);
         }
+        if self.delay.queue() < CALM_QUEUE && !self.draining && !self.loss.is_testing() {
+            self.probe(now);
+        }
+    }
+
+    /// Looks at the probes where nothing is sent, so that no feedback comes: what was known of a queue says nothing any more.
+    fn consider_quiet(&mut self, now: Instant) {
+        if self.sent.is_some_and(|sent| sent + QUIET <= now) {
+            let round_trip = self.round_trip.unwrap_or_default();
+            if let Some(outcome) = self.probes.feedback(now, round_trip, &[]) {
+                self.probed(now, outcome);
+            }
+            self.probe(now);
+        }
+    }
+
+    /// Starts a probe where more is wanted than is known to fit, and it is time for one.
+    fn probe(&mut self, now: Instant) {
+        let Some(limit) = self.limit else { return };
         let rested = self.cut.is_none_or(|cut| cut + PROBE_AFTER <= now);
         let due = self.next_probe.is_none_or(|at| at <= now);
-        if calm && rested && due && !self.probes.is_running() && self.wanted > limit * 1.02 {
+        if rested && due && !self.probes.is_running() && self.wanted > limit * 1.02 {
             self.probes.start(now, limit * PROBE_AT);
         }
     }
@@ -314,6 +335,7 @@ impl PathEstimator {
 
 impl BandwidthEstimator for PathEstimator {
     fn on_sent(&mut self, now: Instant, bytes: usize) -> Option<ProbeId> {
+        self.sent = Some(now);
         self.probes.on_sent(now, bytes)
     }
 
@@ -360,6 +382,7 @@ impl BandwidthEstimator for PathEstimator {
     }
 
     fn padding(&mut self, now: Instant) -> usize {
+        self.consider_quiet(now);
         self.probes.padding(now)
     }
 

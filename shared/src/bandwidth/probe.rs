@@ -20,6 +20,8 @@ const REPORTED: Duration = Duration::from_millis(500);
 const SPREAD: f64 = 0.9;
 /// As much more, seconds, is a path's jitter.
 const JITTER: f64 = 0.008;
+/// Packets of one probe that are looked at.
+const MAX_ARRIVALS: usize = 256;
 /// The largest piece of padding at a time.
 const PIECE: f64 = 1_200.0;
 
@@ -49,23 +51,25 @@ struct Cluster {
     sent_all: Option<Instant>,
     last_sent: Instant,
     reported: u32,
-    received: u32,
-    received_bytes: f64,
-    first: Option<(Instant, i64, f64)>,
-    last: Option<(Instant, i64)>,
 }
+
+/// A packet of a probe that came back: when it was sent, when it arrived in microseconds of the far end's clock, and its bytes.
+type Arrival = (Instant, i64, u32);
 
 /// Runs one probe at a time.
 #[derive(Debug, Default)]
 pub(super) struct Prober {
     count: u32,
     cluster: Option<Cluster>,
+    /// Of its packets, at most [`MAX_ARRIVALS`]; the memory is kept.
+    arrivals: Vec<Arrival>,
 }
 
 impl Prober {
     /// Begins to send at `rate`, bits per second.
     pub fn start(&mut self, now: Instant, rate: f64) {
         self.count = self.count.wrapping_add(1);
+        self.arrivals.clear();
         self.cluster = Some(Cluster {
             id: ProbeId(self.count),
             rate,
@@ -76,10 +80,6 @@ impl Prober {
             sent_all: None,
             last_sent: now,
             reported: 0,
-            received: 0,
-            received_bytes: 0.0,
-            first: None,
-            last: None,
         });
     }
 
@@ -119,14 +119,8 @@ impl Prober {
         let cluster = self.cluster.as_mut()?;
         for result in results.iter().filter(|result| result.probe == Some(cluster.id)) {
             cluster.reported += u32::from(!result.late);
-            let Some(arrived) = result.arrived_us else { continue };
-            cluster.received += 1;
-            cluster.received_bytes += f64::from(result.bytes);
-            if cluster.first.is_none_or(|(_, first, _)| arrived < first) {
-                cluster.first = Some((result.sent, arrived, f64::from(result.bytes)));
-            }
-            if cluster.last.is_none_or(|(_, last)| arrived > last) {
-                cluster.last = Some((result.sent, arrived));
+            if let Some(arrived) = result.arrived_us.filter(|_| self.arrivals.len() < MAX_ARRIVALS) {
+                self.arrivals.push((result.sent, arrived, result.bytes));
             }
         }
         let complete = cluster
@@ -139,7 +133,8 @@ impl Prober {
         let outcome = if starved {
             Outcome::Nothing { starved }
         } else {
-            cluster.measure().unwrap_or(Outcome::Nothing { starved })
+            self.arrivals.sort_unstable();
+            cluster.measure(&self.arrivals).unwrap_or(Outcome::Nothing { starved })
         };
         self.cluster = None;
         Some(outcome)
@@ -147,24 +142,34 @@ impl Prober {
 }
 
 impl Cluster {
-    /// Loss thins a probe but does not stretch it: both rates are those of the packets that arrived.
-    fn measure(&self) -> Option<Outcome> {
-        let ((first_sent, first_arrived, first_bytes), (last_sent, last_arrived)) = (self.first?, self.last?);
-        if self.received * 2 < self.sent_packets || self.received < PACKETS - 1 {
+    /// Loss thins a probe but does not stretch it: both rates are those of the packets that arrived, here in the order in which they
+    /// were sent. One that was held up by itself is none of the path's width, so that the last but one may end it as well.
+    fn measure(&self, arrivals: &[Arrival]) -> Option<Outcome> {
+        if arrivals.len() * 2 < self.sent_packets as usize || arrivals.len() < PACKETS as usize - 1 {
             return None;
         }
-        let bits = (self.received_bytes - first_bytes) * 8.0;
-        let sent_span = last_sent.saturating_duration_since(first_sent).as_secs_f64();
-        let arrived_span = (last_arrived - first_arrived) as f64 / 1e6;
-        if sent_span <= 0.0 || bits <= 0.0 {
-            return None;
+        let carried = |upto: usize| {
+            let (first, rest) = arrivals.get(..upto)?.split_first()?;
+            let last = rest.last()?;
+            let sent_span = last.0.saturating_duration_since(first.0).as_secs_f64();
+            let arrived_span = (last.1 - first.1) as f64 / 1e6;
+            let bits = rest.iter().map(|(.., bytes)| f64::from(*bytes) * 8.0).sum::<f64>();
+            if sent_span <= 0.0 || bits <= 0.0 {
+                return None;
+            }
+            let fits = arrived_span <= 0.0 || sent_span >= (arrived_span - JITTER).max(0.0) * SPREAD;
+            Some(if fits { f64::INFINITY } else { bits / arrived_span })
+        };
+        let carried = [arrivals.len(), arrivals.len() - 1]
+            .into_iter()
+            .filter_map(carried)
+            .reduce(f64::max)?;
+        if carried.is_finite() {
+            return Some(Outcome::Full(carried));
         }
-        if arrived_span <= 0.0 || sent_span >= (arrived_span - JITTER).max(0.0) * SPREAD {
-            // What was lost on the way was sent all the same.
-            let all = self.sent_bytes * 8.0 / self.last_sent.saturating_duration_since(self.started).as_secs_f64();
-            return Some(Outcome::Passed(all.min(self.rate)));
-        }
-        Some(Outcome::Full(bits / arrived_span))
+        // What was lost on the way was sent all the same.
+        let all = self.sent_bytes * 8.0 / self.last_sent.saturating_duration_since(self.started).as_secs_f64();
+        Some(Outcome::Passed(all.min(self.rate)))
     }
 }
 
@@ -172,8 +177,8 @@ impl Cluster {
 mod tests {
     use super::*;
 
-    /// A probe of 1 Mbit/s over a path of `capacity`; each `lost`th packet is lost.
-    fn probe(capacity: f64, lost: u64) -> Outcome {
+    /// A probe of 1 Mbit/s over a path of `capacity`; each `lost`th packet is lost, and that which is `held` arrives 25 ms late.
+    fn probe(capacity: f64, lost: u64, held: u64) -> Outcome {
         let (start, mut prober, mut results) = (Instant::now(), Prober::default(), Vec::new());
         prober.start(start, 1e6);
         let (mut free, mut n) = (0.0f64, 0u64);
@@ -183,9 +188,10 @@ mod tests {
                 let id = prober.on_sent(now, 1_000);
                 free = free.max(ms as f64 / 1e3) + 8_000.0 / capacity;
                 n += 1;
+                let late = if n == held { 25_000 } else { 0 };
                 results.push(PacketResult {
                     sent: now,
-                    arrived_us: (lost == 0 || n % lost != 0).then_some((free * 1e6) as i64),
+                    arrived_us: (lost == 0 || n % lost != 0).then_some((free * 1e6) as i64 + late),
                     bytes: 1_000,
                     probe: id,
                     late: false,
@@ -198,14 +204,30 @@ mod tests {
 
     #[test]
     fn a_wide_path_passes_and_a_narrow_one_shows_its_width() {
-        assert!(matches!(probe(5e6, 0), Outcome::Passed(rate) if (0.8e6..=1e6).contains(&rate)));
-        assert!(matches!(probe(0.5e6, 0), Outcome::Full(rate) if (0.45e6..0.55e6).contains(&rate)));
+        assert!(matches!(probe(5e6, 0, 0), Outcome::Passed(rate) if (0.8e6..=1e6).contains(&rate)));
+        assert!(matches!(probe(0.5e6, 0, 0), Outcome::Full(rate) if (0.45e6..0.55e6).contains(&rate)));
     }
 
     #[test]
     fn a_lost_packet_does_not_make_a_path_narrow() {
-        let outcome = probe(5e6, 4);
+        let outcome = probe(5e6, 4, 0);
         assert!(matches!(outcome, Outcome::Passed(rate) if rate > 0.8e6), "{outcome:?}");
+    }
+
+    #[test]
+    fn a_packet_that_is_held_up_does_not_make_a_path_narrow_nor_a_narrow_one_wide() {
+        for held in 2..8 {
+            let wide = probe(5e6, 0, held);
+            assert!(
+                matches!(wide, Outcome::Passed(rate) if rate > 0.8e6),
+                "{held}: {wide:?}"
+            );
+            let narrow = probe(0.5e6, 0, held);
+            assert!(
+                matches!(narrow, Outcome::Full(rate) if (0.4e6..0.65e6).contains(&rate)),
+                "{held}: {narrow:?}"
+            );
+        }
     }
 
     #[test]

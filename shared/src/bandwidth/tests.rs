@@ -101,6 +101,39 @@ fn what_is_narrow_for_a_moment_is_wide_again_within_three_seconds() {
 }
 
 #[test]
+fn a_path_on_which_nothing_is_sent_is_found_to_be_wide_all_the_same() {
+    for seed in SEEDS {
+        let mut model = Model::new(1e6, seed);
+        model.run(10, |_| Path::of(150e3));
+        assert!(
+            model.estimator.estimate().is_some_and(|bps| bps < 200_000),
+            "seed {seed}"
+        );
+        model.available = 0.0;
+        let seconds = model.run(4, |_| Path::of(20e6));
+        let found = model.estimator.estimate();
+        assert!(
+            found.is_none_or(|bps| bps > 900_000),
+            "seed {seed}: {found:?} in {seconds:?}"
+        );
+        // Where nothing comes back nothing is learned, and little is spent on it.
+        let mut dead = Model::new(1e6, seed);
+        dead.run(10, |_| Path::of(150e3));
+        dead.available = 0.0;
+        let path = Path {
+            loss: 1.0,
+            ..Path::of(1e6)
+        };
+        dead.run(1, |_| path);
+        let then = dead.estimator.estimate();
+        let seconds = dead.run(10, |_| path);
+        assert_eq!(dead.estimator.estimate(), then, "seed {seed}");
+        let sent = mean(&seconds, |second| second.sent);
+        assert!((5e3..100e3).contains(&sent), "seed {seed}: {sent} in {seconds:?}");
+    }
+}
+
+#[test]
 fn random_loss_without_a_queue_costs_no_rate() {
     for seed in SEEDS {
         for loss in [0.05, 0.1, 0.2] {
