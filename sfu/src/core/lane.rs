@@ -102,6 +102,15 @@ impl Lane {
         (self.begun, self.before, self.key_left) = (None, None, None);
     }
 
+    /// Payload bytes that wait of the publication's layers above `layer`.
+    pub fn bytes_above(&self, (publication, layer): (u64, Layer)) -> usize {
+        let above = self
+            .queue
+            .iter()
+            .filter(|waiting| waiting.publication == publication && waiting.layer > layer);
+        above.map(|waiting| waiting.payload.len()).sum()
+    }
+
     /// The rest of the frame that is on its way won't be sent.
     pub fn abandon(&mut self) {
         (self.begun, self.before) = (None, None);

@@ -16,6 +16,8 @@ const MAX_PACKETS: usize = 1_024;
 const MAX_SPARE: usize = 128;
 /// Pictures that have waited for this long make room for a key frame that comes.
 const OVERTAKEN: Duration = Duration::from_millis(300);
+/// What waits of a higher layer, the rest of a picture with it, gives way to a key frame of a lower one when it would take longer.
+const GIVES_WAY: Duration = Duration::from_millis(300);
 /// What a byte of a lane costs of its turn, for one bit per second of its share.
 const TURN: u64 = 1 << 20;
 
@@ -128,7 +130,7 @@ impl Pacer {
     }
 
     /// Queues a packet. False when there is no room: it and what follows it have to be given up. A key frame takes the place of
-    /// pictures that have waited for long.
+    /// pictures that have waited for long, and one of a lower layer that of what would keep it waiting.
     pub fn push(
         &mut self,
         now: Instant,
@@ -138,13 +140,7 @@ impl Pacer {
         switched: bool,
     ) -> bool {
         let begins = packet.meta.frame.key && packet.meta.frame.start;
-        let lane = self.lane(slot);
-        let is_late = |waiting: &Waiting| !lane.has_begun(waiting) && waiting.since + OVERTAKEN <= now;
-        let overtakes =
-            begins && lane.queue.iter().any(is_late) && !self.has_passed(slot, (publication, layer), packet.index);
-        if overtakes {
-            self.drop_within(slot, 0, usize::MAX);
-        }
+        let overtakes = begins && self.make_way(now, slot, (publication, layer), packet.index);
         let Some(payload) = self.store.take(packet.payload) else {
             return false;
         };
@@ -165,6 +161,24 @@ impl Pacer {
             since: now,
         });
         true
+    }
+
+    /// Drops what a key frame overtakes: pictures that have waited for long, and what would keep it waiting of higher layers, the
+    /// rest of a picture with it. False when it takes its place behind everything.
+    fn make_way(&mut self, now: Instant, slot: u16, source: (u64, Layer), index: u64) -> bool {
+        let Some(lane) = self.lanes.get(usize::from(slot)) else {
+            return false;
+        };
+        let is_late = |waiting: &Waiting| !lane.has_begun(waiting) && waiting.since + OVERTAKEN <= now;
+        let is_too_much = self.takes(slot, lane.bytes_above(source)) > GIVES_WAY;
+        let overtakes = (is_too_much || lane.queue.iter().any(is_late)) && !self.has_passed(slot, source, index);
+        if overtakes {
+            if is_too_much {
+                self.lane(slot).abandon();
+            }
+            self.drop_within(slot, 0, usize::MAX);
+        }
+        overtakes
     }
 
     /// The next packet that may leave now; to be given back with [`Self::recycle`].
@@ -251,6 +265,18 @@ impl Pacer {
         self.lanes
             .get(usize::from(slot))
             .is_some_and(|lane| lane.sends(source, timestamp))
+    }
+
+    /// How long bytes of a slot take, while what waits of the others leaves as well.
+    fn takes(&self, slot: u16, bytes: usize) -> Duration {
+        let Some(rate) = self.pace.rate() else {
+            return Duration::ZERO;
+        };
+        let waiting = self.lanes.iter().filter(|lane| !lane.queue.is_empty());
+        let all: u64 = waiting.map(|lane| lane.share).sum();
+        let share = self.lanes.get(usize::from(slot)).map_or(LEAST_SHARE, |lane| lane.share);
+        let part = share as f64 / all.max(share) as f64;
+        Duration::from_secs_f64(bytes as f64 / (rate * part))
     }
 
     fn drop_within(&mut self, slot: u16, from: usize, to: usize) {

@@ -45,6 +45,11 @@ impl Pace {
         self.rate.is_some()
     }
 
+    /// Bytes a second; none: nothing is held back.
+    pub fn rate(&self) -> Option<f64> {
+        self.rate
+    }
+
     /// How long the next packet has to wait; zero when it may leave now.
     pub fn wait(&mut self, now: Instant) -> Duration {
         let Some(rate) = self.rate else { return Duration::ZERO };

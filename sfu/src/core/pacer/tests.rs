@@ -298,6 +298,29 @@ fn a_torn_key_frame_is_not_sent_to_its_end() {
 }
 
 #[test]
+fn the_rest_of_a_large_picture_gives_way_to_a_key_frame_of_a_lower_layer() {
+    let now = Instant::now();
+    let (high, low) = ((1, Layer::High), (1, Layer::Low));
+    for (waits, left) in [(3, 4), (20, 1)] {
+        let mut pacer = Pacer::default();
+        pacer.follow(Some(100_000), true);
+        pacer.grant(0, 100_000);
+        for index in 0..=waits {
+            assert!(pacer.push(now, 0, high, &packet(index, 1, true, &[1; 1_000]), index == 0));
+        }
+        let begun = pacer.next_ahead(now).unwrap();
+        pacer.recycle(begun);
+        assert!(pacer.push(now, 0, low, &key_start(7, 1, &[2; 1_000]), true));
+        let mut all = Vec::new();
+        while let Some(waiting) = pacer.next_ahead(now) {
+            all.push((waiting.layer, waiting.switched));
+            pacer.recycle(waiting);
+        }
+        assert_eq!((all.len(), all.last()), (left, Some(&(Layer::Low, true))), "{waits}");
+    }
+}
+
+#[test]
 fn a_frame_counts_as_sent_lately_until_another_one_has_left_whole() {
     let now = Instant::now();
     let (high, low) = ((1, Layer::High), (1, Layer::Low));
