@@ -1,7 +1,8 @@
 //! How the app stands to its server, as a person sees it: calm, and only what changed.
 
 use crate::clock::SECOND;
-use invigil_view::common::LinkView;
+use invigil_client::MediaState;
+use invigil_view::common::{LinkView, MediaView};
 
 /// "You are back" stays this long, microseconds.
 const BACK_US: i64 = 8 * SECOND;
@@ -15,6 +16,7 @@ pub struct LinkTracker {
     back_until: i64,
     ever_connected: bool,
     weak: bool,
+    media: MediaView,
 }
 
 impl Default for LinkTracker {
@@ -24,6 +26,7 @@ impl Default for LinkTracker {
             back_until: 0,
             ever_connected: false,
             weak: false,
+            media: MediaView::Waiting,
         }
     }
 }
@@ -91,6 +94,26 @@ impl LinkTracker {
         self.view != view
     }
 
+    /// Pictures and sound began or ceased to get through. What says more stays until they do again.
+    pub fn media(&mut self, state: MediaState, now: i64) {
+        self.media = match (state, self.media) {
+            (MediaState::Connected, _) => MediaView::Up,
+            (MediaState::Connecting | MediaState::Interrupted, MediaView::Lost { .. } | MediaView::Blocked { .. }) => {
+                return;
+            }
+            (MediaState::Connecting, _) => MediaView::Waiting,
+            (MediaState::Interrupted, _) => MediaView::Lost { since: now },
+            (MediaState::Blocked, MediaView::Lost { since } | MediaView::Blocked { since }) => {
+                MediaView::Blocked { since }
+            }
+            (MediaState::Blocked, _) => MediaView::Blocked { since: now },
+        };
+    }
+
+    pub fn media_view(&self) -> MediaView {
+        self.media
+    }
+
     fn steady(&self) -> LinkView {
         if self.weak { LinkView::Weak } else { LinkView::Connected }
     }
@@ -130,6 +153,28 @@ mod tests {
         assert!(link.weak(true) && !link.weak(true));
         assert!(link.weak(false));
         assert_eq!(link.view(), LinkView::Connected);
+    }
+
+    #[test]
+    fn media_that_is_blocked_is_said_until_it_gets_through() {
+        let steps = [
+            (MediaState::Connecting, MediaView::Waiting),
+            (MediaState::Connected, MediaView::Up),
+            (MediaState::Interrupted, MediaView::Lost { since: 3 }),
+            (MediaState::Connecting, MediaView::Lost { since: 3 }),
+            (MediaState::Interrupted, MediaView::Lost { since: 3 }),
+            (MediaState::Blocked, MediaView::Blocked { since: 3 }),
+            (MediaState::Interrupted, MediaView::Blocked { since: 3 }),
+            (MediaState::Connected, MediaView::Up),
+            (MediaState::Blocked, MediaView::Blocked { since: 9 }),
+        ];
+        let mut link = LinkTracker::default();
+        for (now, (state, expected)) in (1..).zip(steps) {
+            link.media(state, now);
+            assert_eq!(link.media_view(), expected, "{state:?} at {now}");
+        }
+        link.idle();
+        assert_eq!(link.media_view(), MediaView::Waiting);
     }
 
     #[test]

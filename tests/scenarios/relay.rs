@@ -2,6 +2,9 @@
 //! reach one over UDP, TCP and TLS, because policy wants it or nothing else is left. And `doctor` asks a relay for an allocation.
 #![allow(clippy::unwrap_used, clippy::expect_used)] // a test may panic: that is how it fails
 
+use invigil_client::MediaState;
+use invigil_client::candidate::CandidateEvent;
+use invigil_client::proctor::ProctorEvent;
 use invigil_shared::exam::Policy;
 use invigil_shared::id::ParticipantId;
 use invigil_shared::publication::{Layer, PublicationKey};
@@ -179,6 +182,16 @@ impl Walled {
 
     /// A candidate with a camera, and a proctor who watches it.
     async fn people(&self, relay_only: bool) -> (Watcher, ParticipantId) {
+        let (bot, proctor) = self.enter(relay_only).await;
+        let candidate = bot.join.participant;
+        tokio::spawn(bot.run());
+        proctor
+            .want(&[(candidate, PublicationKey::CAMERA, Layer::High)])
+            .unwrap();
+        (proctor, candidate)
+    }
+
+    async fn enter(&self, relay_only: bool) -> (Bot, Watcher) {
         let policy = Policy {
             allow_test_picture: true,
             relay_only,
@@ -193,13 +206,7 @@ impl Walled {
             ..BotOptions::whole(3)
         };
         let bot = Bot::join(&link, &options).await.unwrap();
-        let candidate = bot.join.participant;
-        tokio::spawn(bot.run());
-        let proctor = Watcher::enter(&self.sfu, "ada", exam.id).await.unwrap();
-        proctor
-            .want(&[(candidate, PublicationKey::CAMERA, Layer::High)])
-            .unwrap();
-        (proctor, candidate)
+        (bot, Watcher::enter(&self.sfu, "ada", exam.id).await.unwrap())
     }
 
     /// Waits for so many more pictures.
@@ -256,6 +263,30 @@ async fn a_relay_is_the_last_resort_where_nothing_else_gets_through() {
     assert!(gateway.turned_away() > 0, "TLS was tried before");
     assert!(walled.way.turned_away() > 0, "UDP was tried before");
     assert!(walled.way.carried() > 50_000);
+}
+
+/// A network that keeps even the relay away: both windows can say so, and both stay in the room.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_relay_answers_both_clients_know_that_nothing_gets_through() {
+    // A port that nobody listens on.
+    let walled = Walled::set("turn:127.0.0.1:1?transport=tcp", &[]).await;
+    let (mut bot, mut proctor) = walled.enter(true).await;
+    let blocked = |event: &CandidateEvent| matches!(event, CandidateEvent::Media(MediaState::Blocked)).then_some(());
+    bot.wait_for(LIMIT, "the candidate's word", blocked).await.unwrap();
+    let blocked = |event: &ProctorEvent| matches!(event, ProctorEvent::Media(MediaState::Blocked));
+    proctor
+        .until(LIMIT, "the proctor's word", |_, event| blocked(event))
+        .await
+        .unwrap();
+    assert_eq!(
+        walled.way.turned_away(),
+        0,
+        "policy wants a relay, and nothing went straight"
+    );
+    assert!(
+        proctor.participants.contains_key(&bot.join.participant),
+        "the room stands"
+    );
 }
 
 /// An exam longer than a credential: both transports move to new allocations in time, and pictures go on.

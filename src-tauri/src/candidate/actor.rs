@@ -383,9 +383,8 @@ impl Actor {
             CandidateEvent::Link(LinkState::Connecting) => Input::Linking,
             CandidateEvent::Link(LinkState::Connected { .. }) => Input::Linked,
             CandidateEvent::Link(LinkState::Offline { .. }) => Input::Unlinked,
-            CandidateEvent::Link(LinkState::Closed { .. })
-            | CandidateEvent::Media(_)
-            | CandidateEvent::Published(_) => return,
+            CandidateEvent::Link(LinkState::Closed { .. }) | CandidateEvent::Published(_) => return,
+            CandidateEvent::Media(state) => Input::Media(state),
             CandidateEvent::RoomState(room) => Input::Room(room),
             CandidateEvent::Demand { key, layers } => {
                 let fps = self.devices.feed(key).and_then(|feed| feed.demand(&layers));

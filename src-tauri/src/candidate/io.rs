@@ -2,6 +2,7 @@
 
 use super::source::SourceChange;
 use crate::call::CallFailure;
+use invigil_client::MediaState;
 use invigil_shared::error::ErrorBody;
 use invigil_shared::exam::ExamStatus;
 use invigil_shared::id::MessageId;
@@ -27,6 +28,7 @@ pub enum Input {
     Linking,
     Linked,
     Unlinked,
+    Media(MediaState),
     /// The path carries clearly less than is wanted; or no longer.
     Weak(bool),
     ClockOffset(i64),

@@ -19,7 +19,7 @@ use invigil_shared::signal::{Action, Message, RoomState};
 use invigil_shared::sitting::{Admission, Sitting};
 use invigil_shared::timeline::MessageKind;
 use invigil_view::candidate::{CandidateCommand, CandidateStep, CandidateView, ChatLine, EndedView, Mark, SourceView};
-use invigil_view::common::{CertificateQuestion, LinkView, Notice};
+use invigil_view::common::{CertificateQuestion, LinkView, MediaView, Notice};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Lines of chat that are kept: a long exam's worth, bounded because a peer writes them.
@@ -149,6 +149,7 @@ impl CandidateState {
             sources: self.sources.iter().map(|source| source.view.clone()).collect(),
             can_start: self.can_start(),
             link: self.link.view(),
+            media: self.link.media_view(),
             mark: self.mark(),
             ends_at: self.ends_at,
             clock_offset: self.clock_offset,
@@ -207,7 +208,7 @@ impl CandidateState {
             .map(|source| source.view.state)
             .any(|state| state == SourceState::Live);
         match &self.exam {
-            _ if !linked || !live => Mark::NotSending,
+            _ if !linked || !live || self.link.media_view() != MediaView::Up => Mark::NotSending,
             Some(exam) if exam.policy.keeps_video => Mark::Recording,
             _ => Mark::Live,
         }
@@ -259,6 +260,7 @@ impl CandidateState {
                 self.listening = false;
                 self.link.offline(now);
             }
+            Input::Media(state) => self.link.media(state, now),
             Input::Weak(weak) => {
                 if !self.link.weak(weak) {
                     return Change::None;

@@ -13,6 +13,7 @@ use crate::call::{CallFailure, question, refusal};
 use crate::clock::SECOND;
 use crate::link::LinkTracker;
 use crate::ui_port::Change;
+use invigil_client::MediaState;
 use invigil_shared::binding::Binding;
 use invigil_shared::error::{ErrorBody, ErrorCode};
 use invigil_shared::exam::ExamStatus;
@@ -66,6 +67,7 @@ pub enum Input {
     Linking,
     Linked,
     Unlinked,
+    Media(MediaState),
     ClockOffset(i64),
     Room(Box<RoomState>),
     Participant(ParticipantInfo),
@@ -294,6 +296,7 @@ impl ProctorState {
             leads: self.leads,
             office: self.office.as_ref().map(|office| office.view.clone()),
             link: self.link.view(),
+            media: self.link.media_view(),
             clock_offset: self.clock_offset,
             candidates: self.room.tiles(),
             team: self.room.team(),
@@ -354,6 +357,7 @@ impl ProctorState {
             Input::Linking => self.link.connecting(),
             Input::Linked => self.link.connected(now),
             Input::Unlinked => self.link.offline(now),
+            Input::Media(state) => self.link.media(state, now),
             Input::ClockOffset(offset) => {
                 if self.clock_offset.abs_diff(offset) < OFFSET_STEP_US {
                     return Change::None;

@@ -114,8 +114,6 @@ pub(crate) struct Keeper<R: Role> {
     link: watch::Receiver<Option<Link>>,
     ice: watch::Receiver<Option<IceSetup>>,
     output: mpsc::Sender<KeeperEvent>,
-    /// It was said that no relay can be reached, since one was.
-    told: bool,
     backoff: Backoff,
     retry_at: Option<Instant>,
 }
@@ -154,7 +152,6 @@ impl<R: Role> Keeper<R> {
             link,
             ice,
             output,
-            told: false,
             backoff: Backoff::default(),
             retry_at: None,
         };
@@ -359,7 +356,6 @@ impl<R: Role> Keeper<R> {
                 let first = !std::mem::replace(&mut current.connected, true);
                 if first {
                     self.last = current.peer.tap.carrier();
-                    self.told = false;
                     tracing::debug!(after = ?current.since.elapsed(), by = ?self.last, "a transport stands");
                     self.backoff.reset();
                     if let Err(error) = self.role.connected(false).await {
@@ -446,14 +442,14 @@ impl<R: Role> Keeper<R> {
     async fn drop_live(&mut self, live: &mut Option<Live>) {
         self.retry_at = Some(Instant::now() + self.backoff.next(rand::random()));
         let Some(old) = live.take() else { return };
-        if old.peer.is_relayed() && !old.connected {
-            if !std::mem::replace(&mut self.told, true) {
-                self.report(&ClientError::RelayUnreachable).await;
-            }
+        let state = if old.peer.is_relayed() && !old.connected {
             // Where policy allows, everything else has its turn again.
             self.last = Carrier::Udp;
-        }
-        self.emit(KeeperEvent::Media(MediaState::Interrupted)).await;
+            MediaState::Blocked
+        } else {
+            MediaState::Interrupted
+        };
+        self.emit(KeeperEvent::Media(state)).await;
         self.leave(old).await;
     }
 
@@ -478,8 +474,7 @@ impl<R: Role> Keeper<R> {
             self.emit(KeeperEvent::Refused(body.clone())).await;
         }
         if let ClientError::RelayUnreachable = error {
-            let body = ErrorBody::from(ErrorCode::Internal).with("client", error.code());
-            self.emit(KeeperEvent::Refused(body)).await;
+            self.emit(KeeperEvent::Media(MediaState::Blocked)).await;
         }
     }
 

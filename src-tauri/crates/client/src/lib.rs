@@ -52,6 +52,8 @@ pub enum MediaState {
     Connected,
     /// The path is dead and is being restarted or built anew.
     Interrupted,
+    /// No relay answers, and media may or can go no other way here. It is tried again all the same.
+    Blocked,
 }
 
 /// How the client names itself in `auth:request`.

@@ -1,6 +1,6 @@
 //! The candidate's window.
 
-use crate::common::{CertificateQuestion, LinkView, Notice};
+use crate::common::{CertificateQuestion, LinkView, MediaView, Notice};
 use invigil_shared::exam::{ExamInfo, SourceRule};
 use invigil_shared::id::MessageId;
 use invigil_shared::publication::{PublicationKey, SourceState};
@@ -129,6 +129,7 @@ pub struct CandidateView {
     /// Every required source is live: the exam can start.
     pub can_start: bool,
     pub link: LinkView,
+    pub media: MediaView,
     pub mark: Mark,
     /// When the exam ends for this candidate; server time, microseconds. None before it starts.
     #[ts(type = "number | null")]

@@ -55,6 +55,27 @@ pub enum LinkView {
     },
 }
 
+/// Whether pictures and sound get through while the app is connected.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "state", rename_all = "snake_case")]
+#[ts(export)]
+pub enum MediaView {
+    /// Not wanted, or not connected for the first time yet.
+    #[default]
+    Waiting,
+    Up,
+    /// They did. `since`: microseconds since the Unix epoch.
+    Lost {
+        #[ts(type = "number")]
+        since: i64,
+    },
+    /// This network lets none through, not even by a relay.
+    Blocked {
+        #[ts(type = "number")]
+        since: i64,
+    },
+}
+
 /// A certificate that no root vouches for and no pin names: a person compares it once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export)]

@@ -1,7 +1,7 @@
 //! The proctor's window.
 
 use crate::account::{AccountCommand, AccountView};
-use crate::common::{CertificateQuestion, LinkView, Notice};
+use crate::common::{CertificateQuestion, LinkView, MediaView, Notice};
 use crate::office::{OfficeCommand, OfficeView};
 use crate::people::{PeopleCommand, PeopleView};
 use crate::systems::{SystemsCommand, SystemsView};
@@ -139,6 +139,7 @@ pub struct ProctorView {
     /// The exam office, while it is open.
     pub office: Option<OfficeView>,
     pub link: LinkView,
+    pub media: MediaView,
     #[ts(type = "number")]
     pub clock_offset: i64,
     pub candidates: Vec<CandidateTile>,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::clock::SECOND;
+use invigil_client::MediaState;
 use invigil_shared::error::ErrorCode;
 use invigil_shared::exam::{Allowances, ExamStatus, Policy};
 use invigil_shared::id::{ExamId, ParticipantId, SessionId};
@@ -82,6 +83,7 @@ fn in_exam() -> CandidateState {
     }
     assert_eq!(command(&mut state, CandidateCommand::StartExam), [Effect::Connect]);
     state.handle(Input::Linked, 0);
+    state.handle(Input::Media(MediaState::Connected), 0);
     state
 }
 
@@ -365,6 +367,15 @@ fn the_mark_says_what_is_true() {
         exam.policy.keeps_video = true;
     }
     assert_eq!(state.view().mark, Mark::Recording);
+    // The server is there, but nothing gets through to it.
+    for (media, mark) in [
+        (MediaState::Interrupted, Mark::NotSending),
+        (MediaState::Blocked, Mark::NotSending),
+        (MediaState::Connected, Mark::Recording),
+    ] {
+        state.handle(Input::Media(media), 40 * SECOND);
+        assert_eq!(state.view().mark, mark, "{media:?}");
+    }
     for key in ALL {
         state.handle(Input::Source(key, SourceChange::Failed("camera_gone".to_owned())), 0);
     }

@@ -7,6 +7,7 @@ import type { EndedView } from "./EndedView";
 import type { ExamInfo } from "./ExamInfo";
 import type { LinkView } from "./LinkView";
 import type { Mark } from "./Mark";
+import type { MediaView } from "./MediaView";
 import type { Notice } from "./Notice";
 import type { SourceView } from "./SourceView";
 
@@ -29,7 +30,7 @@ server: string, exam_code: string, exam: ExamInfo | null, label: string, seat: s
 /**
  * Every required source is live: the exam can start.
  */
-can_start: boolean, link: LinkView, mark: Mark, 
+can_start: boolean, link: LinkView, media: MediaView, mark: Mark, 
 /**
  * When the exam ends for this candidate; server time, microseconds. None before it starts.
  */

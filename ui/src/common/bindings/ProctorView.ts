@@ -6,6 +6,7 @@ import type { ExamInfo } from "./ExamInfo";
 import type { ExamListItem } from "./ExamListItem";
 import type { InvitationInfo } from "./InvitationInfo";
 import type { LinkView } from "./LinkView";
+import type { MediaView } from "./MediaView";
 import type { Notice } from "./Notice";
 import type { OfficeView } from "./OfficeView";
 import type { ParticipantId } from "./ParticipantId";
@@ -29,7 +30,7 @@ leads: boolean,
 /**
  * The exam office, while it is open.
  */
-office: OfficeView | null, link: LinkView, clock_offset: number, candidates: Array<CandidateTile>, team: TeamView, 
+office: OfficeView | null, link: LinkView, media: MediaView, clock_offset: number, candidates: Array<CandidateTile>, team: TeamView, 
 /**
  * Newest first, at most 200.
  */

@@ -276,6 +276,10 @@ export const proctor = {
 
   'banner.offline': 'You are offline since {time}.',
   'banner.offline_text': 'Candidates keep working and every signal is kept. Invigil connects again by itself.',
+  'banner.media_lost': 'No pictures reach this computer since {time}.',
+  'banner.media_lost_text': 'It is this connection, not the candidates’. Signals and actions still arrive, and Invigil tries again by itself.',
+  'banner.media_blocked': 'This network lets no pictures through.',
+  'banner.media_blocked_text': 'Signals and actions still arrive, and Invigil keeps trying. Change to another network, or ask whoever runs this one to let the server’s relay through.',
   'banner.weak': 'Your connection is slow.',
   'banner.weak_text': 'Pictures are smaller and update less often. Signals and actions still arrive at once.',
   'banner.back': 'You are back.',

@@ -504,7 +504,7 @@ impl Running {
     async fn keeper_event(&mut self, event: KeeperEvent) {
         match event {
             KeeperEvent::Media(state) => {
-                if state == MediaState::Interrupted {
+                if matches!(state, MediaState::Interrupted | MediaState::Blocked) {
                     self.path.lost_permille = 1000;
                 }
                 self.emit(CandidateEvent::Media(state)).await;
