@@ -58,7 +58,9 @@ fn a_key_frame_that_is_torn_is_begun_anew_once() {
         let mut found = 0;
         for compound in std::mem::take(&mut world.peers[publisher].rtcp) {
             parse(&compound, |item| {
-                found += u32::from(matches!(item, Item::KeyFrame { .. }))
+                if let Item::KeyFrame { .. } = item {
+                    found += 1;
+                }
             });
         }
         found
