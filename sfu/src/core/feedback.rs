@@ -140,7 +140,7 @@ impl Shard {
             return;
         }
         let number = subscription.publication;
-        if subscription.is_new_command(command) {
+        if subscription.take_command(command) {
             peer.begin_anew(now, position as u16, number);
         }
         if peer.pacer.has_key_frame(position as u16) {

@@ -216,17 +216,11 @@ impl Pacer {
     pub fn give_up(&mut self, now: Instant) -> Option<GivenUp> {
         let mut lanes = self.lanes.iter().enumerate();
         let (slot, from) = lanes.find_map(|(slot, lane)| Some((slot as u16, lane.first_stale(now)?)))?;
-        let lane = self.lane(slot);
-        let resume = lane.next_key_frame(now, from);
-        if let Some(first) = resume.and_then(|at| lane.queue.get_mut(at)) {
-            first.switched = true;
-        }
-        let publication = lane.queue.get(from)?.publication;
-        self.drop_within(slot, from, resume.unwrap_or(usize::MAX));
+        let publication = self.lane(slot).queue.get(from)?.publication;
         Some(GivenUp {
             slot,
             publication,
-            resumes: resume.is_some(),
+            resumes: self.drop_to_key_frame(now, slot, from),
         })
     }
 
@@ -247,16 +241,11 @@ impl Pacer {
         if !lane.has_begun_key_frame() {
             return None;
         }
-        let resume = lane.next_key_frame(now, 0);
-        if let Some(first) = resume.and_then(|at| lane.queue.get_mut(at)) {
-            first.switched = true;
-        }
         lane.abandon();
-        self.drop_within(slot, 0, resume.unwrap_or(usize::MAX));
         Some(GivenUp {
             slot,
             publication,
-            resumes: resume.is_some(),
+            resumes: self.drop_to_key_frame(now, slot, 0),
         })
     }
 
@@ -277,6 +266,17 @@ impl Pacer {
         let share = self.lanes.get(usize::from(slot)).map_or(LEAST_SHARE, |lane| lane.share);
         let part = share as f64 / all.max(share) as f64;
         Duration::from_secs_f64(bytes as f64 / (rate * part))
+    }
+
+    /// Drops a slot's packets from `from` to the next key frame, with which it goes on. False when none waits.
+    fn drop_to_key_frame(&mut self, now: Instant, slot: u16, from: usize) -> bool {
+        let lane = self.lane(slot);
+        let resume = lane.next_key_frame(now, from);
+        if let Some(first) = resume.and_then(|at| lane.queue.get_mut(at)) {
+            first.switched = true;
+        }
+        self.drop_within(slot, from, resume.unwrap_or(usize::MAX));
+        resume.is_some()
     }
 
     fn drop_within(&mut self, slot: u16, from: usize, to: usize) {

@@ -63,8 +63,8 @@ impl Subscription {
         self.key_began.is_some_and(|began| now < began + known)
     }
 
-    /// Whether a request for a key frame is a command (RFC 5104 section 4.3.1) that was not followed yet. It is from now on.
-    pub fn is_new_command(&mut self, command: Option<u8>) -> bool {
+    /// Takes note of the command (RFC 5104 section 4.3.1) of a request for a key frame. True when it is one that was not followed yet.
+    pub fn take_command(&mut self, command: Option<u8>) -> bool {
         let is_new = command.is_some() && command != self.command;
         self.command = command.or(self.command);
         is_new
