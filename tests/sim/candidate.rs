@@ -86,6 +86,8 @@ struct Stream {
     encoder: Encoder,
     ssrc: u32,
     rtx_ssrc: Option<u32>,
+    /// The number of the last full intra request.
+    command: Option<u8>,
     first: u16,
     rtx_next: u16,
     timestamp: u32,
@@ -187,6 +189,7 @@ impl Candidate {
             encoder: Encoder::new(key.kind, plan.fps.into(), plan.kbps, dice.random()),
             ssrc: dice.random_range(1..u32::MAX),
             rtx_ssrc: key.kind.is_video().then(|| dice.random_range(1..u32::MAX)),
+            command: None,
             first: dice.random::<u16>() & 0x7fff,
             rtx_next: dice.random::<u16>() & 0x7fff,
             timestamp: dice.random(),
@@ -275,11 +278,17 @@ impl Candidate {
         let (mut lost, mut keys) = (Vec::new(), Vec::new());
         parse(compound, |item| match item {
             Item::Nack { media, pairs } => lost.extend(nacked(pairs).map(|sequence| (media, sequence))),
-            Item::KeyFrame { media, .. } => keys.push(media),
+            Item::KeyFrame { media, command } => keys.push((media, command)),
             _ => {}
         });
-        for media in keys {
-            if let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == media) {
+        for (media, command) in keys {
+            // One that is repeated keeps its number.
+            if let Some(stream) = self
+                .streams
+                .iter_mut()
+                .find(|stream| stream.ssrc == media && (command.is_none() || stream.command != command))
+            {
+                stream.command = command;
                 stream.encoder.wants_key = true;
                 self.asked.push(KeyRequest {
                     at: now,

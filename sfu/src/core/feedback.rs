@@ -108,17 +108,27 @@ impl Shard {
             return;
         };
         let (publication, layer, index, place) = found;
-        let kept = self
-            .publications
-            .get(&publication)
-            .and_then(|known| known.layer(layer))
-            .and_then(|state| state.kept.get(index));
-        if let Some(packet) =
-            kept.filter(|packet| peer.is_worth_repairing(position as u16, (publication, layer), packet.meta.timestamp))
-        {
-            let sent = peer.retransmit(now, position as u16, place, &packet, false);
-            self.tally.retransmitted += u64::from(sent);
-            self.mark_outgoing(key);
+        let Some(state) = self.publications.get(&publication).and_then(|known| known.layer(layer)) else {
+            return;
+        };
+        if let Some(packet) = state.kept.get(index) {
+            if peer.is_worth_repairing(position as u16, (publication, layer), packet.meta.timestamp) {
+                let sent = peer.retransmit(now, position as u16, place, &packet, false);
+                self.tally.retransmitted += u64::from(sent);
+                self.mark_outgoing(key);
+            }
+            return;
+        }
+        let carried = peer.slots[position]
+            .as_ref()
+            .and_then(|slot| slot.subscription.as_ref());
+        let is_needed = carried.is_some_and(|carried| {
+            let is_shown = carried.publication == publication && carried.selector.current() == Some(layer);
+            is_shown && carried.depends_on(place.index)
+        });
+        if is_needed && state.kept.has_forgotten(index) {
+            // The receiver would wait for it until it gives up.
+            self.pass_key_frame_request(now, key, media, None);
         }
     }
 

@@ -119,6 +119,9 @@ pub struct Peer {
     pub reported: (u64, u64),
     /// Of a publisher, as it answered our reference times.
     pub round_trip: Option<Duration>,
+    /// The number of the last full intra request by SSRC. It lives as long as the transport: the far end knows a repetition by it,
+    /// also where a publication was taken back in between.
+    commands: BTreeMap<u32, u8>,
     rtcp: Vec<u8>,
     rtx_window: Option<(Instant, u64, u64, u64)>,
 }
@@ -164,6 +167,7 @@ impl Peer {
             received_bytes: 0,
             reported: (0, 0),
             round_trip: None,
+            commands: BTreeMap::new(),
             rtcp: Vec::new(),
             rtx_window: None,
         }
@@ -368,7 +372,7 @@ impl Peer {
             return;
         }
         if packet.meta.frame.key && packet.meta.frame.start {
-            carried.key_began = Some(now);
+            carried.key_began = Some((now, place.index));
         }
         slot.report_at.get_or_insert(now + Duration::from_millis(100));
         let wire = packet.payload.len() + PACKET_OVERHEAD;
@@ -489,6 +493,16 @@ impl Peer {
             None => RTX_FLOOR.max(sent.max(before) / 2),
         };
         again + bytes <= budget
+    }
+
+    /// The number of a full intra request for `ssrc`: the next one, or that of the last one again.
+    pub fn command(&mut self, ssrc: u32, is_new: bool) -> u8 {
+        if self.commands.len() >= 2 * MAX_STREAMS {
+            self.commands.retain(|known, _| self.streams.contains_key(known));
+        }
+        let command = self.commands.entry(ssrc).or_default();
+        *command = command.wrapping_add(u8::from(is_new));
+        *command
     }
 
     /// Puts RTCP into the compound that leaves next.

@@ -88,6 +88,11 @@ impl RetransmissionBuffer {
         });
     }
 
+    /// Whether a packet was kept, or never came, so long ago that it will not be there again.
+    pub fn has_forgotten(&self, index: u64) -> bool {
+        self.packets.front().is_some_and(|oldest| index < oldest.index)
+    }
+
     /// The newest packet waits before some subscriber's path.
     pub fn note_wait(&mut self, now: Instant) {
         self.waited = Some(now);

@@ -5,10 +5,11 @@ use crate::core::demux::PeerKey;
 use crate::core::forward_table::Target;
 use crate::core::ingest::ssrc_of;
 use crate::core::io::{Demand, Event};
+use crate::core::keyframe::Request;
 use crate::core::layer_selector::LayerSet;
 use crate::core::media::Codec;
 use crate::core::peer::Peer;
-use crate::core::rtcp::{write_pli, write_receiver_reports};
+use crate::core::rtcp::{write_fir, write_pli, write_receiver_reports};
 use crate::core::state::Shard;
 use crate::core::subscription::Subscription;
 use invigil_shared::bandwidth::BandwidthEstimator;
@@ -309,14 +310,16 @@ impl Shard {
         }
     }
 
-    /// Sends the key frame requests that are due to a publication's publisher, or to the shard where it lives.
+    /// Sends the key frame requests that are due to a publication's publisher, or to the shard where it lives. Our own clients get
+    /// full intra requests (RFC 5104 section 4.3.1), which are repeated until a key frame begins.
     pub(super) fn ask_for_key_frames(&mut self, now: Instant, number: u64) {
         let Some(publication) = self.publications.get_mut(&number) else {
             return;
         };
         if let Some(origin) = publication.origin {
             for (layer, state) in publication.layers_mut() {
-                if state.keyframe.poll(now) {
+                // Between shards nothing is lost.
+                if state.keyframe.poll(now) == Some(Request::New) {
                     self.siblings.ask_for_key_frame(origin, layer);
                 }
             }
@@ -332,22 +335,33 @@ impl Shard {
         if !peer.is_connected() || publication.codec == Codec::Opus {
             return;
         }
+        let native = publication.native;
         let mut asked = false;
         for (layer, state) in publication.layers_mut() {
             let Some(ssrc) = ssrc_of(peer, number, layer) else {
                 continue;
             };
-            if state.keyframe.poll(now) {
-                let reporter = peer.reporter;
-                peer.report(now, |out| {
-                    if out.is_empty() {
-                        write_receiver_reports(out, reporter, &[]);
-                    }
-                    write_pli(out, reporter, ssrc);
-                });
-                asked = true;
-                self.tally.key_frames_asked += 1;
+            let Some(request) = state.keyframe.poll(now) else {
+                continue;
+            };
+            let is_new = request == Request::New;
+            if !native && !is_new {
+                // A picture loss has no number by which a browser would know that it is the same.
+                continue;
             }
+            let command = native.then(|| peer.command(ssrc, is_new));
+            let reporter = peer.reporter;
+            peer.report(now, |out| {
+                if out.is_empty() {
+                    write_receiver_reports(out, reporter, &[]);
+                }
+                match command {
+                    Some(command) => write_fir(out, reporter, ssrc, command),
+                    None => write_pli(out, reporter, ssrc),
+                }
+            });
+            asked = true;
+            self.tally.key_frames_asked += u64::from(is_new);
         }
         if asked {
             peer.flush_rtcp(now);

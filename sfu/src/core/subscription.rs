@@ -33,8 +33,8 @@ pub struct Subscription {
     pub every: Duration,
     /// When such a picture was taken last.
     taken: Option<Instant>,
-    /// When a key frame began to leave last.
-    pub key_began: Option<Instant>,
+    /// When a key frame began to leave last, and with which packet of the slot's numbering.
+    pub key_began: Option<(Instant, u64)>,
     /// Of the full intra request that was followed last.
     command: Option<u8>,
 }
@@ -60,7 +60,12 @@ impl Subscription {
     /// later one may be the only one that says that it came in pieces.
     pub fn crosses_key_frame(&self, now: Instant, round_trip: Option<Duration>) -> bool {
         let known = round_trip.unwrap_or(ROUND_TRIP);
-        self.key_began.is_some_and(|began| now < began + known)
+        self.key_began.is_some_and(|(began, _)| now < began + known)
+    }
+
+    /// Whether the receiver can't go on without a packet of the slot's numbering: no key frame has begun to leave after it.
+    pub fn depends_on(&self, index: u64) -> bool {
+        self.key_began.is_none_or(|(_, first)| first <= index)
     }
 
     /// Takes note of the command (RFC 5104 section 4.3.1) of a request for a key frame. True when it is one that was not followed yet.

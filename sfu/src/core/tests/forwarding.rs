@@ -17,18 +17,6 @@ fn watched(layer: Layer) -> (World, usize, usize) {
     (world, publisher, subscriber)
 }
 
-fn plis(world: &World, at: usize) -> Vec<u32> {
-    let mut found = vec![];
-    for compound in &world.peers[at].rtcp {
-        parse(compound, |item| {
-            if let Item::KeyFrame { media, .. } = item {
-                found.push(media);
-            }
-        });
-    }
-    found
-}
-
 #[test]
 fn packets_arrive_rewritten_into_the_slot() {
     let (mut world, publisher, subscriber) = watched(Layer::Low);
@@ -177,7 +165,7 @@ fn key_frame_requests_are_coalesced_and_throttled() {
         world.send_rtcp(subscriber, pli);
         world.pass(10);
     }
-    let asked = plis(&world, publisher);
+    let asked = world.peers[publisher].key_frames_asked();
     assert!(asked.iter().all(|ssrc| *ssrc == ssrcs(1).0));
     assert_eq!(asked.len(), 2, "99 requests within a second");
 }
@@ -185,7 +173,7 @@ fn key_frame_requests_are_coalesced_and_throttled() {
 #[test]
 fn a_new_wish_asks_for_its_key_frame_at_once() {
     let (world, publisher, _) = watched(Layer::High);
-    assert_eq!(plis(&world, publisher), [ssrcs(1).1]);
+    assert_eq!(world.peers[publisher].key_frames_asked(), [ssrcs(1).1]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::world::*;
 use crate::core::io::Direction;
-use crate::core::rtcp::{Item, parse, write_fir, write_pli};
+use crate::core::rtcp::{write_fir, write_pli};
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::publication::Layer;
 use rtc_rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
@@ -55,15 +55,9 @@ fn a_key_frame_that_is_torn_is_begun_anew_once() {
     write_pli(&mut lost, 1, ssrc);
     write_fir(&mut torn, 1, ssrc, 1);
     let asked = |world: &mut World| {
-        let mut found = 0;
-        for compound in std::mem::take(&mut world.peers[publisher].rtcp) {
-            parse(&compound, |item| {
-                if let Item::KeyFrame { .. } = item {
-                    found += 1;
-                }
-            });
-        }
-        found
+        let asked = world.peers[publisher].key_frames_asked().len();
+        world.peers[publisher].rtcp.clear();
+        asked
     };
 
     key_frame(&mut world, publisher, 0, 40);

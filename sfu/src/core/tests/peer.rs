@@ -1,6 +1,7 @@
 //! A peer of the core that does real ICE, DTLS and SRTP.
 
 use super::{FRAME_INFO_ID, H264, THEIRS, credentials_of};
+use crate::core::rtcp::{Item, parse};
 use crate::core::rtp::{ExtensionList, RtpHeader, write_header};
 use crate::core::transport::credentials::{Fingerprint, IceCredentials};
 use crate::core::transport::dtls::Dtls;
@@ -14,6 +15,7 @@ use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
 use rtc_stun::textattrs::TextAttribute;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -158,6 +160,22 @@ impl Peer {
 
     pub fn is_connected(&self) -> bool {
         self.srtp.is_some()
+    }
+
+    /// The SSRCs that a key frame was asked for, as often as the encoder would hear of it: a full intra request that is repeated
+    /// keeps its number.
+    pub fn key_frames_asked(&self) -> Vec<u32> {
+        let (mut commands, mut asked) = (BTreeMap::new(), vec![]);
+        for compound in &self.rtcp {
+            parse(compound, |item| {
+                if let Item::KeyFrame { media, command } = item
+                    && (command.is_none() || commands.insert(media, command) != Some(command))
+                {
+                    asked.push(media);
+                }
+            });
+        }
+        asked
     }
 
     /// The SSRCs that the answer announced, m-line by m-line: media and repair.

@@ -78,19 +78,6 @@ fn a_publishers_loss_is_asked_for_and_its_repair_reaches_the_subscriber() {
     assert_eq!(last.payload()[..2], (first + 2).to_be_bytes());
 }
 
-/// What a publisher was asked key frames of, since its RTCP was looked at last.
-fn asked(world: &World, publisher: usize) -> Vec<u32> {
-    let mut media = vec![];
-    for compound in &world.peers[publisher].rtcp {
-        parse(compound, |item| {
-            if let Item::KeyFrame { media: ssrc, .. } = item {
-                media.push(ssrc);
-            }
-        });
-    }
-    media
-}
-
 #[test]
 fn a_request_that_crosses_the_key_frame_is_not_passed_on() {
     let (mut world, publisher, subscriber) = watched();
@@ -105,16 +92,86 @@ fn a_request_that_crosses_the_key_frame_is_not_passed_on() {
     }
     world.peers[publisher].rtcp.clear();
     world.send_rtcp(subscriber, request.clone());
-    assert_eq!(asked(&world, publisher), [low]);
+    assert_eq!(world.peers[publisher].key_frames_asked(), [low]);
     world.frame(publisher, low, 60, true, b"key");
     world.peers[publisher].rtcp.clear();
     // Sent while the key frame was on its way, and waited for as long as another may be asked for.
     world.pass(50);
     world.send_rtcp(subscriber, request.clone());
     world.pass(600);
-    assert_eq!(asked(&world, publisher), [0u32; 0]);
+    assert_eq!(world.peers[publisher].key_frames_asked(), [0u32; 0]);
     world.send_rtcp(subscriber, request);
-    assert_eq!(asked(&world, publisher), [low], "it did not come");
+    assert_eq!(world.peers[publisher].key_frames_asked(), [low], "it did not come");
+}
+
+#[test]
+fn what_is_asked_for_too_late_is_answered_by_a_key_frame() {
+    let (mut world, publisher, subscriber) = watched();
+    let (low, _) = ssrcs(1);
+    let send = |world: &mut World, sequences: std::ops::Range<u16>, key| {
+        for sequence in sequences {
+            world.frame(publisher, low, sequence, sequence == key, &[1; 50]);
+            world.pass(20);
+        }
+        world.peers[publisher].rtcp.clear();
+    };
+    send(&mut world, 0..150, 0);
+    let (ssrc, _) = world.peers[subscriber].announced()[0];
+    let first = world.peers[subscriber].rtp[0].header.sequence;
+    let ask = |world: &mut World, sequence: u16| {
+        let mut nack = vec![];
+        write_nack(&mut nack, 1, ssrc, &[first + sequence]);
+        let before = world.peers[subscriber].rtp.len();
+        world.send_rtcp(subscriber, nack);
+        let sent = world.peers[subscriber].rtp.len() - before;
+        (sent, world.peers[publisher].key_frames_asked())
+    };
+    // What is kept for a second and a half is sent again. What is older is not, and all that came after it is worth nothing.
+    assert_eq!(ask(&mut world, 149), (1, vec![]));
+    assert_eq!(ask(&mut world, 10), (0, vec![low]));
+    // It is of before the key frame by which the receiver goes on.
+    send(&mut world, 150..300, 150);
+    assert_eq!(ask(&mut world, 20), (0, vec![]));
+    assert_eq!(ask(&mut world, 160), (0, vec![low]));
+}
+
+#[test]
+fn a_request_for_a_key_frame_is_repeated_under_its_number_until_one_begins() {
+    let (mut world, publisher, _) = watched();
+    let (low, high) = ssrcs(1);
+    let commands = |world: &mut World| {
+        let mut found = vec![];
+        for compound in std::mem::take(&mut world.peers[publisher].rtcp) {
+            parse(&compound, |item| {
+                if let Item::KeyFrame { media, command } = item {
+                    found.push((media, command));
+                }
+            });
+        }
+        found
+    };
+    world.pass(350);
+    assert_eq!(commands(&mut world), [(low, Some(1)); 4]);
+    world.frame(publisher, low, 0, true, b"key");
+    world.pass(350);
+    assert_eq!(commands(&mut world), []);
+    // Taken back and offered anew, its numbers go on: the far end would take the first one for a repetition.
+    world
+        .command(Command::Unpublish {
+            participant: person(1),
+            publication: PublicationKey::CAMERA,
+        })
+        .unwrap();
+    world
+        .command(Command::Publish {
+            participant: person(1),
+            publication: PublicationKey::CAMERA,
+            codec: "video/H264".into(),
+            layers: vec![layer(Layer::Low, low), layer(Layer::High, high)],
+        })
+        .unwrap();
+    world.pass(50);
+    assert_eq!(commands(&mut world), [(low, Some(2))]);
 }
 
 #[test]
@@ -138,7 +195,7 @@ fn what_is_published_again_as_it_was_asks_for_no_key_frame() {
             _ => {}
         }
     }
-    assert_eq!(asked(&world, publisher), [0u32; 0]);
+    assert_eq!(world.peers[publisher].key_frames_asked(), [0u32; 0]);
     let seen = &world.peers[subscriber].rtp;
     assert_eq!(seen.len(), 200, "nothing was held back either");
     // The watched one does have to begin with a key frame when its source is another.
@@ -150,7 +207,7 @@ fn what_is_published_again_as_it_was_asks_for_no_key_frame() {
     };
     world.command(anew).unwrap();
     world.pass(600);
-    assert_eq!(asked(&world, publisher).first(), Some(&(low + 300)));
+    assert_eq!(world.peers[publisher].key_frames_asked().first(), Some(&(low + 300)));
 }
 
 #[test]

@@ -38,6 +38,8 @@ struct Track {
     next: Instant,
     frame: u64,
     key_wanted: bool,
+    /// The number of the last full intra request.
+    command: Option<u8>,
 }
 
 /// A packet whose turn comes.
@@ -90,6 +92,7 @@ impl Publisher {
                     + Duration::from_millis(3) * at as u32,
                 frame: 0,
                 key_wanted: true,
+                command: None,
             });
         }
         Ok(Self {
@@ -225,8 +228,13 @@ impl Publisher {
         self.wire.receive(now, |incoming| {
             let Incoming::Rtcp(compound) = incoming else { return };
             parse(compound, |item| match item {
-                Item::KeyFrame { media, .. } => {
-                    if let Some(track) = tracks.iter_mut().find(|track| track.out.ssrc == media) {
+                Item::KeyFrame { media, command } => {
+                    // One that is repeated keeps its number.
+                    if let Some(track) = tracks
+                        .iter_mut()
+                        .find(|track| track.out.ssrc == media && (command.is_none() || track.command != command))
+                    {
+                        track.command = command;
                         track.key_wanted = true;
                     }
                 }

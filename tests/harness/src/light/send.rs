@@ -24,6 +24,8 @@ pub struct Track {
     pub out: OutStream,
     demanded: bool,
     key_wanted: bool,
+    /// The number of the last full intra request.
+    command: Option<u8>,
     next: Instant,
     /// Of the clip.
     frame: usize,
@@ -42,6 +44,7 @@ impl Track {
             out,
             demanded: false,
             key_wanted: true,
+            command: None,
             next: Instant::now() + offset,
             frame: 0,
             timestamp: rand::random(),
@@ -186,8 +189,13 @@ impl Sender {
         self.wire.receive(now, |incoming| {
             let Incoming::Rtcp(compound) = incoming else { return };
             parse(compound, |item| match item {
-                Item::KeyFrame { media, .. } => {
-                    if let Some(track) = tracks.iter_mut().find(|track| track.out.ssrc == media) {
+                Item::KeyFrame { media, command } => {
+                    // One that is repeated keeps its number.
+                    if let Some(track) = tracks
+                        .iter_mut()
+                        .find(|track| track.out.ssrc == media && (command.is_none() || track.command != command))
+                    {
+                        track.command = command;
                         track.key_wanted = true;
                         track.plis += 1;
                     }

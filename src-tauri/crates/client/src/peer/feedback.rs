@@ -8,7 +8,7 @@ use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::sansio::Protocol;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -20,6 +20,8 @@ pub(crate) struct Feedback {
     tap: Arc<PathTap>,
     /// One of our own streams.
     sender_ssrc: u32,
+    /// Our own streams, with the number of the last full intra request for each.
+    commands: BTreeMap<u32, Option<u8>>,
     reads: VecDeque<TaggedPacket>,
     writes: VecDeque<TaggedPacket>,
 }
@@ -29,9 +31,24 @@ impl Feedback {
         Self {
             tap,
             sender_ssrc: 0,
+            commands: BTreeMap::new(),
             reads: VecDeque::new(),
             writes: VecDeque::new(),
         }
+    }
+
+    /// Whether a packet asks for a key frame that nobody was asked for yet: a full intra request that is repeated keeps its number
+    /// (RFC 5104 section 4.3.1.1).
+    fn is_new_request(&mut self, packet: &dyn rtc::rtcp::Packet) -> bool {
+        let Some(request) = packet.as_any().downcast_ref::<FullIntraRequest>() else {
+            return packet.as_any().is::<PictureLossIndication>();
+        };
+        let mut is_new = false;
+        for entry in &request.fir {
+            let known = self.commands.get_mut(&entry.ssrc);
+            is_new |= known.is_some_and(|known| known.replace(entry.sequence_number) != Some(entry.sequence_number));
+        }
+        is_new
     }
 }
 
@@ -76,10 +93,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Feedback {
                 });
             }
             // One message a request: the driver routes a compound by its first packet only.
-            for request in packets
-                .iter()
-                .filter(|p| p.as_any().is::<PictureLossIndication>() || p.as_any().is::<FullIntraRequest>())
-            {
+            for request in packets {
+                if !self.is_new_request(request.as_ref()) {
+                    continue;
+                }
                 let mut single = TaggedPacket {
                     now: message.now,
                     transport: message.transport,
@@ -109,6 +126,7 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for Feedback {
 impl Interceptor for Feedback {
     fn bind_local_stream(&mut self, info: &StreamInfo) {
         self.sender_ssrc = info.ssrc;
+        self.commands.entry(info.ssrc).or_default();
     }
     fn unbind_local_stream(&mut self, _: &StreamInfo) {}
     fn bind_remote_stream(&mut self, _: &StreamInfo) {}
@@ -118,6 +136,7 @@ impl Interceptor for Feedback {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rtc::rtcp::payload_feedbacks::full_intra_request::FirEntry;
 
     fn read(feedback: &mut Feedback, packets: Vec<Box<dyn rtc::rtcp::Packet>>) {
         let message = TaggedPacket {
@@ -126,6 +145,40 @@ mod tests {
             message: AttributedPacket::new(Packet::Rtcp(packets)),
         };
         feedback.handle_read(message).unwrap();
+    }
+
+    #[test]
+    fn a_full_intra_request_that_is_repeated_reaches_the_encoder_once() {
+        let mut feedback = Feedback::new(Arc::default());
+        for ssrc in [7, 8] {
+            feedback.bind_local_stream(&StreamInfo {
+                ssrc,
+                ..StreamInfo::default()
+            });
+        }
+        let mut reaches = |ssrc, sequence_number| {
+            let request = FullIntraRequest {
+                fir: vec![FirEntry { ssrc, sequence_number }],
+                ..FullIntraRequest::default()
+            };
+            read(
+                &mut feedback,
+                vec![Box::new(ReceiverReport::default()), Box::new(request)],
+            );
+            std::iter::from_fn(|| feedback.poll_read()).count()
+        };
+        let asked = [(7, 1), (7, 1), (8, 1), (7, 1), (7, 2), (8, 1), (7, 2), (7, 1), (9, 1)];
+        let reached = asked.map(|(ssrc, command)| reaches(ssrc, command));
+        assert_eq!(reached, [1, 0, 1, 0, 1, 0, 0, 1, 0]);
+        // A picture loss has no number: each counts.
+        for _ in 0..2 {
+            let lost = PictureLossIndication {
+                sender_ssrc: 1,
+                media_ssrc: 7,
+            };
+            read(&mut feedback, vec![Box::new(lost)]);
+            assert!(feedback.poll_read().is_some());
+        }
     }
 
     #[test]
