@@ -125,6 +125,10 @@ impl PathEstimator {
         }
         let stalled = self.settled.is_some_and(|settled| now < settled);
         if stalled {
+            if let Some(before) = self.before_test.take() {
+                // The test has no end.
+                self.limit = before;
+            }
             self.delay.reset();
             self.loss.forget();
             self.acknowledged.clear();
@@ -214,7 +218,7 @@ impl PathEstimator {
                 self.end_test();
                 self.full_at = self.limit;
                 self.sufficient_since = None;
-                self.next_probe = Some(now + PROBE_SELDOM);
+                self.pause_probes(now);
             }
         }
     }

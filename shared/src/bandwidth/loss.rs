@@ -11,6 +11,11 @@ const WINDOW: Duration = Duration::from_millis(500);
 const PACKETS: u32 = 40;
 /// Loss above the path's own that is worth a test.
 const SUSPECT: f64 = 0.08;
+/// The path's own loss is the mean of about so many windows without suspicion. Where it is not known, chance makes every seventh
+/// window of a radio that loses 4% suspicious.
+const CALM_WINDOWS: f64 = 10.0;
+/// More than this is taken for the path's own only when a test has said so: congestion may grow as slowly as the mean.
+const UNTESTED: f64 = 0.05;
 /// Windows in which it has to be seen.
 const SUSPECT_WINDOWS: u32 = 2;
 /// Loss that falls below this share of what was suspected goes by itself: a test would take the credit for it.
@@ -92,6 +97,8 @@ pub(super) struct LossJudge {
     last: f64,
     /// What the path loses whatever is sent.
     inherent: f64,
+    /// What the last test found of that.
+    tested: f64,
     suspected: u32,
     suspicion: f64,
     test: Option<Test>,
@@ -127,6 +134,7 @@ impl LossJudge {
                 return Verdict::Congestion;
             }
             self.inherent = (test.loss + test.count.loss()) / 2.0;
+            self.tested = self.inherent;
             return Verdict::Inherent;
         }
         if now < since + WINDOW || self.count.packets() < PACKETS {
@@ -135,10 +143,11 @@ impl LossJudge {
         let loss = self.count.loss();
         self.last = loss;
         self.restart(now);
-        if loss < self.inherent {
-            self.inherent += (loss - self.inherent) / 10.0;
-        }
         if queued || loss < self.inherent * 1.5 + SUSPECT {
+            if !queued {
+                self.inherent += (loss - self.inherent) / CALM_WINDOWS;
+                self.inherent = self.inherent.min(self.tested.max(UNTESTED));
+            }
             self.suspected = 0;
             return Verdict::Nothing;
         }
@@ -273,6 +282,43 @@ mod tests {
     fn a_little_loss_or_a_queue_asks_for_no_test() {
         assert!(run(10_000, false, |_, _| 20).is_empty());
         assert!(run(10_000, true, |_, _| 3).is_empty());
+    }
+
+    #[test]
+    fn what_a_radio_loses_by_chance_is_seldom_tested() {
+        // Half an hour at a hundred packets a second.
+        let mut state = 1u64;
+        let mut chance = move || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as f64 / f64::from(1u32 << 31)
+        };
+        let start = Instant::now();
+        let mut judge = LossJudge::default();
+        let mut tests = 0;
+        for ms in (0..1_800_000).step_by(50) {
+            let sent = start + Duration::from_millis(ms);
+            let results = [0; 5].map(|_| PacketResult {
+                sent,
+                arrived_us: (chance() >= 0.04).then_some(0),
+                bytes: 1_000,
+                probe: None,
+                late: false,
+            });
+            let verdict = judge.feedback(sent + Duration::from_millis(110), ROUND_TRIP, false, &results);
+            tests += u32::from(verdict == Verdict::Test);
+        }
+        assert!(tests <= 2, "{tests}");
+    }
+
+    #[test]
+    fn loss_that_creeps_up_is_tested_before_it_is_a_fifth() {
+        let verdicts = run(60_000, false, |ms, _| match ms / 1_000 {
+            0..4 => 0,
+            second => (200 / second).max(5),
+        });
+        assert!(verdicts.first().is_some_and(|(ms, _)| *ms < 38_000), "{verdicts:?}");
     }
 
     #[test]

@@ -225,6 +225,25 @@ fn a_stall_is_no_congestion() {
 }
 
 #[test]
+fn a_test_of_the_loss_that_a_stall_ends_leaves_no_limit() {
+    for seed in SEEDS {
+        let mut model = Model::new(800e3, seed);
+        model.run(10, |_| Path::of(5e6));
+        model.run(2, |_| Path {
+            loss: 0.3,
+            ..Path::of(5e6)
+        });
+        assert!(model.estimator.is_testing() && model.estimator.estimate().is_some());
+        model.run(4, |_| Path {
+            stalled: true,
+            ..Path::of(5e6)
+        });
+        let seconds = model.run(2, |_| Path::of(5e6));
+        assert_eq!(model.estimator.estimate(), None, "seed {seed}: {seconds:?}");
+    }
+}
+
+#[test]
 fn a_limit_that_held_everything_is_lifted() {
     let mut model = Model::new(900e3, 9);
     model.run(5, |_| Path::of(400e3));
