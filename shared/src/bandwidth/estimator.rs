@@ -124,13 +124,16 @@ impl PathEstimator {
             self.settled = Some(now + STALL);
         }
         let stalled = self.settled.is_some_and(|settled| now < settled);
-        if stalled {
-            if let Some(before) = self.before_test.take() {
-                // The test has no end.
-                self.limit = before;
-            }
-            self.delay.reset();
+        if stalled || (silent && self.before_test.is_some()) {
+            self.break_off_test();
             self.loss.forget();
+        }
+        if silent && !old {
+            // What was queued is gone, and it may be another path by now, with a best delay of its own.
+            (self.delay, self.draining) = (DelayDetector::default(), false);
+        }
+        if stalled {
+            self.delay.reset();
             self.acknowledged.clear();
             self.probes.stop();
             self.draining = false;
@@ -209,11 +212,7 @@ impl PathEstimator {
                     self.cut_to(now, carried);
                 }
             }
-            Verdict::Inherent => {
-                if let Some(before) = self.before_test.take() {
-                    self.limit = before;
-                }
-            }
+            Verdict::Inherent => self.break_off_test(),
             Verdict::Congestion => {
                 self.end_test();
                 self.full_at = self.limit;
@@ -225,6 +224,13 @@ impl PathEstimator {
 
     fn end_test(&mut self) {
         self.before_test = None;
+    }
+
+    /// Back to what was before the test.
+    fn break_off_test(&mut self) {
+        if let Some(before) = self.before_test.take() {
+            self.limit = before;
+        }
     }
 
     fn grow(&mut self, now: Instant) {
@@ -361,8 +367,11 @@ impl BandwidthEstimator for PathEstimator {
         let verdict = self.loss.feedback(now, round_trip, queued, results);
         self.judge_loss(now, verdict);
         if !self.loss.is_testing() && verdict == Verdict::Nothing && self.before_test.is_some() {
-            // A queue ended the test.
-            self.end_test();
+            // A queue ended the test: it says how much is too much, if it is one and no jitter.
+            match usage {
+                Usage::Over => self.end_test(),
+                _ => self.break_off_test(),
+            }
         }
         let probed = self.probes.feedback(now, round_trip, results);
         if let Some(outcome) = probed {

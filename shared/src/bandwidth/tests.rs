@@ -225,6 +225,26 @@ fn a_stall_is_no_congestion() {
 }
 
 #[test]
+fn a_path_that_is_longer_after_it_was_gone_is_no_queue() {
+    let mut model = Model::new(800e3, 5);
+    model.run(10, |_| Path::of(400e3));
+    model.run(3, |_| Path {
+        loss: 1.0,
+        ..Path::of(400e3)
+    });
+    let mut longest: f64 = 0.0;
+    for _ in 0..2 {
+        let seconds = model.run(1, |_| Path {
+            round_trip: Duration::from_millis(180),
+            ..Path::of(5e6)
+        });
+        longest = longest.max(model.estimator.state().queue.as_secs_f64());
+        assert!(longest < 0.02, "{longest}: {seconds:?}");
+    }
+    assert!(model.estimator.estimate().is_none_or(|bps| bps >= 780_000));
+}
+
+#[test]
 fn a_test_of_the_loss_that_a_stall_ends_leaves_no_limit() {
     for seed in SEEDS {
         let mut model = Model::new(800e3, seed);
