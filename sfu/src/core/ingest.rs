@@ -117,9 +117,21 @@ impl Shard {
                 self.outgoing.push(target.peer);
             }
         }
-        let state = self.publications.get_mut(&publication).filter(|_| waits);
+        let state = self.publications.get_mut(&publication);
+        let state = state.filter(|_| waits || !switched.is_empty());
         if let Some(state) = state.and_then(|known| known.layer_mut(layer)) {
-            state.kept.note_wait(now);
+            // The beginning of a key frame was late: what came before it belongs behind it.
+            for target in &switched {
+                let Some(peer) = self.peers.get_mut(&target.peer) else {
+                    continue;
+                };
+                for packet in state.kept.behind(packet.index) {
+                    waits |= peer.forward(now, target.slot, publication, layer, &packet).waits;
+                }
+            }
+            if waits {
+                state.kept.note_wait(now);
+            }
         }
         for Target { peer, slot } in switched.drain(..) {
             let Some(subscriber) = self.peers.get(&peer).map(|peer| peer.participant) else {

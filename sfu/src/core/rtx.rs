@@ -88,6 +88,11 @@ impl RetransmissionBuffer {
         });
     }
 
+    /// The packets that are kept of those behind an index, in their order.
+    pub fn behind(&self, index: u64) -> impl Iterator<Item = Packet<'_>> {
+        (index + 1..=self.newest).filter_map(|index| self.get(index))
+    }
+
     /// Whether a packet was kept, or never came, so long ago that it will not be there again.
     pub fn has_forgotten(&self, index: u64) -> bool {
         self.packets.front().is_some_and(|oldest| index < oldest.index)

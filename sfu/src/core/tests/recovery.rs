@@ -4,6 +4,7 @@ use super::world::*;
 use crate::core::io::{Command, Direction, Event, Reply};
 use crate::core::rtcp::{Item, nacked, parse, write_nack, write_pli};
 use invigil_shared::error::ErrorCode;
+use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::publication::{Layer, PublicationKey};
 
 fn watched() -> (World, usize, usize) {
@@ -76,6 +77,49 @@ fn a_publishers_loss_is_asked_for_and_its_repair_reaches_the_subscriber() {
     assert_eq!(last.payload()[2..], [2; 50]);
     let first = world.peers[subscriber].rtp[0].header.sequence;
     assert_eq!(last.payload()[..2], (first + 2).to_be_bytes());
+}
+
+#[test]
+fn what_came_before_the_late_beginning_of_a_key_frame_follows_it() {
+    let (mut world, publisher, subscriber) = watched();
+    let (low, _) = ssrcs(1);
+    let send = |world: &mut World, part: u16, is_repair: bool| {
+        let frame = FrameInfo {
+            key: true,
+            start: part == 0,
+            end: part == 4,
+            layer: Layer::Low,
+            temporal: 0,
+            captured: None,
+        };
+        let original = [&part.to_be_bytes()[..], b"part"].concat();
+        let media = Media {
+            ssrc: if is_repair { low + 1 } else { low },
+            sequence: part,
+            payload_type: if is_repair { RTX } else { H264 },
+            timestamp: 9_000,
+            frame: Some(frame),
+            level: None,
+            payload: if is_repair { &original } else { b"part" },
+        };
+        world.send(publisher, media);
+    };
+    for part in [1, 2, 4] {
+        send(&mut world, part, false);
+    }
+    world.frame(publisher, low, 5, false, b"next");
+    assert!(world.peers[subscriber].rtp.is_empty());
+    send(&mut world, 0, true);
+    send(&mut world, 3, true);
+    world.frame(publisher, low, 6, false, b"next");
+    let got = &world.peers[subscriber].rtp;
+    let (media, repairs): (Vec<_>, Vec<_>) = got.iter().partition(|got| got.header.payload_type == H264);
+    let first = media[0].header.sequence;
+    let numbers: Vec<u16> = media.iter().map(|got| got.header.sequence - first).collect();
+    assert_eq!(numbers, [0, 1, 2, 4, 5, 6]);
+    // What was still missing then comes as a repair.
+    assert_eq!(repairs.len(), 1);
+    assert_eq!(repairs[0].payload()[..2], (first + 3).to_be_bytes());
 }
 
 #[test]
