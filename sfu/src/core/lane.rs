@@ -18,6 +18,8 @@ pub struct Waiting {
     pub slot: u16,
     pub publication: u64,
     pub layer: Layer,
+    /// A key frame with which the slot can begin anew: nothing behind it in the layer has gone by before it.
+    pub begins: bool,
     /// The slot took up the layer with it.
     pub switched: bool,
     pub index: u64,
@@ -37,10 +39,6 @@ impl Waiting {
 
     fn frame(&self) -> Frame {
         (self.publication, self.layer, self.meta.timestamp)
-    }
-
-    fn begins_key_frame(&self) -> bool {
-        self.meta.frame.key && self.meta.frame.start
     }
 }
 
@@ -160,9 +158,8 @@ impl Lane {
     /// Where a key frame begins that is neither stale nor on its way, behind `from`.
     pub fn next_key_frame(&self, now: Instant, from: usize) -> Option<usize> {
         let mut later = self.queue.iter().enumerate().skip(from + 1);
-        let found = later.find(|(_, waiting)| {
-            waiting.begins_key_frame() && waiting.since + MAX_KEY_AGE >= now && !self.has_begun(waiting)
-        });
+        let found =
+            later.find(|(_, waiting)| waiting.begins && waiting.since + MAX_KEY_AGE >= now && !self.has_begun(waiting));
         found.map(|(at, _)| at)
     }
 }

@@ -130,17 +130,18 @@ impl Pacer {
     }
 
     /// Queues a packet. False when there is no room: it and what follows it have to be given up. A key frame takes the place of
-    /// pictures that have waited for long, and one of a lower layer that of what would keep it waiting.
+    /// pictures that have waited for long, and one of a lower layer that of what would keep it waiting. `begins`: a key frame
+    /// begins with the packet, and nothing behind it in the layer has gone by before.
     pub fn push(
         &mut self,
         now: Instant,
         slot: u16,
         (publication, layer): (u64, Layer),
         packet: &Packet<'_>,
+        begins: bool,
         switched: bool,
     ) -> bool {
-        let begins = packet.meta.frame.key && packet.meta.frame.start;
-        let overtakes = begins && self.make_way(now, slot, (publication, layer), packet.index);
+        let overtakes = begins && self.make_way(now, slot, (publication, layer));
         let Some(payload) = self.store.take(packet.payload) else {
             return false;
         };
@@ -153,6 +154,7 @@ impl Pacer {
             slot,
             publication,
             layer,
+            begins,
             // Its numbering can't go on from what was dropped before it.
             switched: switched || overtakes,
             index: packet.index,
@@ -165,13 +167,13 @@ impl Pacer {
 
     /// Drops what a key frame overtakes: pictures that have waited for long, and what would keep it waiting of higher layers, the
     /// rest of a picture with it. False when it takes its place behind everything.
-    fn make_way(&mut self, now: Instant, slot: u16, source: (u64, Layer), index: u64) -> bool {
+    fn make_way(&mut self, now: Instant, slot: u16, source: (u64, Layer)) -> bool {
         let Some(lane) = self.lanes.get(usize::from(slot)) else {
             return false;
         };
         let is_late = |waiting: &Waiting| !lane.has_begun(waiting) && waiting.since + OVERTAKEN <= now;
         let is_too_much = self.takes(slot, lane.bytes_above(source)) > GIVES_WAY;
-        let overtakes = (is_too_much || lane.queue.iter().any(is_late)) && !self.has_passed(slot, source, index);
+        let overtakes = is_too_much || lane.queue.iter().any(is_late);
         if overtakes {
             if is_too_much {
                 self.lane(slot).abandon();

@@ -239,12 +239,12 @@ impl Peer {
         };
         let source = (publication, layer);
         let (frame, timestamp) = (&packet.meta.frame, packet.meta.timestamp);
-        if frame.key && frame.start && !subscription.takes_picture(now, layer, self.pacer.is_clear(slot)) {
+        let starts = frame.key && frame.start;
+        if starts && !subscription.takes_picture(now, layer, self.pacer.is_clear(slot)) {
             return Forwarded::default();
         }
         let audio = at.out.config.codec == Codec::Opus;
-        let passed = frame.key
-            && frame.start
+        let passed = starts
             && (at.out.has_passed(publication, layer, packet.index)
                 || (!audio && self.pacer.has_passed(slot, source, packet.index)));
         let verdict = subscription.selector.judge(layer, frame, timestamp, passed);
@@ -255,7 +255,7 @@ impl Peer {
         // Audio goes first.
         let waits = !audio && self.pacer.holds(now);
         if waits {
-            if !self.pacer.push(now, slot, source, packet, switched) {
+            if !self.pacer.push(now, slot, source, packet, starts && !passed, switched) {
                 let given_up = self.pacer.drop_slot(slot, publication);
                 self.give_up(now, given_up);
             }

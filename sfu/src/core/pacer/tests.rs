@@ -10,7 +10,13 @@ fn packet(index: u64, timestamp: u32, key: bool, payload: &[u8]) -> Packet<'_> {
 }
 
 fn push(pacer: &mut Pacer, now: Instant, slot: u16, packet: &Packet<'_>) -> bool {
-    pacer.push(now, slot, (u64::from(slot) + 1, Layer::Low), packet, false)
+    push_of(pacer, now, (u64::from(slot) + 1, Layer::Low), packet, false)
+}
+
+/// The same of a slot's source, the slot of a publication being the one before it.
+fn push_of(pacer: &mut Pacer, now: Instant, source: (u64, Layer), packet: &Packet<'_>, switched: bool) -> bool {
+    let begins = packet.meta.frame.key && packet.meta.frame.start;
+    pacer.push(now, source.0 as u16 - 1, source, packet, begins, switched)
 }
 
 /// What leaves within `time`, looked for every 10 ms: slot, index and first byte of the payload.
@@ -116,15 +122,15 @@ fn what_is_given_up_ends_at_a_key_frame_that_is_fresh() {
     high.meta.frame.start = true;
     let source = (1, Layer::High);
     let later = now + Duration::from_millis(200);
-    assert!(pacer.push(later, 0, source, &high, true));
-    assert!(pacer.push(later, 0, source, &packet(71, 1, true, b"4"), false));
+    assert!(push_of(&mut pacer, later, source, &high, true));
+    assert!(push_of(&mut pacer, later, source, &packet(71, 1, true, b"4"), false));
     assert!(pacer.has_passed(0, source, 70) && !pacer.has_passed(0, source, 71));
     let late = now + Duration::from_millis(1_100);
     let given_up = pacer.give_up(late).unwrap();
     assert!(given_up.resumes);
     assert_eq!(pacer.give_up(late), None);
     // What stands behind the key frame may take as long as that.
-    assert!(pacer.push(later, 0, source, &packet(72, 2, false, b"5"), false));
+    assert!(push_of(&mut pacer, later, source, &packet(72, 2, false, b"5"), false));
     assert_eq!(pacer.give_up(later + Duration::from_millis(1_100)), None);
     let much_later = now + Duration::from_secs(5);
     let given_up = pacer.give_up(much_later).unwrap();
@@ -220,7 +226,7 @@ fn a_key_frame_takes_the_place_of_pictures_that_have_waited_for_long() {
         push(&mut pacer, now, 0, &packet(1, 1, false, b"1"));
         push(&mut pacer, now, 0, &packet(2, 2, false, b"2"));
         let later = now + Duration::from_millis(waited);
-        assert!(pacer.push(later, 0, source, &key_start(3, 3, b"3"), false));
+        assert!(push_of(&mut pacer, later, source, &key_start(3, 3, b"3"), false));
         let mut all = Vec::new();
         while let Some(waiting) = pacer.next_ahead(later) {
             all.push((waiting.index, waiting.switched));
@@ -295,6 +301,13 @@ fn a_torn_key_frame_is_not_sent_to_its_end() {
     assert_eq!((next.index, next.switched), (31, true));
     resumes.recycle(next);
     assert!(resumes.is_idle());
+
+    // Of that one a later part has been here before.
+    let mut late = begun();
+    run(&mut late, now, Duration::from_millis(500));
+    push(&mut late, now, 0, &packet(32, 3, true, &[3; 1_000]));
+    assert!(late.push(now, 0, source, &key_start(31, 3, &[3; 1_000]), false, false));
+    assert!(!late.drop_torn(now, 0, 1).unwrap().resumes && late.is_clear(0));
 }
 
 #[test]
@@ -306,11 +319,17 @@ fn the_rest_of_a_large_picture_gives_way_to_a_key_frame_of_a_lower_layer() {
         pacer.follow(Some(100_000), true);
         pacer.grant(0, 100_000);
         for index in 0..=waits {
-            assert!(pacer.push(now, 0, high, &packet(index, 1, true, &[1; 1_000]), index == 0));
+            assert!(push_of(
+                &mut pacer,
+                now,
+                high,
+                &packet(index, 1, true, &[1; 1_000]),
+                index == 0
+            ));
         }
         let begun = pacer.next_ahead(now).unwrap();
         pacer.recycle(begun);
-        assert!(pacer.push(now, 0, low, &key_start(7, 1, &[2; 1_000]), true));
+        assert!(push_of(&mut pacer, now, low, &key_start(7, 1, &[2; 1_000]), true));
         let mut all = Vec::new();
         while let Some(waiting) = pacer.next_ahead(now) {
             all.push((waiting.layer, waiting.switched));
