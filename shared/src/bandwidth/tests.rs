@@ -1,7 +1,7 @@
 //! The estimator over a modelled bottleneck, on virtual time with fixed seeds.
 
 use super::model::{Model, Path, Second};
-use super::{BandwidthEstimator, PathState};
+use super::{BandwidthEstimator, PacketResult, PathState};
 use std::time::Duration;
 
 const SEEDS: [u64; 3] = [1, 7, 42];
@@ -260,6 +260,34 @@ fn a_test_of_the_loss_that_a_stall_ends_leaves_no_limit() {
         });
         let seconds = model.run(2, |_| Path::of(5e6));
         assert_eq!(model.estimator.estimate(), None, "seed {seed}: {seconds:?}");
+    }
+}
+
+#[test]
+fn a_test_of_the_loss_that_jitter_ends_leaves_no_limit() {
+    for seed in SEEDS {
+        let mut model = Model::new(800e3, seed);
+        model.run(10, |_| Path::of(5e6));
+        model.run(2, |_| Path {
+            loss: 0.3,
+            ..Path::of(5e6)
+        });
+        assert!(model.estimator.is_testing() && model.estimator.estimate().is_some());
+        // One packet took 60 ms longer than the 30 of the path.
+        let sent = model.now - Duration::from_millis(120);
+        let arrived = sent - model.start + Duration::from_millis(90);
+        let late = PacketResult {
+            sent,
+            arrived_us: Some(arrived.as_micros() as i64),
+            bytes: 1_000,
+            probe: None,
+            late: false,
+        };
+        model.estimator.on_feedback(model.now, &[late]);
+        let queue = model.estimator.state().queue.as_millis();
+        assert!((50..70).contains(&queue), "{queue}");
+        assert!(!model.estimator.is_testing());
+        assert_eq!(model.estimator.estimate(), None, "seed {seed}");
     }
 }
 
