@@ -116,14 +116,21 @@ impl Server {
     pub fn datagram(&mut self, clock: Clock, shard: usize, from: SocketAddr, bytes: &mut [u8]) {
         if self.is_up(clock.now) {
             let core = &mut self.cores[shard];
-            core.shard.handle_datagram(clock.instant(), from, core.address, bytes);
+            core.shard.read(clock.instant(), from, core.address, bytes);
+            core.shard.fan_out(clock.instant(), usize::MAX);
         }
     }
 
     pub fn tick(&mut self, clock: Clock, shard: usize) {
         let core = &mut self.cores[shard];
-        core.planned = Us::MAX;
-        core.shard.handle_timeout(clock.instant());
+        if core.planned <= clock.now {
+            core.planned = Us::MAX;
+        }
+        let now = clock.instant();
+        if core.shard.poll_timeout().is_some_and(|due| due <= now) {
+            core.shard.handle_timeout(now);
+        }
+        core.shard.fan_out(now, usize::MAX);
     }
 
     fn command(&mut self, clock: Clock, shard: usize, command: Command) -> CommandResult {
@@ -258,7 +265,8 @@ impl Server {
     pub fn take_timeouts(&mut self, clock: Clock) -> Vec<(usize, Us)> {
         let mut all = Vec::new();
         for (number, core) in self.cores.iter_mut().enumerate() {
-            if let Some(due) = core.shard.poll_timeout().map(|due| clock.us_of(due))
+            let due = [core.shard.poll_timeout(), core.shard.held_until()];
+            if let Some(due) = due.into_iter().flatten().min().map(|due| clock.us_of(due))
                 && due < core.planned
             {
                 core.planned = due;

@@ -1,7 +1,7 @@
 //! An opened RTP packet of a publisher, from its SSRC to the slots that it goes to.
 
 use crate::core::demux::PeerKey;
-use crate::core::forward_table::Target;
+use crate::core::fan_out::Kept;
 use crate::core::io::{Direction, Event};
 use crate::core::media::{Codec, Packet};
 use crate::core::peer::{MAX_STREAMS, Peer, Stream};
@@ -60,9 +60,11 @@ impl Shard {
         };
         if restarted {
             state.kept.clear();
+            self.fan.forget(number, stream.layer);
         }
         state.count(payload.len());
         let overwhelmed = state.receiver.take_overwhelmed();
+        let in_burst = state.comes_in_bursts(now, header.timestamp);
         let began = state.touch(now);
         let Some(meta) = publication.describe(stream.layer, &header, (packet, payload), &ids, unix_us) else {
             return;
@@ -70,8 +72,11 @@ impl Shard {
         let Some(state) = publication.layer_mut(stream.layer) else {
             return;
         };
+        let mut kept = Kept::No;
         if codec != Codec::Opus {
-            state.kept.keep(now, index, meta, payload);
+            if state.kept.keep(now, index, meta, payload) {
+                kept = if in_burst { Kept::InBurst } else { Kept::Yes };
+            }
             state.weigh(&meta, payload.len());
         }
         if meta.frame.key && meta.frame.start {
@@ -95,57 +100,10 @@ impl Shard {
                 flowing: true,
             });
         }
-        self.fan_out(now, number, stream.layer, &packet);
+        self.send_out(now, number, stream.layer, &packet, kept);
         if overwhelmed {
             self.ask_for_key_frames(now, number);
         }
-    }
-
-    pub(super) fn fan_out(&mut self, now: Instant, publication: u64, layer: Layer, packet: &Packet<'_>) {
-        let mut switched = std::mem::take(&mut self.scratch.switched);
-        let mut waits = false;
-        for target in self.table.targets(publication) {
-            let Some(peer) = self.peers.get_mut(&target.peer) else {
-                continue;
-            };
-            let forwarded = peer.forward(now, target.slot, publication, layer, packet);
-            waits |= forwarded.waits;
-            if forwarded.switched {
-                switched.push(*target);
-            }
-            if !std::mem::replace(&mut peer.is_outgoing, true) {
-                self.outgoing.push(target.peer);
-            }
-        }
-        let state = self.publications.get_mut(&publication);
-        let state = state.filter(|_| waits || !switched.is_empty());
-        if let Some(state) = state.and_then(|known| known.layer_mut(layer)) {
-            // The beginning of a key frame was late: what came before it belongs behind it.
-            for target in &switched {
-                let Some(peer) = self.peers.get_mut(&target.peer) else {
-                    continue;
-                };
-                for packet in state.kept.behind(packet.index) {
-                    waits |= peer.forward(now, target.slot, publication, layer, &packet).waits;
-                }
-            }
-            if waits {
-                state.kept.note_wait(now);
-            }
-        }
-        for Target { peer, slot } in switched.drain(..) {
-            let Some(subscriber) = self.peers.get(&peer).map(|peer| peer.participant) else {
-                continue;
-            };
-            self.dirty_subscribers.insert(subscriber);
-            self.dirty_publications.insert(publication);
-            self.emit(Event::LayerSelected {
-                subscriber,
-                slot,
-                layer,
-            });
-        }
-        self.scratch.switched = switched;
     }
 }
 

@@ -194,6 +194,7 @@ pub struct TransmitBatch {
 
 /// An arena up to this size is never given back: a frame of 10 packets.
 const KEEP_BYTES: usize = 16 * 1024;
+const KEEP_RUNS: usize = 16;
 /// Uses after which an arena that was far too large gives back what a burst had made of it.
 const USES: u16 = 1_024;
 
@@ -209,6 +210,11 @@ impl TransmitBatch {
         destination: SocketAddr,
         write: impl FnOnce(&mut Vec<u8>) -> bool,
     ) -> bool {
+        if self.bytes.capacity() == 0 {
+            // At once what is never given back: it takes no memory before it is written to.
+            self.bytes.reserve(KEEP_BYTES);
+            self.runs.reserve(KEEP_RUNS);
+        }
         let offset = self.bytes.len();
         if !write(&mut self.bytes) || self.bytes.len() <= offset {
             self.bytes.truncate(offset);
@@ -283,7 +289,7 @@ impl TransmitBatch {
         if self.uses == USES {
             if self.bytes.capacity() > KEEP_BYTES.max(4 * self.peak) {
                 self.bytes.shrink_to(KEEP_BYTES.max(2 * self.peak));
-                self.runs.shrink_to(16);
+                self.runs.shrink_to(KEEP_RUNS);
             }
             (self.uses, self.peak) = (0, 0);
         }

@@ -8,6 +8,7 @@ pub mod browser;
 pub mod budget;
 mod commands;
 pub mod demux;
+mod fan_out;
 mod feedback;
 pub mod forward_table;
 pub mod forwarder;

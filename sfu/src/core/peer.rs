@@ -87,6 +87,7 @@ pub struct Peer {
     pub session: (u64, u64),
     /// The m-line that carries the transport, for fragments of SDP.
     pub tagged: String,
+    /// What leaves besides the fan-out: answers, reports, repairs, and what has waited.
     pub batch: TransmitBatch,
     /// It stands in the shard's list of those who have something to send.
     pub is_outgoing: bool,
@@ -214,14 +215,14 @@ impl Peer {
             .unwrap_or(u16::MAX)
     }
 
-    /// Sends a packet of `publication` on a slot if its subscription wants that layer, or queues it on a narrow path.
+    /// Puts a packet of a publication's layer into `batch` if a slot's subscription wants that layer, or queues it on a narrow path.
     pub fn forward(
         &mut self,
         now: Instant,
         slot: u16,
-        publication: u64,
-        layer: Layer,
+        (publication, layer): (u64, Layer),
         packet: &Packet<'_>,
+        batch: &mut TransmitBatch,
     ) -> Forwarded {
         let may_send = self
             .association
@@ -261,7 +262,7 @@ impl Peer {
             }
         } else {
             self.pacer.begin(now, slot, source, &packet.meta);
-            self.write(now, slot, source, packet, switched);
+            self.write(now, slot, source, (packet, switched), batch);
         }
         Forwarded { switched, waits }
     }
@@ -298,7 +299,10 @@ impl Peer {
 
     fn write_waiting(&mut self, now: Instant, waiting: Waiting) {
         let source = (waiting.publication, waiting.layer);
-        self.write(now, waiting.slot, source, &waiting.packet(), waiting.switched);
+        let mut batch = std::mem::take(&mut self.batch);
+        let packet = (&waiting.packet(), waiting.switched);
+        self.write(now, waiting.slot, source, packet, &mut batch);
+        self.batch = batch;
         self.pacer.recycle(waiting);
     }
 
@@ -332,14 +336,14 @@ impl Peer {
         }
     }
 
-    /// Numbers a packet and puts it into the batch, if the slot still carries its publication.
+    /// Numbers a packet and puts it into `batch`, if the slot still carries its publication.
     fn write(
         &mut self,
         now: Instant,
         slot: u16,
         (publication, layer): (u64, Layer),
-        packet: &Packet<'_>,
-        switched: bool,
+        (packet, switched): (&Packet<'_>, bool),
+        batch: &mut TransmitBatch,
     ) {
         let Some(association) = self
             .association
@@ -376,7 +380,7 @@ impl Peer {
         }
         slot.report_at.get_or_insert(now + Duration::from_millis(100));
         let wire = packet.payload.len() + PACKET_OVERHEAD;
-        send(association, &mut self.batch, |batch| {
+        send(association, batch, |batch| {
             let number = slot.out.config.extensions.transport_cc.map(|_| {
                 let probe = self.estimator.on_sent(now, wire);
                 self.sent.send(now, wire, probe)

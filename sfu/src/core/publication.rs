@@ -1,5 +1,6 @@
 //! A publication as it arrives: for each layer its streams, losses, key frames, kept packets and capture clock.
 
+use crate::core::fan_out::HOLD;
 use crate::core::h264;
 use crate::core::io::ShardId;
 use crate::core::keyframe::KeyframeThrottle;
@@ -29,6 +30,8 @@ pub struct LayerState {
     pub meter: Meter,
     pub flowing: bool,
     last_packet: Option<Instant>,
+    /// Of the packet that came last, and whether it followed the one before it at once.
+    arriving: (u32, bool),
     /// Timestamp of the newest frame, to tell where the next one begins.
     frame: Option<u32>,
     /// An RTP timestamp and the server time, microseconds, at which it was captured.
@@ -104,6 +107,7 @@ impl LayerState {
             meter: Meter::default(),
             flowing: false,
             last_packet: None,
+            arriving: (0, false),
             frame: None,
             clock: None,
             key_frame: None,
@@ -158,6 +162,16 @@ impl LayerState {
         let ticks = i64::from(timestamp.wrapping_sub(reference) as i32);
         // Nothing is captured after it arrived.
         (at + ticks * 1_000_000 / i64::from(codec.clock_rate())).min(unix_us)
+    }
+
+    /// Whether the packets of a frame follow each other at once, as far as is known before the next [`Self::touch`].
+    pub fn comes_in_bursts(&mut self, now: Instant, timestamp: u32) -> bool {
+        let (last, mut at_once) = self.arriving;
+        if last == timestamp {
+            at_once = self.last_packet.is_some_and(|last| now < last + HOLD);
+        }
+        self.arriving = (timestamp, at_once);
+        at_once
     }
 
     /// A packet came. True when the layer begins to flow with it.

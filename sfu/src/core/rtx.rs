@@ -49,11 +49,11 @@ pub struct RetransmissionBuffer {
 }
 
 impl RetransmissionBuffer {
-    /// Keeps a packet. The oldest ones make room for it.
-    pub fn keep(&mut self, now: Instant, index: u64, meta: Meta, payload: &[u8]) {
+    /// Keeps a packet. The oldest ones make room for it. False when it is too large, or older than all that could be kept.
+    pub fn keep(&mut self, now: Instant, index: u64, meta: Meta, payload: &[u8]) -> bool {
         let is_old = self.packets.back().is_some() && index + MAX_PACKETS as u64 <= self.newest;
         if payload.len() > MAX_BYTES || is_old {
-            return;
+            return false;
         }
         self.newest = self.newest.max(index);
         let waits = self.waited.is_some_and(|waited| now < waited + WAIT);
@@ -86,6 +86,7 @@ impl RetransmissionBuffer {
             start,
             length: payload.len(),
         });
+        true
     }
 
     /// The packets that are kept of those behind an index, in their order.

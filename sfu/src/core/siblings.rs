@@ -3,6 +3,7 @@
 //! A mirror is a publication like any other, bound by the same rules, with packets of its own kept for retransmission; only
 //! its packets come from a sibling, and its demand and key frame requests go there.
 
+use crate::core::fan_out::Kept;
 use crate::core::io::ShardId;
 use crate::core::layer_selector::LayerSet;
 use crate::core::media::{Codec, Packet};
@@ -187,6 +188,7 @@ impl Shard {
             self.take_relayed(now, from, &relayed);
         }
         batch.clear();
+        self.fan_out_all(now);
         self.settle(now);
     }
 
@@ -339,6 +341,7 @@ impl Shard {
         if let Some(state) = publication.layer_mut(layer) {
             state.reset(codec, true);
         }
+        self.fan.forget(mirror, layer);
         self.layer_stopped(mirror, layer);
         self.forget_sent(mirror, layer);
     }
@@ -366,8 +369,11 @@ impl Shard {
         };
         let packet = relayed.packet;
         state.count(packet.payload.len());
+        let mut kept = Kept::No;
         if !audio {
-            state.kept.keep(now, packet.index, packet.meta, packet.payload);
+            if state.kept.keep(now, packet.index, packet.meta, packet.payload) {
+                kept = Kept::Yes;
+            }
             state.weigh(&packet.meta, packet.payload.len());
         }
         if packet.meta.frame.key && packet.meta.frame.start {
@@ -376,6 +382,6 @@ impl Shard {
         if publication.offer_to_taps(layer, &packet) {
             self.dirty_publications.insert(mirror);
         }
-        self.fan_out(now, mirror, layer, &packet);
+        self.send_out(now, mirror, layer, &packet, kept);
     }
 }

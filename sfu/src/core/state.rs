@@ -1,7 +1,8 @@
 //! All that a shard knows, and its doors: datagrams, commands and time go in; datagrams and events come out.
 
 use crate::core::demux::{Demux, PeerKey};
-use crate::core::forward_table::{ForwardTable, Target};
+use crate::core::fan_out::FanOut;
+use crate::core::forward_table::ForwardTable;
 use crate::core::io::{Command, CommandResult, Event, ShardId, TransmitBatch};
 use crate::core::participant::Participant;
 use crate::core::peers::Peers;
@@ -50,7 +51,6 @@ pub(super) struct Scratch {
     pub blocks: Vec<ReportBlock>,
     pub keys: Vec<PeerKey>,
     pub publications: Vec<u64>,
-    pub switched: Vec<Target>,
 }
 
 /// The sans-I/O state of a shard.
@@ -67,6 +67,7 @@ pub struct Shard {
     pub(super) publications: BTreeMap<u64, Publication>,
     pub(super) next_publication: u64,
     pub(super) table: ForwardTable,
+    pub(super) fan: FanOut,
     pub(super) siblings: Siblings,
     pub(super) levels: Levels,
     pub(super) dirty_subscribers: BTreeSet<ParticipantId>,
@@ -97,6 +98,7 @@ impl Shard {
             publications: BTreeMap::new(),
             next_publication: 1,
             table: ForwardTable::default(),
+            fan: FanOut::default(),
             siblings,
             levels: Levels::default(),
             dirty_subscribers: BTreeSet::new(),
@@ -117,8 +119,15 @@ impl Shard {
             .saturating_add(now.saturating_duration_since(self.epoch).as_micros() as i64)
     }
 
-    /// Reads a datagram that arrived from `source` on our address `local`; opens it in place.
+    /// Reads a datagram that arrived from `source` on our address `local`, and has ready to be sent what comes of it.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, local: SocketAddr, datagram: &mut [u8]) {
+        self.read(now, source, local, datagram);
+        self.fan_out_all(now);
+    }
+
+    /// Reads a datagram; opens it in place. What it brings for subscribers goes out with what others bring that came with it:
+    /// [`Shard::fan_out`] has to follow.
+    pub fn read(&mut self, now: Instant, source: SocketAddr, local: SocketAddr, datagram: &mut [u8]) {
         self.now = now;
         self.tally.received(datagram);
         let Some((key, kind)) = self.demux.route(source, datagram) else {
@@ -214,15 +223,18 @@ impl Shard {
             .iter()
             .filter_map(|key| self.peers.get(key))
             .map(|peer| &peer.batch);
-        std::iter::once(&self.farewell)
+        [&self.farewell, &self.fan.batch]
+            .into_iter()
             .chain(peers)
             .filter(|batch| !batch.is_empty())
     }
 
     /// Everything of [`Self::transmits`] was sent, or can't be.
     pub fn clear_transmits(&mut self) {
-        self.tally.sent(&self.farewell);
-        self.farewell.clear();
+        for batch in [&mut self.farewell, &mut self.fan.batch] {
+            self.tally.sent(batch);
+            batch.clear();
+        }
         for key in self.outgoing.drain(..) {
             if let Some(peer) = self.peers.get_mut(&key) {
                 self.tally.sent(&peer.batch);

@@ -1,5 +1,6 @@
 //! The whole core in memory, with peers that do real ICE, DTLS and SRTP.
 
+mod fan_out;
 mod forwarding;
 mod isolation;
 mod muting;

@@ -10,9 +10,9 @@ mod linux;
 mod portable;
 
 #[cfg(target_os = "linux")]
-pub(super) use linux::{BatchSocket, wait};
+pub(super) use linux::{BatchSocket, linger, wait};
 #[cfg(not(target_os = "linux"))]
-pub(super) use portable::{BatchSocket, wait};
+pub(super) use portable::{BatchSocket, linger, wait};
 
 /// Longest datagram that is read: Ethernet's MTU with room. A longer one is cut and then fails to authenticate.
 pub(super) const MAX_DATAGRAM: usize = 2_048;
@@ -45,7 +45,7 @@ mod tests {
     macro_rules! both_kinds {
         ($kind:ident) => {
             mod $kind {
-                use super::super::$kind::{BatchSocket, wait};
+                use super::super::$kind::{BatchSocket, linger, wait};
                 use super::*;
 
                 fn bind(address: &str) -> BatchSocket {
@@ -149,6 +149,26 @@ mod tests {
                     assert!(got.iter().all(|(_, bytes)| bytes.len() == 10));
                     let order: Vec<u8> = got.iter().map(|(_, bytes)| bytes[0]).collect();
                     assert_eq!((&order[..5], &order[5..]), (&[3; 5][..], &[4; 200][..]));
+                }
+
+                #[test]
+                fn what_gathers_while_one_lingers_is_read_afterwards() {
+                    let waker = Waker::new().unwrap();
+                    let mut sockets = [bind("127.0.0.1:0"), bind("127.0.0.1:0")];
+                    for socket in &mut sockets {
+                        while socket.is_ready() {
+                            socket.receive(|_, _| {}).unwrap();
+                        }
+                    }
+                    let mut batch = TransmitBatch::default();
+                    batch.push(sockets[0].local(), sockets[1].local(), &[7]);
+                    send(&mut sockets[0], &batch);
+                    linger(&mut sockets, &waker, Duration::from_micros(50)).unwrap();
+                    assert!(sockets.iter().all(BatchSocket::is_ready));
+                    assert_eq!(receive(&mut sockets[1], 1)[0].1, [7]);
+                    waker.wake();
+                    // Ends at once, or the test takes an hour.
+                    linger(&mut sockets, &waker, Duration::from_secs(3_600)).unwrap();
                 }
 
                 #[test]

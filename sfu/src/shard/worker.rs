@@ -1,7 +1,7 @@
 //! The thread of a shard: datagrams, letters and time go into its core, and what the core says goes out.
 
 use super::mesh::{Port, mesh};
-use super::socket::{BatchSocket, MAX_SOCKETS, wait};
+use super::socket::{BatchSocket, MAX_SOCKETS, linger, wait};
 use super::tcp::{self, TcpLane};
 use super::{Event, ShardConfig, ShardError, ShardExit, ShardFigures, ShardHandle, ShardId, Started};
 use crate::core::transport::Keying;
@@ -18,6 +18,11 @@ use tokio::sync::mpsc::error::TrySendError;
 
 /// Receive calls in a row before letters and timers get their turn: 4 x 64 datagrams are about a millisecond of work.
 const RECEIVE_ROUNDS: usize = 4;
+/// Bytes that are ready before they are sent: what was written last is then still in the processor's first cache when the kernel
+/// copies it.
+const READY_BYTES: usize = 16 * 1024;
+/// Between two looks for the rest of a frame that is held.
+const LINGER: Duration = Duration::from_micros(100);
 /// Events that wait for a control that is busy.
 const MAX_BACKLOG: usize = 16_384;
 /// How soon a backlog is tried again.
@@ -262,6 +267,7 @@ impl Worker {
         if self.core.poll_timeout().is_some_and(|at| at <= now) {
             self.core.handle_timeout(now);
         }
+        self.fan_out(now);
         self.port.write(&mut self.core);
         self.transmit();
         self.tell();
@@ -279,7 +285,13 @@ impl Worker {
             // Also then: only this finds out that another socket, or the mailbox, has something as well.
             timeout = Some(Duration::ZERO);
         }
-        if let Err(error) = wait(&mut self.sockets, self.mailbox.waker(), timeout) {
+        let waker = self.mailbox.waker();
+        // What is held goes on in a moment: being woken by each packet of it would cost more than to look again.
+        let waited = match self.core.held_until() {
+            Some(_) if timeout != Some(Duration::ZERO) => linger(&mut self.sockets, waker, LINGER),
+            _ => wait(&mut self.sockets, waker, timeout),
+        };
+        if let Err(error) = waited {
             tracing::error!(shard = %self.id, %error, "waiting for datagrams failed");
             return Some(ShardExit::SocketFailed);
         }
@@ -330,19 +342,25 @@ impl Worker {
     /// True when more may be waiting.
     fn receive(&mut self) -> std::io::Result<bool> {
         let mut more = false;
-        for socket in self.sockets.iter_mut().filter(|socket| socket.is_ready()) {
-            let local = socket.local();
+        for at in 0..self.sockets.len() {
             for _ in 0..RECEIVE_ROUNDS {
-                let now = Instant::now();
-                let core = &mut self.core;
-                socket.receive(|from, datagram| core.handle_datagram(now, from, local, datagram))?;
-                if !socket.is_ready() {
+                let Some(socket) = self.sockets.get_mut(at).filter(|socket| socket.is_ready()) else {
                     break;
-                }
+                };
+                let (now, local) = (Instant::now(), socket.local());
+                let core = &mut self.core;
+                socket.receive(|from, datagram| core.read(now, from, local, datagram))?;
+                self.fan_out(now);
             }
-            more |= socket.is_ready();
+            more |= self.sockets.get(at).is_some_and(BatchSocket::is_ready);
         }
         Ok(more)
+    }
+
+    fn fan_out(&mut self, now: Instant) {
+        while self.core.fan_out(now, READY_BYTES) {
+            self.transmit();
+        }
     }
 
     fn transmit(&mut self) {

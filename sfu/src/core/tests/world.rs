@@ -329,6 +329,13 @@ impl World {
         self.shards[shard].handle_datagram(self.now, peer.address, sfu(shard), datagram);
     }
 
+    /// The core reads a datagram of a peer that others come with.
+    pub fn read(&mut self, at: usize, datagram: &mut [u8]) {
+        let peer = &self.peers[at];
+        let shard = self.transports[&peer.transport];
+        self.shards[shard].read(self.now, peer.address, sfu(shard), datagram);
+    }
+
     /// The next packet of a peer's numbering, as it would send it.
     pub fn sealed(&mut self, at: usize, media: Media<'_>) -> Vec<u8> {
         let mut list = ExtensionList::default();

@@ -348,6 +348,30 @@ pub(crate) fn wait(sockets: &mut [BatchSocket], waker: &Waker, timeout: Option<D
     Ok(woken)
 }
 
+/// Lets datagrams gather: waits until somebody wakes us or `time` has passed, and marks all sockets to be read. True when somebody
+/// woke us.
+pub(crate) fn linger(sockets: &mut [BatchSocket], waker: &Waker, time: Duration) -> io::Result<bool> {
+    let mut watched = [watch(waker.source(), libc::POLLIN)];
+    let time = libc::timespec {
+        tv_sec: time.as_secs() as libc::time_t,
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // SAFETY: one valid entry, a time that lives through the call, and no signal mask.
+    let ready = unsafe { libc::ppoll(watched.as_mut_ptr(), 1, &raw const time, ptr::null()) };
+    if ready < 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    sockets.iter_mut().for_each(|socket| socket.ready = true);
+    let woken = ready > 0 && watched[0].revents != 0;
+    if woken {
+        waker.drain();
+    }
+    Ok(woken)
+}
+
 fn watch(what: &impl AsRawFd, events: i16) -> libc::pollfd {
     libc::pollfd {
         fd: what.as_raw_fd(),

@@ -90,3 +90,8 @@ pub(crate) fn wait(sockets: &mut [BatchSocket], waker: &Waker, timeout: Option<D
     waker.drain();
     Ok(true)
 }
+
+/// Lets datagrams gather for a while.
+pub(crate) fn linger(sockets: &mut [BatchSocket], waker: &Waker, time: Duration) -> io::Result<bool> {
+    wait(sockets, waker, Some(time))
+}
