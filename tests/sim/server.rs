@@ -218,9 +218,9 @@ impl Server {
                 }
                 for (to, mut batch) in batches {
                     is_quiet = false;
-                    self.cores[usize::from(to.0)]
-                        .shard
-                        .handle_relayed(now, from, &mut batch);
+                    let shard = &mut self.cores[usize::from(to.0)].shard;
+                    shard.read_relayed(now, from, &mut batch);
+                    shard.fan_out(now, usize::MAX);
                 }
             }
         }

@@ -60,4 +60,5 @@ mod bans {
     const _: Option<std::collections::HashMap<u8, u8>> = None;
 }
 
+pub use fan_out::HOLD;
 pub use state::{CoreConfig, MAX_EVENTS, Shard};

@@ -30,8 +30,8 @@ pub struct LayerState {
     pub meter: Meter,
     pub flowing: bool,
     last_packet: Option<Instant>,
-    /// Of the packet that came last, and whether it followed the one before it at once.
-    arriving: (u32, bool),
+    /// The timestamp of the packet that came last, when it came, and whether it followed one of its frame at once.
+    arriving: Option<(u32, Instant, bool)>,
     /// Timestamp of the newest frame, to tell where the next one begins.
     frame: Option<u32>,
     /// An RTP timestamp and the server time, microseconds, at which it was captured.
@@ -107,7 +107,7 @@ impl LayerState {
             meter: Meter::default(),
             flowing: false,
             last_packet: None,
-            arriving: (0, false),
+            arriving: None,
             frame: None,
             clock: None,
             key_frame: None,
@@ -164,13 +164,13 @@ impl LayerState {
         (at + ticks * 1_000_000 / i64::from(codec.clock_rate())).min(unix_us)
     }
 
-    /// Whether the packets of a frame follow each other at once, as far as is known before the next [`Self::touch`].
+    /// A packet came: whether the packets of a frame follow each other at once, as far as is known.
     pub fn comes_in_bursts(&mut self, now: Instant, timestamp: u32) -> bool {
-        let (last, mut at_once) = self.arriving;
-        if last == timestamp {
-            at_once = self.last_packet.is_some_and(|last| now < last + HOLD);
-        }
-        self.arriving = (timestamp, at_once);
+        let at_once = self.arriving.is_some_and(|(of, last, at_once)| match of == timestamp {
+            true => now < last + HOLD,
+            false => at_once,
+        });
+        self.arriving = Some((timestamp, now, at_once));
         at_once
     }
 

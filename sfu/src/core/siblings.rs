@@ -179,8 +179,14 @@ impl Shard {
         self.settle(now);
     }
 
-    /// Reads packets of a sibling; leaves the batch empty.
+    /// Reads packets of a sibling, and has ready to be sent what comes of them; leaves the batch empty.
     pub fn handle_relayed(&mut self, now: Instant, from: ShardId, batch: &mut RelayBatch) {
+        self.read_relayed(now, from, batch);
+        self.fan_out_all(now);
+    }
+
+    /// Reads packets of a sibling; [`Shard::fan_out`] has to follow. Leaves the batch empty.
+    pub fn read_relayed(&mut self, now: Instant, from: ShardId, batch: &mut RelayBatch) {
         self.now = now;
         self.siblings.relayed += batch.len() as u64;
         self.siblings.dropped += batch.take_dropped();
@@ -188,7 +194,6 @@ impl Shard {
             self.take_relayed(now, from, &relayed);
         }
         batch.clear();
-        self.fan_out_all(now);
         self.settle(now);
     }
 
@@ -371,8 +376,9 @@ impl Shard {
         state.count(packet.payload.len());
         let mut kept = Kept::No;
         if !audio {
+            let in_burst = state.comes_in_bursts(now, packet.meta.timestamp);
             if state.kept.keep(now, packet.index, packet.meta, packet.payload) {
-                kept = Kept::Yes;
+                kept = if in_burst { Kept::InBurst } else { Kept::Yes };
             }
             state.weigh(&packet.meta, packet.payload.len());
         }

@@ -68,7 +68,7 @@ impl Port {
                 while let Some(message) = link.taken.messages.pop_front() {
                     core.handle_relay(now, link.sibling, message);
                 }
-                core.handle_relayed(now, link.sibling, &mut link.taken.packets);
+                core.read_relayed(now, link.sibling, &mut link.taken.packets);
             }
             if link.over {
                 core.handle_sibling_lost(now, link.sibling);

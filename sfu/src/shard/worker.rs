@@ -5,7 +5,7 @@ use super::socket::{BatchSocket, MAX_SOCKETS, linger, wait};
 use super::tcp::{self, TcpLane};
 use super::{Event, ShardConfig, ShardError, ShardExit, ShardFigures, ShardHandle, ShardId, Started};
 use crate::core::transport::Keying;
-use crate::core::{CoreConfig, Shard};
+use crate::core::{CoreConfig, HOLD, Shard};
 use crate::shard::mailbox::{Letter, Mailbox};
 use crate::shard::waker::Waker;
 use std::collections::VecDeque;
@@ -93,6 +93,7 @@ fn prepare(
             mailbox,
             letters: VecDeque::new(),
             port,
+            relays_held: None,
             dropped: 0,
             events: events.clone(),
             backlog: VecDeque::new(),
@@ -212,6 +213,8 @@ struct Worker {
     mailbox: Mailbox,
     letters: VecDeque<Letter>,
     port: Port,
+    /// Until when packets for siblings wait for the rest of a frame.
+    relays_held: Option<Instant>,
     /// Packets of siblings that came too late to be forwarded.
     dropped: u64,
     events: mpsc::Sender<(ShardId, Event)>,
@@ -268,7 +271,12 @@ impl Worker {
             self.core.handle_timeout(now);
         }
         self.fan_out(now);
-        self.port.write(&mut self.core);
+        // Siblings as well are woken for a frame, and not for each packet of it.
+        let holds = self.core.held_until().is_some() && now < *self.relays_held.get_or_insert(now + HOLD);
+        if !holds || stop {
+            self.relays_held = None;
+            self.port.write(&mut self.core);
+        }
         self.transmit();
         self.tell();
         if stop {

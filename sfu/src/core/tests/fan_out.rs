@@ -2,7 +2,8 @@
 
 use super::world::*;
 use crate::core::fan_out::HOLD;
-use crate::core::io::Direction;
+use crate::core::io::{Direction, ShardId};
+use crate::core::relay::RelayBatch;
 use invigil_shared::frame_info::FrameInfo;
 use invigil_shared::publication::Layer;
 use std::time::Duration;
@@ -18,7 +19,10 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let mut world = World::new();
+        Self::of(World::new())
+    }
+
+    fn of(mut world: World) -> Self {
         let publisher = world.candidate(1, 1);
         for who in 7..=9 {
             world.join(who, 1, Direction::Subscribe, &pool(1));
@@ -211,4 +215,33 @@ fn what_is_due_of_an_old_numbering_is_left_behind() {
     stage.go(usize::MAX);
     assert!(stage.got().iter().all(|got| !got.contains(&1)), "its memory is gone");
     assert!(stage.ready().is_empty());
+}
+
+#[test]
+fn a_frame_that_a_sibling_passes_on_at_once_waits_for_its_last_packet_as_well() {
+    // The publisher lives on shard 1, and so do proctors 7 and 9; proctor 8 is on shard 0.
+    let mut stage = Stage::of(World::of(2));
+    let pass_on = |stage: &mut Stage| {
+        let now = stage.world.now;
+        let mut passed = RelayBatch::default();
+        for (to, batch) in stage.world.shards[1].relays() {
+            assert_eq!(to, ShardId(0));
+            passed.append(batch);
+        }
+        let shard = &mut stage.world.shards[0];
+        shard.read_relayed(now, ShardId(1), &mut passed);
+        shard.fan_out(now, usize::MAX);
+        (shard.transmits().count(), shard.held_until())
+    };
+    for at in 0..2 {
+        stage.packet(1 + at as u16, at, 2);
+        let (sent, held) = pass_on(&mut stage);
+        assert!(sent > 0 && held.is_none(), "how they come is not known yet");
+    }
+    stage.got();
+    stage.packet(3, 0, 2);
+    assert_eq!(pass_on(&mut stage), (0, Some(stage.world.now + HOLD)));
+    stage.packet(4, 1, 2);
+    let (sent, held) = pass_on(&mut stage);
+    assert_eq!((stage.ready(), sent, held), (vec![2], 1, None));
 }
