@@ -200,6 +200,9 @@ impl Shard {
             Kept::InBurst => Some(Some(now + HOLD).filter(|_| !packet.meta.frame.end)),
         };
         if let Some(held) = held {
+            if self.table.targets(number).is_empty() && !self.is_passed_on(number, layer) {
+                return;
+            }
             if !self.fan.has_room() {
                 self.fan_out_all(now);
             }
@@ -220,6 +223,12 @@ impl Shard {
             }
         }
         self.conclude(now, number, waits);
+    }
+
+    /// Whether some sibling wants the layer.
+    fn is_passed_on(&self, number: u64, layer: Layer) -> bool {
+        let wanted = self.publications.get(&number).map(|known| known.siblings.as_slice());
+        wanted.is_some_and(|wanted| wanted.iter().any(|(_, layers)| layers.contains(layer)))
     }
 
     fn serve(&mut self, now: Instant, job: &Job) {

@@ -38,6 +38,9 @@ const RTX_SHARE_MOST: f64 = 0.6;
 /// What waits of a slot that goes down to a lower layer is sent all the same if it takes no longer than this.
 const BEHIND: Duration = Duration::from_millis(300);
 
+/// A player learns soon after the first packet which moment of the server's its timestamps mean.
+const FIRST_REPORT: Duration = Duration::from_millis(100);
+
 /// An incoming SSRC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stream {
@@ -97,6 +100,8 @@ pub struct Peer {
     pub extensions: ExtensionIds,
     pub incoming: Vec<Incoming>,
     pub slots: Vec<Option<Slot>>,
+    /// No slot's sender report is due before.
+    pub reports_at: Option<Instant>,
     pub arrivals: Arrivals,
     pub sent: SentPackets,
     pub estimator: PathEstimator,
@@ -154,6 +159,7 @@ impl Peer {
             extensions: ExtensionIds::default(),
             incoming: Vec::new(),
             slots: Vec::new(),
+            reports_at: None,
             arrivals: Arrivals::new(now),
             sent: SentPackets::default(),
             estimator: PathEstimator::default(),
@@ -378,7 +384,11 @@ impl Peer {
         if packet.meta.frame.key && packet.meta.frame.start {
             carried.key_began = Some((now, place.index));
         }
-        slot.report_at.get_or_insert(now + Duration::from_millis(100));
+        if slot.report_at.is_none() {
+            let at = now + FIRST_REPORT;
+            slot.report_at = Some(at);
+            self.reports_at = Some(self.reports_at.map_or(at, |other| other.min(at)));
+        }
         let wire = packet.payload.len() + PACKET_OVERHEAD;
         send(association, batch, |batch| {
             let number = slot.out.config.extensions.transport_cc.map(|_| {

@@ -268,7 +268,8 @@ impl Shard {
 
     /// Sends what waited for narrow paths, and fills the probes that look whether they have grown wider.
     fn pace(&mut self, now: Instant) {
-        for peer in self.peers.values_mut() {
+        let subscribers = |peer: &&mut Peer| peer.direction == Direction::Subscribe;
+        for peer in self.peers.values_mut().filter(subscribers) {
             while let Some(given_up) = peer.drain(now) {
                 if given_up.resumes {
                     continue;
@@ -370,20 +371,21 @@ impl Shard {
 
     fn report_to_subscribers(&mut self, now: Instant) {
         let unix_us = self.unix_us(now);
-        for peer in self
-            .peers
-            .values_mut()
-            .filter(|peer| peer.direction == Direction::Subscribe)
-        {
+        for peer in self.peers.values_mut() {
+            if peer.reports_at.is_none_or(|at| at > now) {
+                continue;
+            }
+            peer.reports_at = None;
             for index in 0..peer.slots.len() {
                 let Some(slot) = peer.slots[index].as_mut() else {
                     continue;
                 };
-                if slot.report_at.is_none_or(|at| at > now) {
-                    continue;
-                }
-                slot.report_at = Some(now + REPORTS);
-                if let Some(info) = slot.out.sender_info(now, unix_us) {
+                let Some(at) = slot.report_at else { continue };
+                let is_due = at <= now;
+                let next = if is_due { now + REPORTS } else { at };
+                slot.report_at = Some(next);
+                peer.reports_at = Some(peer.reports_at.map_or(next, |other| other.min(next)));
+                if is_due && let Some(info) = slot.out.sender_info(now, unix_us) {
                     peer.report(now, |out| write_sender_report(out, &info, CNAME));
                 }
             }

@@ -179,6 +179,28 @@ fn what_is_held_leaves_when_the_rest_does_not_come() {
 }
 
 #[test]
+fn what_nobody_watches_is_not_waited_for() {
+    let mut stage = Stage::new();
+    for at in 0..2 {
+        stage.packet(1 + at as u16, at, 2);
+    }
+    stage.go(usize::MAX);
+    stage.packet(3, 0, 2);
+    assert!(stage.world.shards[0].held_until().is_some());
+    stage.packet(4, 1, 2);
+    stage.go(usize::MAX);
+    assert_eq!(stage.got(), vec![vec![1, 2, 3, 4]; 3]);
+    for who in 7..=9 {
+        stage.world.want(who, 2, vec![]).unwrap();
+    }
+    // As browsers do, which send on.
+    stage.packet(5, 0, 2);
+    assert_eq!(stage.world.shards[0].held_until(), None);
+    stage.go(usize::MAX);
+    assert!(stage.ready().is_empty());
+}
+
+#[test]
 fn a_frame_that_trickles_in_is_not_held() {
     let mut stage = Stage::new();
     for at in 0..4 {

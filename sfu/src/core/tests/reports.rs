@@ -105,6 +105,48 @@ fn a_frame_has_a_server_time_by_the_reports_also_after_a_layer_switch() {
 }
 
 #[test]
+fn every_slot_reports_once_a_second_from_its_own_beginning() {
+    let mut world = World::new();
+    let publishers = [1, 2].map(|who| world.candidate(who, 1));
+    let subscriber = world.join(9, 1, Direction::Subscribe, &pool(2));
+    let both = vec![intent(0, camera(1), Layer::Low), intent(1, camera(2), Layer::Low)];
+    world.want(9, 1, both).unwrap();
+    let mut seen: BTreeMap<u32, Vec<u64>> = BTreeMap::new();
+    let start = world.now;
+    for n in 0..50u16 {
+        world.frame(publishers[0], ssrcs(1).0, n, n == 0, b"picture");
+        // The other one begins when the first has reported already.
+        if n >= 4 {
+            world.frame(publishers[1], ssrcs(2).0, n, n == 4, b"picture");
+        }
+        world.pass(100);
+        let ms = (world.now - start).as_millis() as u64;
+        for compound in std::mem::take(&mut world.peers[subscriber].rtcp) {
+            parse(&compound, |item| {
+                if let Item::Sender(info) = item {
+                    seen.entry(info.ssrc).or_default().push(ms);
+                }
+            });
+        }
+    }
+    assert_eq!(seen.len(), 2);
+    let mut begins: Vec<u64> = Vec::new();
+    for (slot, at) in &seen {
+        begins.push(at[0]);
+        assert!((4..=5).contains(&at.len()), "{slot}: {at:?}");
+        assert!(
+            at.windows(2).all(|pair| (900..=1_100).contains(&(pair[1] - pair[0]))),
+            "{slot}: {at:?}"
+        );
+    }
+    begins.sort_unstable();
+    assert!(
+        begins[0] <= 200 && (500..=700).contains(&begins[1]),
+        "100 ms after its first packet: {begins:?}"
+    );
+}
+
+#[test]
 fn repair_is_answered_on_every_line_that_offers_it() {
     let mut world = World::new();
     for (who, media) in [(1u8, publisher_media()), (9, pool(3))] {

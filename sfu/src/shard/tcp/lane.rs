@@ -118,7 +118,8 @@ impl TcpGate {
 }
 
 impl TcpLane {
-    /// Hands on what connections have brought; true when more may be waiting. Costs one load when there is nothing.
+    /// Has the core read what connections have brought ([`Shard::fan_out`] has to follow); true when more may be waiting. Costs one
+    /// load when there is nothing.
     pub fn receive(&mut self, core: &mut Shard) -> bool {
         if self.taken.is_empty() {
             if !self.shared.any.load(Ordering::Acquire) {
@@ -143,7 +144,7 @@ impl TcpLane {
         let now = Instant::now();
         let mut frames = line.inbound.lock();
         super::each_frame(&mut frames, |datagram| {
-            core.handle_datagram(now, line.source, LOCAL, datagram);
+            core.read(now, line.source, LOCAL, datagram);
         });
         frames.clear();
         drop(frames);
