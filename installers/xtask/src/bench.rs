@@ -10,7 +10,7 @@ pub fn bench(arguments: &[String]) -> Result<()> {
         Some((what, rest)) if what == "sfu" => sfu(rest),
         Some((what, _)) => bail!("bench knows 'sfu', not '{what}'"),
         None => bail!(
-            "bench what? cargo xtask bench sfu [--install-peers] [--csv FILE] [--load 10x10] [--peer NAME] [--shards N] [--seconds S] [--repeats N]"
+            "bench what? cargo xtask bench sfu [--install-peers] [--csv FILE] [--load 10x10] [--peer NAME] [--shards N] [--seconds S] [--repeats N] [--busy]"
         ),
     }
 }

@@ -22,7 +22,7 @@ cargo xtask COMMAND
   demo --headless [--seconds S] [--out DIR]    the same on virtual screens; leaves pictures, logs and report.json
   test                                         the gate: every behaviour once
   prove [NAME ...]                             the long list, with thresholds on time; leaves out/prove/prove.json
-  bench sfu [--install-peers] [--csv FILE]     CPU per forwarded packet, beside other SFUs (--load, --peer, --seconds ...)
+  bench sfu [--install-peers] [--csv FILE]     CPU per forwarded packet, beside other SFUs (--load, --peer, --busy ...)
   dist deb [--out DIR]                         the server as a Debian package (release build, or --binary FILE)
   setup [demo|test]                            only install what those need
   ui                                           only build the windows (ui/dist)

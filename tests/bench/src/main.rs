@@ -3,6 +3,7 @@
 mod bare;
 mod load;
 mod measure;
+mod neighbour;
 mod syscalls;
 mod table;
 mod targets;
@@ -28,6 +29,8 @@ enum What {
     Run(RunOptions),
     /// Be one of the peers (started by `run`).
     Peer { name: String },
+    /// Be busy (started by `run --busy`).
+    Neighbour,
 }
 
 #[derive(Parser)]
@@ -52,6 +55,9 @@ struct RunOptions {
     /// Don't count system calls (a pass of 2 s for every line of the table).
     #[arg(long)]
     no_syscalls: bool,
+    /// Beside a process of the lowest priority that is always busy: a machine that does other things as well.
+    #[arg(long)]
+    busy: bool,
     /// Where the table goes as CSV.
     #[arg(long)]
     csv: Option<PathBuf>,
@@ -77,6 +83,10 @@ fn main() -> Result<()> {
             "rtc" => targets::rtc_peer::serve(),
             _ => bail!("there is no peer '{name}'"),
         },
+        What::Neighbour => {
+            neighbour::sweep();
+            Ok(())
+        }
         What::Run(options) => run(&options),
     }
 }
@@ -98,8 +108,9 @@ fn chosen(options: &RunOptions) -> Vec<Line> {
         }
         for load in LOADS.iter().filter(|load| among(&options.loads, load.name)) {
             let setups = targets::setups(name, &shards).into_iter();
-            // The floor is of bursts only: what an exam sends is no pattern that a bare thread could repeat.
-            lines.extend(setups.filter(|_| *name != "bare" || !load.paced).map(|setup| Line {
+            // The floors are of bursts only: what an exam sends is no pattern that a bare thread could repeat.
+            let setups = setups.filter(|setup| !setup.is_floor() || !load.paced);
+            lines.extend(setups.map(|setup| Line {
                 load: *load,
                 setup,
                 runs: Vec::new(),
@@ -122,15 +133,17 @@ fn run(options: &RunOptions) -> Result<()> {
     if !count_calls {
         println!("system calls are not counted (strace: cargo xtask bench sfu --install-peers)");
     }
+    let _neighbour = options.busy.then(neighbour::Neighbour::start).transpose()?;
     let mut raw = options.raw.as_ref().map(std::fs::File::create).transpose()?;
     // Round after round, so that what disturbs the machine for a while disturbs every line.
     for round in 0..options.repeats.max(1) {
         for line in &mut lines {
             let what = format!(
-                "{} {} gso {} shards {}",
+                "{} {} gso {} offload {} shards {}",
                 line.setup.name,
                 line.load.name,
                 u8::from(line.setup.segments),
+                u8::from(line.setup.offload),
                 line.setup.shards
             );
             if line.failed.is_some() {
@@ -150,7 +163,7 @@ fn run(options: &RunOptions) -> Result<()> {
                 figures.us_per_packet()
             );
             if let Some(raw) = &mut raw {
-                writeln!(raw, "{}", figures.json(line, round)?)?;
+                writeln!(raw, "{}", figures.json(line, round, options.busy)?)?;
             }
             line.packets_per_syscall = figures.packets_per_syscall.or(line.packets_per_syscall);
             line.runs.push(figures);
@@ -162,7 +175,8 @@ fn run(options: &RunOptions) -> Result<()> {
         println!("failed: {failed}");
     }
     if let Some(file) = &options.csv {
-        std::fs::write(file, table::csv(&lines)).with_context(|| format!("can't write {}", file.display()))?;
+        std::fs::write(file, table::csv(&lines, options.busy))
+            .with_context(|| format!("can't write {}", file.display()))?;
     }
     if !failed.is_empty() {
         bail!("{} lines could not be measured", failed.len());

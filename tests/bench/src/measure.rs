@@ -47,7 +47,7 @@ impl Figures {
     }
 
     /// All of it on one line; latencies as pairs of microseconds and how often.
-    pub fn json(&self, line: &Line, round: usize) -> Result<String> {
+    pub fn json(&self, line: &Line, round: usize, busy: bool) -> Result<String> {
         let mut latencies: BTreeMap<u32, u64> = BTreeMap::new();
         for &latency in &self.delivered.latencies_us {
             *latencies.entry(latency).or_default() += 1;
@@ -56,7 +56,9 @@ impl Figures {
             "sfu": line.setup.name,
             "load": line.load.name,
             "gso": u8::from(line.setup.segments),
+            "offload": u8::from(line.setup.offload),
             "shards": line.setup.shards,
+            "busy": u8::from(busy),
             "round": round + 1,
             "cpu_ns": self.cpu_ns,
             "seconds": self.seconds,
@@ -89,8 +91,8 @@ pub fn run(options: &RunOptions, line: &Line, count_calls: bool) -> Result<Figur
         syscalls: Vec::new(),
     };
     let start = Instant::now();
-    if setup.name == "bare" {
-        let Some(sent) = bare::send(load, setup.segments, time, &mut figures.delivered)? else {
+    if setup.is_floor() {
+        let Some(sent) = bare::send(load, setup, time, &mut figures.delivered)? else {
             bail!("there is no floor of the load {}", load.name);
         };
         figures.cpu_ns = sent.cpu_ns;
@@ -101,7 +103,7 @@ pub fn run(options: &RunOptions, line: &Line, count_calls: bool) -> Result<Figur
     let mut target = targets::start(setup, &options.sfu, folder.path(), load.publishers)?;
     let pid = target.pid();
     let before_kb = usage::resident_kb(pid)?;
-    let mut run = Run::connect(load, target.as_mut())?;
+    let mut run = Run::connect(load, target.as_mut(), setup.offload)?;
     run.go_on(WARM_UP, &mut Delivered::default())?;
     let (cpu, start) = (usage::cpu_ns(pid)?, Instant::now());
     run.go_on(time, &mut figures.delivered)?;

@@ -46,10 +46,11 @@ fn or_empty(value: Option<f64>, digits: usize) -> String {
 
 pub fn print(lines: &[Line]) {
     println!(
-        "\n{:8} {:6} {:>3} {:>6} {:>9} {:>16} {:>12} {:>9} {:>7} {:>7} {:>9} {:>9}",
+        "\n{:8} {:6} {:>3} {:>7} {:>6} {:>9} {:>16} {:>12} {:>9} {:>7} {:>7} {:>9} {:>9}",
         "SFU",
         "load",
         "GSO",
+        "offload",
         "shards",
         "us/packet",
         "(min to max)",
@@ -63,10 +64,11 @@ pub fn print(lines: &[Line]) {
     for line in lines {
         let Some(m) = Medians::of(line) else { continue };
         println!(
-            "{:8} {:6} {:>3} {:>6} {:>9.2} {:>16} {:>12} {:>9} {:>7} {:>7} {:>9.4} {:>9.0}",
+            "{:8} {:6} {:>3} {:>7} {:>6} {:>9.2} {:>16} {:>12} {:>9} {:>7} {:>7} {:>9.4} {:>9.0}",
             line.setup.name,
             line.load.name,
             u8::from(line.setup.segments),
+            u8::from(line.setup.offload),
             line.setup.shards,
             m.us,
             format!("({:.2} to {:.2})", m.least, m.most),
@@ -80,16 +82,16 @@ pub fn print(lines: &[Line]) {
     }
 }
 
-pub fn csv(lines: &[Line]) -> String {
+pub fn csv(lines: &[Line], busy: bool) -> String {
     let mut out = String::from(
-        "sfu,load,gso,shards,us_per_packet,packets_per_syscall,kb_per_transport,latency_p50_us,latency_p99_us,delivered,us_min,us_max,runs,packets_a_second\n",
+        "sfu,load,gso,shards,us_per_packet,packets_per_syscall,kb_per_transport,latency_p50_us,latency_p99_us,delivered,us_min,us_max,runs,packets_a_second,offload,busy\n",
     );
     for line in lines {
         let Some(m) = Medians::of(line) else { continue };
         // Writing into a String can't fail.
         let _ = writeln!(
             out,
-            "{},{},{},{},{:.3},{},{},{},{},{:.4},{:.3},{:.3},{},{:.0}",
+            "{},{},{},{},{:.3},{},{},{},{},{:.4},{:.3},{:.3},{},{:.0},{},{}",
             line.setup.name,
             line.load.name,
             u8::from(line.setup.segments),
@@ -103,7 +105,9 @@ pub fn csv(lines: &[Line]) -> String {
             m.least,
             m.most,
             line.runs.len(),
-            m.packets_a_second
+            m.packets_a_second,
+            u8::from(line.setup.offload),
+            u8::from(busy)
         );
     }
     out

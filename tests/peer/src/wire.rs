@@ -8,6 +8,7 @@ use invigil_sfu::core::transport::srtp::{Inbound, MAX_RTCP_OVERHEAD, MAX_RTP_OVE
 use invigil_sfu::core::transport::stun::{BindingRequest, StunKey};
 use invigil_sfu::core::transport::{DatagramKind, classify};
 use mio::net::UdpSocket;
+use quinn_udp::{RecvMeta, UdpSocketState};
 use rtc_crypto::RTCCryptoProvider;
 use rtc_shared::error::Result as RtcResult;
 use rtc_stun::attributes::{ATTR_PRIORITY, ATTR_USE_CANDIDATE, ATTR_USERNAME, AttrType};
@@ -15,6 +16,7 @@ use rtc_stun::fingerprint::FINGERPRINT;
 use rtc_stun::integrity::MessageIntegrity;
 use rtc_stun::message::{BINDING_REQUEST, Message, Setter, TransactionId};
 use rtc_stun::textattrs::TextAttribute;
+use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +40,8 @@ pub struct Endpoint {
     peer: Option<Peer>,
     next_check: Instant,
     buffer: Vec<u8>,
+    /// When it takes segmented messages whole.
+    whole: Option<UdpSocketState>,
 }
 
 struct Peer {
@@ -70,7 +74,16 @@ impl Endpoint {
             peer: None,
             next_check: Instant::now(),
             buffer: vec![0; 4096],
+            whole: None,
         })
+    }
+
+    /// From now on what was sent in one segmented message arrives in one piece as well (`UDP_GRO`), and nobody has to split it on its
+    /// way through this machine.
+    pub fn take_whole(&mut self) -> Result<()> {
+        self.whole = Some(UdpSocketState::new((&self.socket).into())?);
+        self.buffer.resize(usize::from(u16::MAX), 0);
+        Ok(())
     }
 
     /// `frame_info`: as in [`Own`].
@@ -139,49 +152,20 @@ impl Endpoint {
     pub fn receive(&mut self, now: Instant, mut each: impl FnMut(Incoming<'_>)) -> Result<()> {
         let Some(peer) = self.peer.as_mut() else { return Ok(()) };
         loop {
-            let length = match self.socket.recv_from(&mut self.buffer) {
-                Ok((length, _)) => length,
+            let received = match &self.whole {
+                None => self
+                    .socket
+                    .recv_from(&mut self.buffer)
+                    .map(|(length, _)| (length, length)),
+                Some(state) => receive_whole(state, &self.socket, &mut self.buffer),
+            };
+            let (length, segment) = match received {
+                Ok(received) => received,
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error).context("a light peer's socket"),
             };
-            let datagram = &mut self.buffer[..length];
-            match classify(datagram) {
-                Some(DatagramKind::Rtp) => {
-                    let opened = peer
-                        .srtp
-                        .as_mut()
-                        .and_then(|(inbound, _)| inbound.open_rtp(datagram).ok());
-                    if let Some(length) = opened {
-                        each(Incoming::Rtp(&datagram[..length]));
-                    }
-                }
-                Some(DatagramKind::Rtcp) => {
-                    let opened = peer
-                        .srtp
-                        .as_mut()
-                        .and_then(|(inbound, _)| inbound.open_rtcp(datagram).ok());
-                    if let Some(length) = opened {
-                        each(Incoming::Rtcp(&datagram[..length]));
-                    }
-                }
-                Some(DatagramKind::Stun) => {
-                    if let Ok(request) = BindingRequest::parse(datagram)
-                        && request.authenticate(&peer.key).is_ok()
-                    {
-                        let answer = request.success(peer.remote.address, &peer.key);
-                        self.socket.send_to(answer.as_bytes(), peer.remote.address)?;
-                    }
-                }
-                Some(DatagramKind::Dtls) => {
-                    if let Some(keys) = peer.dtls.read(now, datagram)? {
-                        let inbound = Inbound::new(keys.profile, &keys.inbound, WINDOW)?;
-                        peer.srtp = Some((inbound, Outbound::new(keys.profile, &keys.outbound)?));
-                    }
-                    while let Some(datagram) = peer.dtls.poll_transmit() {
-                        self.socket.send_to(&datagram, peer.remote.address)?;
-                    }
-                }
-                None => {}
+            for datagram in self.buffer[..length].chunks_mut(segment.max(1)) {
+                peer.read(now, &self.socket, datagram, &mut each)?;
             }
         }
     }
@@ -224,6 +208,57 @@ impl Endpoint {
     }
 }
 
+impl Peer {
+    fn read(
+        &mut self,
+        now: Instant,
+        socket: &UdpSocket,
+        datagram: &mut [u8],
+        each: &mut impl FnMut(Incoming<'_>),
+    ) -> Result<()> {
+        match classify(datagram) {
+            Some(DatagramKind::Rtp) => {
+                let inbound = self.srtp.as_mut().map(|(inbound, _)| inbound);
+                if let Some(length) = inbound.and_then(|inbound| inbound.open_rtp(datagram).ok()) {
+                    each(Incoming::Rtp(&datagram[..length]));
+                }
+            }
+            Some(DatagramKind::Rtcp) => {
+                let inbound = self.srtp.as_mut().map(|(inbound, _)| inbound);
+                if let Some(length) = inbound.and_then(|inbound| inbound.open_rtcp(datagram).ok()) {
+                    each(Incoming::Rtcp(&datagram[..length]));
+                }
+            }
+            Some(DatagramKind::Stun) => {
+                if let Ok(request) = BindingRequest::parse(datagram)
+                    && request.authenticate(&self.key).is_ok()
+                {
+                    let answer = request.success(self.remote.address, &self.key);
+                    socket.send_to(answer.as_bytes(), self.remote.address)?;
+                }
+            }
+            Some(DatagramKind::Dtls) => {
+                if let Some(keys) = self.dtls.read(now, datagram)? {
+                    let inbound = Inbound::new(keys.profile, &keys.inbound, WINDOW)?;
+                    self.srtp = Some((inbound, Outbound::new(keys.profile, &keys.outbound)?));
+                }
+                while let Some(datagram) = self.dtls.poll_transmit() {
+                    socket.send_to(&datagram, self.remote.address)?;
+                }
+            }
+            None => {}
+        }
+        Ok(())
+    }
+}
+
+/// Reads a message; its length, and that of the datagrams in it.
+fn receive_whole(state: &UdpSocketState, socket: &UdpSocket, buffer: &mut [u8]) -> std::io::Result<(usize, usize)> {
+    let mut meta = [RecvMeta::default()];
+    state.recv(socket.into(), &mut [IoSliceMut::new(buffer)], &mut meta)?;
+    Ok((meta[0].len, meta[0].stride))
+}
+
 /// A Binding request; who controls nominates with each (RFC 8445 section 8.1.1).
 fn binding_request(local: &IceCredentials, remote: &IceCredentials, controlling: bool) -> Result<Vec<u8>> {
     let provider = rtc::crypto::providers::AwsLcRsProvider::new();
@@ -249,4 +284,30 @@ fn binding_request(local: &IceCredentials, remote: &IceCredentials, controlling:
     let mut message = Message::new();
     message.build(&setters)?;
     Ok(message.raw.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use quinn_udp::Transmit;
+
+    #[test]
+    fn a_segmented_message_is_taken_whole() {
+        let any = "127.0.0.1:0".parse().unwrap();
+        let (from, to) = (UdpSocket::bind(any).unwrap(), UdpSocket::bind(any).unwrap());
+        let sending = UdpSocketState::new((&from).into()).unwrap();
+        let taking = UdpSocketState::new((&to).into()).unwrap();
+        let transmit = Transmit {
+            destination: to.local_addr().unwrap(),
+            ecn: None,
+            contents: &[5; 250],
+            segment_size: Some(100),
+            src_ip: None,
+        };
+        sending.try_send((&from).into(), &transmit).unwrap();
+        let mut buffer = [0; 1_000];
+        assert_eq!(receive_whole(&taking, &to, &mut buffer).unwrap(), (250, 100));
+        let nothing = receive_whole(&taking, &to, &mut buffer).unwrap_err();
+        assert_eq!(nothing.kind(), std::io::ErrorKind::WouldBlock);
+    }
 }

@@ -140,7 +140,7 @@ impl Publisher {
             Source::Bursts { payload, .. } => (payload, KEY_EVERY),
             Source::Trace { .. } => (PAYLOAD, track.sizes.len() as u64),
         };
-        let key = std::mem::take(&mut track.key_wanted) || number % every == 0;
+        let key = std::mem::take(&mut track.key_wanted) || number.is_multiple_of(every);
         // A key frame that was asked for is as large as the one that the trace begins with.
         let place = if key {
             0

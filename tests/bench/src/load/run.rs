@@ -33,8 +33,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Connects everybody through `target`, publishers first.
-    pub fn connect(load: Load, target: &mut dyn Target) -> Result<Self> {
+    /// Connects everybody through `target`, publishers first. `whole`: subscribers take segmented messages whole.
+    pub fn connect(load: Load, target: &mut dyn Target, whole: bool) -> Result<Self> {
         let (identity, trace) = (Arc::new(DtlsIdentity::generate()?), Trace::read()?);
         let (now, address) = (Instant::now(), target.address());
         let mut run = Self {
@@ -63,6 +63,9 @@ impl Run {
         run.go_on(Duration::from_millis(500), &mut Delivered::default())?;
         for index in 0..load.subscribers {
             let mut wire = Endpoint::new(identity.clone(), address)?;
+            if whole {
+                wire.take_whole()?;
+            }
             target.play(index, &mut wire, &Line::receive(load.video_streams(), load.audio_lines))?;
             run.register(&mut wire, load.publishers + index)?;
             let rng = StdRng::seed_from_u64(1_000 + index as u64);

@@ -32,8 +32,8 @@ pub trait Target {
     fn pid(&self) -> u32;
 }
 
-/// The table's rows, in its order; `bare` is no SFU but the floor.
-pub const NAMES: &[&str] = &["bare", "invigil", "str0m", "rtc", "janus"];
+/// The table's rows, in its order; the first ones are no SFUs but floors.
+pub const NAMES: &[&str] = &["bare", "sealed", "invigil", "str0m", "rtc", "janus"];
 
 /// How an SFU is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +41,37 @@ pub struct Setup {
     pub name: &'static str,
     /// May use segmented sends.
     pub segments: bool,
+    /// Whoever receives takes segmented messages whole: a network card with segmentation offload splits them without asking the
+    /// processor, and loopback delivers them whole to a socket that wants that.
+    pub offload: bool,
     pub shards: usize,
+}
+
+impl Setup {
+    /// A thread that does no more than any SFU has to.
+    pub fn is_floor(&self) -> bool {
+        matches!(self.name, "bare" | "sealed")
+    }
 }
 
 /// The ways in which an SFU is measured. `shards`: what our binary can be told.
 pub fn setups(name: &'static str, shards: &[usize]) -> Vec<Setup> {
-    let with = |segments, shards| Setup { name, segments, shards };
+    let with = |(segments, offload), shards| Setup {
+        name,
+        segments,
+        offload,
+        shards,
+    };
+    let sends = [(true, true), (true, false), (false, false)];
     match name {
-        "bare" => vec![with(true, 1), with(false, 1)],
+        "bare" | "sealed" => sends.map(|send| with(send, 1)).to_vec(),
         "invigil" => {
-            let shards = shards.iter().copied();
+            let shards = shards.iter();
             shards
-                .flat_map(|shards| [with(true, shards), with(false, shards)])
+                .flat_map(|&shards| sends.map(|send| with(send, shards)))
                 .collect()
         }
-        _ => vec![with(false, 1)],
+        _ => vec![with((false, false), 1)],
     }
 }
 
