@@ -124,6 +124,11 @@ impl Lane {
         self.begun.is_some_and(|begun| begun.key) && self.queue.iter().any(|waiting| self.has_begun(waiting))
     }
 
+    /// Whether what is on its way is of the layer.
+    pub fn carries(&self, source: (u64, Layer)) -> bool {
+        self.begun.is_some_and(|begun| (begun.frame.0, begun.frame.1) == source)
+    }
+
     pub fn has_begun(&self, waiting: &Waiting) -> bool {
         self.begun.is_some_and(|begun| begun.frame == waiting.frame()) && !waiting.switched
     }

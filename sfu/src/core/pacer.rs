@@ -124,6 +124,13 @@ impl Pacer {
         self.lanes.get(usize::from(slot)).is_some_and(Lane::has_key_frame)
     }
 
+    /// Whether the rest of a key frame of the layer waits whose beginning has left.
+    pub fn finishes_key_frame(&self, slot: u16, source: (u64, Layer)) -> bool {
+        self.lanes
+            .get(usize::from(slot))
+            .is_some_and(|lane| lane.has_begun_key_frame() && lane.carries(source))
+    }
+
     /// Bytes left, from the queue or past it.
     pub fn spend(&mut self, now: Instant, bytes: usize) {
         self.pace.spend(now, bytes);

@@ -167,9 +167,10 @@ impl Shard {
                 carried.selector.interrupted();
                 peer.pacer.forget_slot(slot);
             } else if thins {
-                // So would what waits, unless it is such a picture already.
+                // So would what waits, unless it is such a picture already, or begins with the rest of one.
                 let number = carried.publication;
-                if carried.selector.shows_picture() {
+                let shows = carried.selector.shows_picture();
+                if shows || layer.is_some_and(|layer| peer.pacer.finishes_key_frame(slot, (number, layer))) {
                     peer.pacer.drop_slot(slot, number);
                 } else {
                     peer.pacer.forget_slot(slot);

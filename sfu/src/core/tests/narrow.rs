@@ -33,22 +33,31 @@ fn key_frame(world: &mut World, publisher: usize, first: u16, parts: u16) {
     }
 }
 
-#[test]
-fn a_key_frame_that_is_torn_is_begun_anew_once() {
-    let mut world = World::new();
-    let publisher = world.candidate(1, 1);
-    // One that names the bound itself instead of reporting packets.
+/// Proctor 9, who names the bound itself instead of reporting packets.
+fn subscriber(world: &mut World) -> usize {
     let pool: Vec<String> = pool(1)
         .into_iter()
         .map(|line| line.replace(&format!("a=extmap:{TRANSPORT_CC_ID} {TRANSPORT_CC}\r\n"), ""))
         .collect();
-    let subscriber = world.join(9, 1, Direction::Subscribe, &pool);
+    world.join(9, 1, Direction::Subscribe, &pool)
+}
+
+/// The subscriber's path carries so many bits per second.
+fn bound(world: &mut World, subscriber: usize, bitrate: f32) {
     let bound = ReceiverEstimatedMaximumBitrate {
         sender_ssrc: 1,
-        bitrate: 200_000.0,
+        bitrate,
         ssrcs: vec![],
     };
     world.send_rtcp(subscriber, bound.marshal().unwrap().to_vec());
+}
+
+#[test]
+fn a_key_frame_that_is_torn_is_begun_anew_once() {
+    let mut world = World::new();
+    let publisher = world.candidate(1, 1);
+    let subscriber = subscriber(&mut world);
+    bound(&mut world, subscriber, 200_000.0);
     world.want(9, 1, vec![intent(0, camera(1), Layer::Low)]).unwrap();
     let (ssrc, _) = world.peers[subscriber].announced()[0];
     let (mut lost, mut torn) = (Vec::new(), Vec::new());
@@ -91,4 +100,42 @@ fn a_key_frame_that_is_torn_is_begun_anew_once() {
     assert!(got[sent + 19].frame().is_some_and(|frame| frame.end));
     let numbered = |pair: &[Got]| pair[1].header.sequence == pair[0].header.sequence.wrapping_add(1);
     assert!(got.windows(2).all(numbered), "what was not sent leaves no hole");
+}
+
+#[test]
+fn the_picture_that_is_on_its_way_arrives_when_the_path_grows_too_narrow_for_more() {
+    let mut world = World::new();
+    let publisher = world.candidate(1, 1);
+    let subscriber = subscriber(&mut world);
+    bound(&mut world, subscriber, 400_000.0);
+    world.want(9, 1, vec![intent(0, camera(1), Layer::Low)]).unwrap();
+    let (low, _) = ssrcs(1);
+    // 100 kbit/s, as its publisher sends it.
+    world.frame(publisher, low, 0, true, &[1; 1_000]);
+    for n in 1..30 {
+        world.pass(100);
+        world.frame(publisher, low, n, false, &[1; 1_250]);
+    }
+    world.pass(100);
+    let before = world.peers[subscriber].rtp.len();
+    assert_eq!(before, 30);
+    key_frame(&mut world, publisher, 30, 40);
+    world.pass(300);
+    let sent = world.peers[subscriber].rtp.len();
+    assert!((before + 5..before + 30).contains(&sent), "{sent}");
+    world.frame(publisher, low, 70, false, &[1; 1_250]);
+    // Too little for all of it, and enough for a picture now and then.
+    bound(&mut world, subscriber, 90_000.0);
+    world.pass(100);
+    assert!(
+        world.shards[0].paths().iter().any(|path| path.estimate == Some(90_000)),
+        "it was heard"
+    );
+    world.pass(4_000);
+    let got = &world.peers[subscriber].rtp[before..];
+    let pictures = got
+        .iter()
+        .filter(|packet| packet.frame().is_some_and(|frame| frame.key));
+    assert_eq!(pictures.count(), 40, "all of the picture");
+    assert_eq!(got.len(), 40, "and no more, which could not be shown live");
 }
