@@ -86,10 +86,11 @@ impl Person {
         offer
     }
 
-    /// The step before the present one is good too: it leaves the present one to be signed in with.
+    /// The step behind the present one is good too, for a phone whose clock is ahead: it is left to be signed in with, and stays good for
+    /// another half minute at least, whenever the present one ends.
     async fn enrol(&self) -> Enrolled {
         let secret = text(&self.offer().await["secret"]).to_owned();
-        let used = step() - 1;
+        let used = step();
         let (status, body) = self
             .ask("/second-factor/confirm", json!({ "code": phone(&secret, used) }))
             .await;
@@ -136,7 +137,7 @@ async fn a_second_factor_counts_once_it_was_confirmed() {
         401,
         "second_factor_wrong",
     );
-    let used = step() - 1;
+    let used = step();
     let (status, codes) = person
         .ask("/second-factor/confirm", json!({ "code": phone(secret, used) }))
         .await;
@@ -162,7 +163,7 @@ async fn a_second_factor_counts_once_it_was_confirmed() {
         401,
         "second_factor_wrong",
     );
-    let code = phone(secret, step());
+    let code = phone(secret, used + 1);
     let (status, body) = person
         .sign_in(PASSWORD, Some(&format!("{} {}", &code[..3], &code[3..])))
         .await;
@@ -200,7 +201,7 @@ async fn guesses_at_codes_run_out_for_the_account_and_not_for_others() {
     let person = Person::with_password().await;
     let enrolled = person.enrol().await;
     let wrong = (0..).map(|n| format!("{n:06}"));
-    let near: Vec<_> = (0..4).map(|n| phone(&enrolled.secret, enrolled.used + n)).collect();
+    let near: Vec<_> = (0..5).map(|n| phone(&enrolled.secret, enrolled.used - 1 + n)).collect();
     let mut wrong = wrong.filter(|code| !near.contains(code));
     for left in (0..5).rev() {
         let params = refused(
@@ -212,7 +213,9 @@ async fn guesses_at_codes_run_out_for_the_account_and_not_for_others() {
     }
     // Also a right one: whoever guesses knows the password.
     refused(
-        person.sign_in(PASSWORD, Some(&phone(&enrolled.secret, step()))).await,
+        person
+            .sign_in(PASSWORD, Some(&phone(&enrolled.secret, enrolled.used + 1)))
+            .await,
         429,
         "secret_throttled",
     );
@@ -227,7 +230,7 @@ async fn it_is_turned_off_by_password_and_code_together() {
     let absent = json!({ "password": PASSWORD, "code": "123456" });
     refused(person.ask("/second-factor/off", absent).await, 404, "not_found");
     let enrolled = person.enrol().await;
-    let code = phone(&enrolled.secret, step());
+    let code = phone(&enrolled.secret, enrolled.used + 1);
     let off = |password: &str, code: &str| json!({ "password": password, "code": code });
     refused(
         person.ask("/second-factor/off", off("wrong", &code)).await,
